@@ -1,0 +1,37 @@
+// Pictures in and out of bytes. Everything that reads takes hostile bytes: the size in the header is checked against
+// Limits before any pixel is allocated, a damaged or truncated file is refused, and what comes out is a whole Image or
+// an Error whose one line names the file, what is wrong with it and what to do.
+// JPEG by libjpeg-turbo, PNG by libpng, WebP by libwebp; their headers stay inside vision/{jpeg,png,webp}.cc.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "vision/image.h"
+#include "vision/pngtext.h"
+
+namespace duet {
+
+struct Limits {
+  int64_t max_pixels = 50'000'000;  // width * height; decoding needs 4 to 12 bytes of memory per pixel
+  int max_side = 16384;             // pixels
+  int64_t max_bytes = 64 << 20;     // of the encoded file
+};
+
+// JPEG, PNG or WebP, told apart by their first bytes. `name` stands in the error text. Orientation from EXIF is applied;
+// CMYK becomes RGB, 16 bits become 8, of an animation the first picture is taken; colour profiles are ignored.
+Image decode_image(std::span<const uint8_t> bytes, const std::string& name, const Limits& limits = {});
+Image load_image(const std::string& path, const Limits& limits = {});
+
+// RGBA, or RGB if every pixel is opaque. Lossless, the colour of transparent pixels included; same input, same bytes.
+std::vector<uint8_t> encode_png(const Image& image, const std::vector<PngText>& texts = {});
+// JPEG has no alpha: the picture is laid on white. quality 1..100; no chroma subsampling.
+std::vector<uint8_t> encode_jpeg(const Image& image, int quality);
+
+// The whole file; refuses what is missing, a folder, or longer than max_bytes.
+std::vector<uint8_t> read_file(const std::string& path, int64_t max_bytes = Limits{}.max_bytes);
+// Writes beside, syncs, renames: after a full disk or a crash the path holds the old file or the new one, never a part.
+void write_file_atomic(const std::string& path, std::span<const uint8_t> bytes);
+
+}  // namespace duet
