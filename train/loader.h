@@ -1,0 +1,80 @@
+// Loader: batches as a pure function of (config, seed, step), decoded ahead on threads of its own.
+// Each source is walked by a seeded permutation per epoch: every readable sample once, then anew. A picture that turns out
+// unreadable gives its place to the next readable one of that order. Nothing depends on threads, speed or history, so a
+// run resumed at step k sees what the uninterrupted run saw.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "text/tokenizer.h"
+
+namespace duet {
+
+struct DataConfig {
+  std::vector<std::string> dirs;  // each written by `duet data build`
+  std::vector<double> weights;    // share of each dir, any scale; empty: the square root of its size
+  std::string split = "train";
+  double scenes = 0.0;            // share of procedural scenes made on the fly, 0..1
+  int size = 64;                  // pixels a side
+  int batch = 64;
+  int max_tokens = 40;            // caption length, language mark and end included
+  double korean = 0.5;            // share of Korean captions where a sample has both languages
+  double styled = 0.5;            // share of captions that name the style where a sample has one
+  bool augment = true;
+  int threads = 1;                // decoding threads; 0 decodes in next()
+  int ahead = 4;                  // batches kept ready
+  int cache_mb = 2048;            // decoded pictures kept in memory; changes speed only
+
+  template <class V>
+  void fields(V&& v) {
+    v("dirs", dirs);
+    v("weights", weights);
+    v("split", split);
+    v("scenes", scenes);
+    v("size", size);
+    v("batch", batch);
+    v("max_tokens", max_tokens);
+    v("korean", korean);
+    v("styled", styled);
+    v("augment", augment);
+    v("threads", threads);
+    v("ahead", ahead);
+    v("cache_mb", cache_mb);
+  }
+};
+
+struct Batch {
+  int64_t step = 0;
+  int B = 0, size = 0;
+  std::vector<float> pixels;           // (B,size,size,4) premultiplied RGBA in [-1,1], see vision/patch.h
+  std::vector<std::vector<int>> text;  // <|en|> or <|ko|>, caption, end; at most max_tokens
+  std::vector<std::string> captions;   // the words behind `text`
+  std::vector<uint64_t> caption_hash;  // equal captions are no negatives of each other
+  std::vector<std::string> keys;       // "DIR/SPLIT/000000.tar: key", "scene"
+};
+
+class Loader {
+ public:
+  struct Stats {
+    std::map<std::string, int64_t> bad;  // distinct samples skipped so far, by reason
+    int64_t batches = 0;                 // given by next()
+    double wait_s = 0;                   // time next() stood waiting
+    int64_t cached = 0;                  // pictures held decoded
+  };
+  Loader(DataConfig, Tokenizer, uint64_t seed);
+  ~Loader();
+  Batch next();                    // the batch of the current step, then one step on
+  void seek(int64_t step);         // the step that next() gives next
+  Batch make(int64_t step) const;  // what next() gives at that step
+  Stats stats() const;
+  int64_t samples() const;         // in all dirs
+
+ private:
+  struct State;
+  std::unique_ptr<State> s_;
+};
+
+}  // namespace duet
