@@ -1,0 +1,26 @@
+// Unicode as captions need it: strict UTF-8, NFC, and the one cleaning that every caption gets before the tokenizer.
+#pragma once
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace duet {
+
+// Bytes (1-4) of the well-formed UTF-8 sequence at text[at], 0 if there is none: strict as RFC 3629
+// (no overlong forms, no surrogates, nothing above U+10FFFF). Needs at < text.size().
+size_t utf8_sequence(std::string_view text, size_t at);
+
+bool valid_utf8(std::string_view text);
+
+// Normalization form C; every broken byte becomes U+FFFD. Any input.
+std::string nfc(std::string_view text);
+
+// A caption as people meant it, in NFC: runs of white space become one space, ends are trimmed; controls, byte order
+// marks and direction overrides vanish (joiners stay: emoji need them); broken bytes become U+FFFD; what exceeds
+// max_bytes is cut between code points. Cleaning twice changes nothing.
+std::string clean_caption(std::string_view text, size_t max_bytes = 2048);
+
+// A stranger's text as it may stand in an error line: quoted, escaped, at most 60 bytes of it.
+std::string shown(std::string_view text);
+
+}  // namespace duet
