@@ -1,5 +1,6 @@
 // Image: what every decoder gives and every encoder takes. 8-bit RGBA, straight (not premultiplied) alpha.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
