@@ -1,0 +1,272 @@
+#include "train/databuild.h"
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "kernels/error.h"
+#include "kernels/parallel.h"
+#include "text/unicode.h"
+#include "train/neardup.h"
+#include "train/sources.h"
+#include "train/words.h"
+#include "vision/codec.h"
+#include "vision/transform.h"
+
+namespace duet {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr const char* kSplits[] = {"train", "val", "heldout"};
+constexpr size_t kChunk = 256;            // candidates drawn in parallel, then judged in order
+constexpr int64_t kPerShard = 4096;       // samples, about 30 MB at 64 pixels
+constexpr size_t kMostReasonsNamed = 5;   // examples of unreadable pictures in the log
+constexpr const char* kFormat = "duet-dataset-1";
+
+struct Tally {
+  SourceReport report;
+  int64_t kept = 0;
+  std::map<std::string, int64_t> split;
+  std::vector<std::string> examples;  // of what could not be read
+};
+
+bool opaque(const Image& image) {
+  for (size_t i = 3; i < image.rgba.size(); i += 4) {
+    if (image.rgba[i] != 255) return false;
+  }
+  return true;
+}
+
+bool visible(const Image& image) {
+  int64_t alpha = 0;
+  for (size_t i = 3; i < image.rgba.size(); i += 4) alpha += image.rgba[i];
+  return alpha >= 255 * int64_t(image.width) * image.height / 200;  // half a percent of the square
+}
+
+Image compose(const Image& drawn, int size) {
+  if (opaque(drawn)) return fit_square(drawn, size);
+  int margin = size / 32;
+  Image inner = fit_square(trim(drawn), size - 2 * margin);
+  Image out(size, size);
+  for (int y = 0; y < inner.height; y++) std::copy_n(inner.at(0, y), size_t(inner.width) * 4, out.at(margin, y + margin));
+  return out;
+}
+
+void clean(std::string& s) { s = clean_caption(s); }
+
+void clean(Meta& m) {
+  clean(m.caption), clean(m.caption_ko);
+  for (auto* list : {&m.captions, &m.captions_ko, &m.tags, &m.tags_ko}) {
+    std::vector<std::string> fresh;
+    for (auto& s : *list) {
+      clean(s);
+      if (s != m.caption && s != m.caption_ko) add_new(fresh, s);
+    }
+    *list = fresh;
+  }
+}
+
+// A key that reads back as itself: no dots (they end a key), nothing that a tar or a shell would mind.
+std::string safe_key(const std::string& key) {
+  std::string safe;
+  bool changed = false;
+  for (char c : key) {
+    bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '/';
+    safe += plain ? c : '_';
+    changed |= !plain;
+  }
+  if (safe.size() > 120) safe = safe.substr(0, 120), changed = true;
+  return changed ? safe + fmt::format("-{:08x}", uint32_t(XXH64(key.data(), key.size(), 0))) : safe;
+}
+
+class Builder {
+ public:
+  Builder(const BuildOptions& options, fs::path folder, std::ostream& log) : o_(options), log_(log) {
+    for (auto split : kSplits) {
+      fs::create_directories(folder / split);
+      writers_.push_back(std::make_unique<ShardWriter>((folder / split).string(), "", kPerShard));
+    }
+  }
+
+  Tally take(const std::string& source) {
+    Tally tally;
+    SourceOptions s{o_.cache, o_.scenes, o_.seed};
+    prefix_ = is_builtin_source(source) ? source : fs::path(source).stem().string();
+    find_source(source, s, [&](Candidate&& c) {
+      waiting_.push_back(std::move(c));
+      if (waiting_.size() >= kChunk) settle(tally);
+    }, tally.report);
+    settle(tally);
+    return tally;
+  }
+
+  std::vector<std::string> finish() {
+    std::vector<std::string> files;
+    for (auto& w : writers_) {
+      w->finish();
+      files.insert(files.end(), w->files().begin(), w->files().end());
+    }
+    return files;
+  }
+
+ private:
+  struct Drawn {
+    Image image;
+    std::vector<uint8_t> png;
+    std::string fault;  // why not
+  };
+
+  void settle(Tally& tally) {
+    std::vector<Drawn> drawn(waiting_.size());
+    bool full = o_.limit > 0 && tally.kept >= o_.limit;
+    parallel_for(full ? 0 : int64_t(waiting_.size()), [&](int64_t i) { draw(waiting_[size_t(i)], drawn[size_t(i)]); });
+    for (size_t i = 0; i < waiting_.size(); i++) judge(waiting_[i], drawn[i], tally);
+    waiting_.clear();
+  }
+
+  void draw(Candidate& c, Drawn& d) const {
+    try {
+      clean(c.meta);
+      Image raw = c.draw(o_.size);
+      d.image = c.ready ? std::move(raw) : compose(raw, o_.size);
+      d.png = encode_png(d.image);
+    } catch (const std::exception& e) {
+      d.fault = e.what();
+    }
+  }
+
+  void judge(Candidate& c, Drawn& d, Tally& tally) {
+    if (o_.limit > 0 && tally.kept >= o_.limit) {
+      tally.report.dropped["beyond --limit"]++;
+      return;
+    }
+    if (!d.fault.empty()) {
+      tally.report.dropped["not readable"]++;
+      if (tally.examples.size() < kMostReasonsNamed) tally.examples.push_back(d.fault);
+      return;
+    }
+    if (!c.meta.has_text()) tally.report.dropped["no text"]++;
+    else if (!visible(d.image)) tally.report.dropped["empty picture"]++;
+    else if (!c.ready && near_.find_or_keep(d.image) >= 0) tally.report.dropped["near-duplicates"]++;
+    else write(c, d, tally);
+  }
+
+  void write(Candidate& c, Drawn& d, Tally& tally) {
+    std::string subject = !c.subject.empty() ? c.subject : concept_of(c.meta.caption.empty() ? c.meta.caption_ko : c.meta.caption);
+    std::string split = c.split.empty() ? split_of(subject) : c.split;
+    Record record{safe_key(prefix_ + "/" + c.key), std::move(d.png), std::move(c.meta)};
+    for (int n = 2; !keys_.insert(record.key).second; n++) record.key = safe_key(prefix_ + "/" + c.key) + "-" + std::to_string(n);
+    size_t which = size_t(std::find(std::begin(kSplits), std::end(kSplits), split) - std::begin(kSplits));
+    CHECK(which < writers_.size(), "a split, not '", split, "'");
+    writers_[which]->add(to_sample(record));
+    tally.kept++;
+    tally.split[split]++;
+  }
+
+  const BuildOptions& o_;
+  std::ostream& log_;
+  std::string prefix_;
+  std::vector<std::unique_ptr<ShardWriter>> writers_;
+  std::vector<Candidate> waiting_;
+  NearDuplicates near_;
+  std::set<std::string> keys_;
+};
+
+uint64_t hash_files(const std::vector<std::string>& files) {
+  XXH64_state_t* state = XXH64_createState();
+  XXH64_reset(state, 0);
+  for (auto& f : files) {
+    auto bytes = read_file(f, int64_t(1) << 40);
+    XXH64_update(state, bytes.data(), bytes.size());
+  }
+  uint64_t h = XXH64_digest(state);
+  XXH64_freeState(state);
+  return h;
+}
+
+std::string describe(const BuildOptions& o, const std::vector<Tally>& tallies, const std::vector<std::string>& files) {
+  nlohmann::ordered_json j, counts, sources = nlohmann::json::array();
+  for (auto split : kSplits) counts[split] = 0;
+  for (auto& t : tallies) {
+    nlohmann::ordered_json s{{"name", t.report.name}, {"license", t.report.license}};
+    for (auto& p : t.report.packages) s["packages"][p.name] = p.version;
+    s["found"] = t.report.found, s["kept"] = t.kept, s["dropped"] = t.report.dropped;
+    for (auto split : kSplits) {
+      auto n = t.split.find(split);
+      s[split] = n == t.split.end() ? 0 : n->second;
+      counts[split] = counts[split].get<int64_t>() + s[split].get<int64_t>();
+    }
+    sources.push_back(s);
+  }
+  j["format"] = kFormat, j["size"] = o.size, j["seed"] = o.seed, j["counts"] = counts, j["sources"] = sources;
+  j["hash"] = fmt::format("xxh64:{:016x}", hash_files(files));
+  return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+void print_table(const std::vector<Tally>& tallies, std::ostream& log) {
+  log << fmt::format("{:<16}{:>8}{:>8}{:>8}{:>7}{:>9}  dropped\n", "source", "found", "kept", "train", "val", "heldout");
+  for (auto& t : tallies) {
+    auto in = [&](const char* split) { return t.split.count(split) ? t.split.at(split) : 0; };
+    std::string why;
+    for (auto& [reason, n] : t.report.dropped) why += fmt::format("{}{} {}", why.empty() ? "" : ", ", n, reason);
+    log << fmt::format("{:<16}{:>8}{:>8}{:>8}{:>7}{:>9}  {}\n", t.report.name, t.report.found, t.kept, in("train"), in("val"),
+                       in("heldout"), why.empty() ? "-" : why);
+    for (auto& e : t.examples) log << "    not readable: " << e << "\n";
+  }
+}
+
+void check(const BuildOptions& o) {
+  if (o.sources.empty()) refuse("no source named; try emoji, stamps, clipart, cartoons, icons, scenes or a folder of pictures");
+  if (o.size < 8 || o.size > 1024) refuse("--size ", o.size, ": between 8 and 1024 pixels");
+  if (o.scenes < 0 || o.scenes > 10'000'000) refuse("--scenes ", o.scenes, ": between 0 and 10 million");
+  if (o.out.empty()) refuse("no --out folder named");
+  std::error_code none;
+  if (fs::exists(o.out, none) && !fs::exists(fs::path(o.out) / "dataset.json", none) &&
+      !(fs::is_directory(o.out, none) && fs::is_empty(o.out, none)))
+    refuse(o.out, ": is there and is no data set; name a new folder with --out");
+  std::set<std::string> once;
+  for (auto& s : o.sources) {
+    if (!once.insert(s).second) refuse("source named twice: ", s);
+    if (!is_builtin_source(s) && !fs::exists(s.substr(0, s.find(".json:") == s.npos ? s.npos : s.find(".json:") + 5), none))
+      refuse("unknown source '", s, "': neither emoji, stamps, clipart, cartoons, icons, scenes nor a file or folder");
+  }
+}
+
+}  // namespace
+
+void build_data(const BuildOptions& options, std::ostream& log) {
+  check(options);
+  auto start = std::chrono::steady_clock::now();
+  fs::path out = fs::absolute(options.out).lexically_normal();
+  if (!out.has_filename()) out = out.parent_path();
+  fs::path part = out.parent_path() / ("." + out.filename().string() + ".part");
+  fs::remove_all(part);
+  try {
+    Builder builder(options, part, log);
+    std::vector<Tally> tallies;
+    for (auto& s : options.sources) {
+      log << "reading " << s << " ..." << std::endl;
+      tallies.push_back(builder.take(s));
+    }
+    auto files = builder.finish();
+    print_table(tallies, log);
+    if (files.empty()) refuse("no picture was kept, so nothing was written to ", options.out);
+    std::string json = describe(options, tallies, files);
+    write_file_atomic((part / "dataset.json").string(), {reinterpret_cast<const uint8_t*>(json.data()), json.size()});
+    fs::remove_all(out);
+    fs::rename(part, out);
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(part, ignored);
+    throw;
+  }
+  std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  log << fmt::format("wrote {} in {:.1f} s\n", options.out, took.count());
+}
+
+}  // namespace duet

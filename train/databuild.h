@@ -1,0 +1,30 @@
+// `duet data build`: sources -> clean, split, packed pictures with words.
+#pragma once
+#include <cstdint>
+#include <ostream>
+#include <string>
+#include <vector>
+
+namespace duet {
+
+struct BuildOptions {
+  std::vector<std::string> sources;  // emoji stamps clipart cartoons icons scenes, or paths (train/sources.h)
+  std::string out;                   // written whole or not at all; an earlier data set there is replaced
+  int size = 64;                     // pixels a side, 8 .. 1024
+  std::string cache;                 // of Debian packages; empty: default_cache()
+  int64_t scenes = 20000;            // training scenes of the source `scenes`
+  uint64_t seed = 1;                 // of the scenes; nothing else is random
+  int limit = 0;                     // pictures kept per source; 0: all
+};
+
+// Writes OUT/{train,val,heldout}/000000.tar ... (fusion/shards.h) and, last, OUT/dataset.json: format, size, counts, sources
+// with licence, package versions and what was dropped, and the hash (XXH64) of all tars in order. The same options and
+// packages give the same bytes, whatever the number of threads.
+//
+// A picture is drawn, cut to what is visible, fitted into the square with a 1/32 margin (opaque pictures: none), and kept
+// unless something like it was kept before (train/neardup.h). Concepts are split 90 : 5 : 5 (train/words.h): the same
+// English caption is never in two splits. Prints a table to `log`: source, found, kept, splits, dropped by reason.
+// Refuses unknown sources, sizes out of range, an OUT that holds something else, and an empty result.
+void build_data(const BuildOptions&, std::ostream& log);
+
+}  // namespace duet

@@ -1,0 +1,57 @@
+#include <filesystem>
+#include <algorithm>
+
+#include "kernels/error.h"
+#include "train/sources.h"
+#include "train/words.h"
+#include "vision/codec.h"
+#include "vision/svg.h"
+
+namespace duet {
+namespace fs = std::filesystem;
+namespace {
+
+using Find = void (*)(const SourceOptions&, const Sink&, SourceReport&);
+const std::pair<const char*, Find> kBuiltin[] = {
+    {"emoji", find_emoji},       {"stamps", find_stamps}, {"clipart", find_clipart},
+    {"cartoons", find_cartoons}, {"icons", find_icons},   {"scenes", find_scenes},
+};
+
+}  // namespace
+
+bool is_builtin_source(const std::string& name) {
+  for (auto& b : kBuiltin) {
+    if (name == b.first) return true;
+  }
+  return false;
+}
+
+void find_source(const std::string& name, const SourceOptions& options, const Sink& sink, SourceReport& report) {
+  report.name = name;
+  for (auto& b : kBuiltin) {
+    if (name == b.first) return b.second(options, sink, report);
+  }
+  find_own(name, sink, report);
+}
+
+Image draw_file(const std::string& path, int size) {
+  if (lower_ascii(fs::path(path).extension().string()) != ".svg") return load_image(path);
+  // Drawn larger than asked, so that trimming and the final area average keep fine lines.
+  return render_svg(read_file(path, 8 << 20), path, 3 * size);
+}
+
+std::vector<std::string> files_below(const std::string& folder, const std::vector<std::string>& extensions) {
+  std::error_code failed;
+  if (!fs::is_directory(folder, failed)) refuse("no folder ", folder, "; the package does not hold what was expected");
+  std::vector<std::string> files;
+  for (auto it = fs::recursive_directory_iterator(folder, failed); !failed && it != fs::end(it); it.increment(failed)) {
+    std::string extension = lower_ascii(it->path().extension().string());
+    bool wanted = std::find(extensions.begin(), extensions.end(), extension) != extensions.end();
+    if (wanted && !it->is_symlink() && it->is_regular_file()) files.push_back(fs::relative(it->path(), folder).generic_string());
+  }
+  if (failed) refuse(folder, ": ", failed.message());
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+}  // namespace duet

@@ -1,0 +1,64 @@
+// Where pictures with captions come from. Each source walks its packages or files in a fixed order and hands over one
+// Candidate after the other; what it leaves out it counts by reason. Drawing is put off until the builder wants it.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "fusion/shards.h"
+#include "train/fetch.h"
+#include "vision/image.h"
+
+namespace duet {
+
+struct Candidate {
+  std::string key;      // unique within its source: letters, digits, '-', '_' and '/'
+  Meta meta;            // as it will be written; at least one caption
+  std::string subject;  // the concept that decides the split (train/words.h); empty: concept_of(meta.caption)
+  std::string split;    // train, val or heldout where the source decides; else empty
+  bool ready = false;   // the picture is composed at its size: no trimming, and equals may repeat (scenes)
+  std::function<Image(int size)> draw;  // any shape, about `size` pixels or larger; throws Error; called from many threads
+};
+
+struct SourceReport {
+  std::string name, license;
+  std::vector<Package> packages;
+  int64_t found = 0;                       // pictures looked at
+  std::map<std::string, int64_t> dropped;  // reason -> how many
+};
+
+using Sink = std::function<void(Candidate&&)>;
+
+struct SourceOptions {
+  std::string cache;       // of packages, see train/fetch.h
+  int64_t scenes = 20000;  // training scenes; a twentieth of it for val and as many for heldout, 64 at least
+  uint64_t seed = 1;       // of the scenes
+};
+
+// Each refuses when its packages cannot be fetched or do not look as expected.
+void find_emoji(const SourceOptions&, const Sink&, SourceReport&);     // Noto colour emoji, CLDR names in two languages
+void find_stamps(const SourceOptions&, const Sink&, SourceReport&);    // Tux Paint stamps, sentences in two languages
+void find_clipart(const SourceOptions&, const Sink&, SourceReport&);   // Open Clip Art Library, titles of the SVGs
+void find_cartoons(const SourceOptions&, const Sink&, SourceReport&);  // art4apps pictures of pysiogame, file names
+void find_icons(const SourceOptions&, const Sink&, SourceReport&);     // Bootstrap icons; Papirus folders by colour and emblem
+void find_scenes(const SourceOptions&, const Sink&, SourceReport&);    // vision/scene.h, made on the spot
+
+// A person's own pictures: a folder of pictures (fusion/cocojson.h), a folder of WebDataset tars or one tar (splits in
+// train/, val/, heldout/ are kept), or "captions.json" in COCO's format, with ":FOLDER" when the pictures are not beside it.
+// Captions of one's own pictures often repeat (class names), so a twentieth of the pictures is val and none is heldout.
+void find_own(const std::string& path, const Sink&, SourceReport&);
+
+bool is_builtin_source(const std::string& name);
+// `name` is a built-in name or a path. Refuses what is neither, naming the built-in ones.
+void find_source(const std::string& name, const SourceOptions&, const Sink&, SourceReport&);
+
+// A file of a package, for the sources: PNG, JPEG, WebP or SVG, told by its extension; caps before decoding.
+Image draw_file(const std::string& path, int size);
+
+// Files below a folder with one of the extensions (lower case, with dot), as sorted paths relative to it; follows no
+// links out of it. Refuses a folder that is not there, naming the package it should be in.
+std::vector<std::string> files_below(const std::string& folder, const std::vector<std::string>& extensions);
+
+}  // namespace duet
