@@ -38,7 +38,7 @@ Image decode_image(std::span<const uint8_t> bytes, const std::string& name, cons
 }
 
 Image load_image(const std::string& path, const Limits& limits) {
-  return decode_image(read_file(path, limits.max_bytes), path, limits);
+  return decode_image(as_bytes(read_file(path, limits.max_bytes)), path, limits);
 }
 
 }  // namespace duet

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/files.h"
 #include "vision/image.h"
 #include "vision/pngtext.h"
 
@@ -29,9 +30,8 @@ std::vector<uint8_t> encode_png(const Image& image, const std::vector<PngText>& 
 // JPEG has no alpha: the picture is laid on white. quality 1..100; no chroma subsampling.
 std::vector<uint8_t> encode_jpeg(const Image& image, int quality);
 
-// The whole file; refuses what is missing, a folder, or longer than max_bytes.
-std::vector<uint8_t> read_file(const std::string& path, int64_t max_bytes = Limits{}.max_bytes);
-// Writes beside, syncs, renames: after a full disk or a crash the path holds the old file or the new one, never a part.
-void write_file_atomic(const std::string& path, std::span<const uint8_t> bytes);
+// kernels/files.h reads (read_file) and writes (write_file); this is its write_file for the bytes of one encoder:
+// after a full disk or a crash the path holds the old file or the new one, never a part.
+inline void write_file_atomic(const std::string& path, Bytes bytes) { write_file(path, std::span<const Bytes>(&bytes, 1)); }
 
 }  // namespace duet
