@@ -10,7 +10,7 @@
 
 namespace duet {
 
-std::string quoted(std::string_view text) {
+std::string shown(std::string_view text) {
   constexpr size_t kMost = 120;
   bool utf8 = simdjson::validate_utf8(text.data(), text.size());
   std::string out = "'";

@@ -6,7 +6,7 @@
 namespace duet {
 
 // 'text' in single quotes, control bytes and broken UTF-8 as \xNN, at most 120 bytes of it. For error lines.
-std::string quoted(std::string_view text);
+std::string shown(std::string_view text);
 
 // A JSON string literal with its double quotes. Bytes that are not UTF-8 become U+FFFD.
 std::string json_string(std::string_view text);

@@ -32,7 +32,7 @@ constexpr Dtype kDtypes[] = {
 using Element = simdjson::dom::element;
 using Object = simdjson::dom::object;
 
-std::string tensor_word(std::string_view tensor) { return "tensor " + quoted(tensor); }
+std::string tensor_word(std::string_view tensor) { return "tensor " + shown(tensor); }
 
 // Bytes of a tensor, or -1 where the product overflows or does not fill whole bytes.
 int64_t byte_length(int bits, const std::vector<int64_t>& shape) {
@@ -78,8 +78,8 @@ Entry read_entry(const std::string& file, std::string_view name, Element value, 
   for (auto [key, v] : object) {
     simdjson::dom::array list;
     int bit = key == "dtype" ? 1 : key == "shape" ? 2 : key == "data_offsets" ? 4 : 0;
-    if (!bit) bad("unknown key ", quoted(key));
-    if (seen & bit) bad("key ", quoted(key), " appears twice");
+    if (!bit) bad("unknown key ", shown(key));
+    if (seen & bit) bad("key ", shown(key), " appears twice");
     seen |= bit;
     if (bit == 1) {
       std::string_view s;
@@ -103,7 +103,7 @@ Entry read_entry(const std::string& file, std::string_view name, Element value, 
   }
   if (seen != 7) bad("its entry lacks ", seen & 1 ? seen & 2 ? "data_offsets" : "shape" : "dtype");
   int bits = dtype_bits(e.view.dtype);
-  if (!bits) bad("unknown dtype ", quoted(e.view.dtype));
+  if (!bits) bad("unknown dtype ", shown(e.view.dtype));
   if (e.begin > e.end || e.end > data_size)
     bad("data_offsets [", e.begin, ", ", e.end, "] lie outside the file's ", data_size, " bytes of data",
         e.begin <= e.end ? " (a truncated copy? fetch it again)" : "");
@@ -121,8 +121,8 @@ std::map<std::string, std::string> read_metadata(const std::string& file, Elemen
   std::map<std::string, std::string> out;
   for (auto [key, v] : object) {
     std::string_view s;
-    if (v.get(s)) refuse(file, ": __metadata__ key ", quoted(key), " is not a string");
-    if (!out.emplace(key, s).second) refuse(file, ": __metadata__ key ", quoted(key), " appears twice");
+    if (v.get(s)) refuse(file, ": __metadata__ key ", shown(key), " is not a string");
+    if (!out.emplace(key, s).second) refuse(file, ": __metadata__ key ", shown(key), " appears twice");
   }
   return out;
 }
@@ -227,7 +227,7 @@ void Safetensors::verify() const {
   }
 }
 
-std::vector<Bytes> SafetensorsImage::parts() const {
+std::vector<Bytes> SafetensorsImage::parts() const& {
   std::vector<Bytes> all{as_bytes(header)};
   all.insert(all.end(), tensors.begin(), tensors.end());
   return all;
@@ -240,8 +240,8 @@ SafetensorsImage safetensors_image(const std::vector<TensorOut>& tensors,
   std::vector<const TensorOut*> order;
   std::map<std::string, std::string> all = metadata;
   for (const auto& [key, value] : metadata) {
-    CHECK(utf8(key) && utf8(value), "metadata must be UTF-8: ", quoted(key));
-    CHECK(key != kHeaderSum && !key.starts_with(kTensorSum), "checksums are written here: ", quoted(key));
+    CHECK(utf8(key) && utf8(value), "metadata must be UTF-8: ", shown(key));
+    CHECK(key != kHeaderSum && !key.starts_with(kTensorSum), "checksums are written here: ", shown(key));
   }
   for (const TensorOut& t : tensors) {
     int bits = dtype_bits(t.dtype);

@@ -59,7 +59,8 @@ struct TensorOut {
 struct SafetensorsImage {
   std::string header;
   std::vector<Bytes> tensors;
-  std::vector<Bytes> parts() const;
+  std::vector<Bytes> parts() const&;  // they point into this object
+  std::vector<Bytes> parts() const&& = delete;
 };
 
 // The same input gives the same bytes. Widest dtypes come first, then by name, so that every tensor is aligned.

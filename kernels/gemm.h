@@ -1,0 +1,45 @@
+// Matrix products on the CPU: C = A B, accumulated in f32, in one of two precisions:
+//   f32   our AVX-512/AVX2 tile (kernels/gemm_f32.cc)
+//   bf16  inputs rounded to bf16 as they are packed, AMX tiles (kernels/gemm_amx.cc); only where the CPU has AMX
+// Every element of C is the same chain of additions whatever M, N, the batch or the number of threads, so a picture drawn
+// alone equals the same picture drawn in a batch, bit for bit. That is why this is not a library call: BLAS libraries
+// pick another order of sums for another shape.
+#pragma once
+#include <cstdint>
+#include <memory>
+
+namespace duet {
+
+enum class Precision { f32, bf16 };
+bool has_amx();                  // the CPU has AMX bf16 tiles and the system lets us use them
+Precision precision();           // what products use now; f32 at start
+void set_precision(Precision);   // bf16 without AMX is refused
+
+// A matrix in memory: element (r, c) at p[r * ld + c], or p[c * ld + r] when transposed.
+struct Mat {
+  const float* p;
+  int64_t ld;
+  bool transposed = false;
+};
+
+// B packed for the tiles once, for weights that do not change: see Frozen.
+struct PackedB;
+std::shared_ptr<const PackedB> pack_b(Mat b, int64_t N, int64_t K);
+
+struct GemmOptions {
+  bool accumulate = false;        // add to C
+  const float* bias = nullptr;    // (N) added to every row; not together with accumulate
+  const PackedB* packed = nullptr;
+};
+// C (M,N) with leading dimension ldc; A (M,K); B (K,N). On all threads; serial when called inside parallel_for.
+void gemm(float* C, int64_t ldc, Mat A, Mat B, int64_t M, int64_t N, int64_t K, const GemmOptions& = {});
+
+// While one lives, linear() keeps the packed form of every weight it meets. Weights must not change meanwhile.
+struct Frozen {
+  Frozen();
+  ~Frozen();
+};
+bool frozen();
+std::shared_ptr<const PackedB> packed_weight(const float* w, int64_t N, int64_t K);  // of W (N,K), as B = W^T
+
+}  // namespace duet

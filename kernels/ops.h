@@ -1,0 +1,41 @@
+// Differentiable ops: check shapes, allocate, run the kernel, record its backward. What each means is in table.h.
+#pragma once
+#include <utility>
+#include <vector>
+
+#include "kernels/tape.h"
+
+namespace duet {
+
+// How packed sequences lie in memory, for one forward pass: N tokens in all, B sequences.
+struct Layout {
+  Tensor at;     // (B+1) i32: first token of each sequence
+  Tensor limit;  // (N) i32: how many keys of its sequence a token sees
+  Tensor row;    // (N) i32: the row of the modulation table a token uses
+  Tensor pos;    // (N,2) i32: rotary positions
+  int64_t N() const { return limit.count(); }
+  int64_t B() const { return at.count() - 1; }
+};
+
+Var linear(const Var& x, const Var& w, const Var& b = {});  // (N,C) (O,C) (O) -> (N,O)
+Var norm_mod(const Var& x, const Var& mod, const Tensor& row, int64_t scale, int64_t shift);
+Var gate_add(const Var& x, const Var& h, const Var& mod, const Tensor& row, int64_t gate);
+Var qk_rope(const Var& qkv, const Var& gain_q, const Var& gain_k, const Tensor& pos, int64_t heads, float theta);
+Var attention(const Var& qkv, const Layout&, int64_t heads);  // (N,3C) -> (N,C)
+Var swiglu(const Var& x);                                     // (N,2F) -> (N,F)
+Var silu(const Var& x);
+Var add(const Var& a, const Var& b);                                // same shape
+Var gather(const Var& a, const Var& b, const Tensor& from);         // rows; b may be empty
+inline Var embed(const Var& table, const Tensor& ids) { return gather(table, {}, ids); }
+Var segment_mean(const Var& x, const Tensor& at);                   // (N,C) -> (B,C)
+Var unit_rows(const Var& x);
+// mod (R+1, W) of a block: row 0 = own[0] (text), row r = t[r-1] + own[1] (pictures); t empty: row 0 alone. own (2,W) or (1,W)
+Var mod_table(const Var& own, const Var& t);
+
+// Losses: scalars (1).
+Var cross_entropy(const Var& logits, const Tensor& target, const Tensor& weight);  // sum of weight * nll
+Var square_error(const Var& x, const Tensor& target, const Tensor& weight);        // sum over rows of weight * |x - target|^2
+Var sigmoid_contrastive(const Var& u, const Var& v, const Var& log_scale, const Var& bias, const std::vector<uint64_t>& same);
+Var weighted_sum(const std::vector<std::pair<Var, float>>& parts);
+
+}  // namespace duet

@@ -1,0 +1,103 @@
+#include <vector>
+
+#include "kernels/error.h"
+#include "kernels/rowwise.h"
+#include "kernels/table.h"
+#include "kernels/vec.h"
+
+namespace duet::cpu {
+namespace {
+
+// cos and sin of pos * theta^(-i / Q), Q = D / 4 pairs a half: (positions, 2 Q)
+struct Angles {
+  int64_t Q;
+  std::vector<float> table;
+  Angles(const int32_t* pos, int64_t n, float theta, int64_t D) : Q(D / 4) {
+    CHECK(D % 4 == 0, "head size ", D, " must be a multiple of 4");
+    int32_t most = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      CHECK(pos[i] >= 0 && pos[i] < 65536, "position ", pos[i]);
+      most = std::max(most, pos[i]);
+    }
+    table.resize(size_t(most + 1) * 2 * Q);
+    for (int64_t p = 0; p <= most; ++p)
+      for (int64_t i = 0; i < Q; ++i) {
+        const double a = double(p) * std::pow(double(theta), -double(i) / double(Q));
+        table[size_t(p * 2 * Q + i)] = float(std::cos(a)), table[size_t(p * 2 * Q + Q + i)] = float(std::sin(a));
+      }
+  }
+  const float* at(int32_t p) const { return table.data() + int64_t(p) * 2 * Q; }
+};
+
+// Turns pairs (i, i + Q) of each half of a head; `sign` -1 turns back.
+inline void rotate(float* y, const Angles& a, const int32_t* pos, float sign) {
+  const int64_t Q = a.Q;
+  for (int half = 0; half < 2; ++half, y += 2 * Q) {
+    const float *cs = a.at(pos[half]), *sn = cs + Q;
+    for (int64_t i = 0; i < Q; ++i) {
+      const float u = y[i], v = y[i + Q], s = sign * sn[i];
+      y[i] = u * cs[i] - v * s;
+      y[i + Q] = u * s + v * cs[i];
+    }
+  }
+}
+
+}  // namespace
+
+void qk_rope(float* y, float* rstd, const float* qkv, const float* gain_q, const float* gain_k, const int32_t* pos,
+             float theta, int64_t N, int64_t H, int64_t D) {
+  const Angles angles(pos, 2 * N, theta, D);
+  const int64_t C = H * D;
+  for_rows(N, 3 * C, [&](int64_t n) {
+    const float* xn = qkv + n * 3 * C;
+    float* yn = y + n * 3 * C;
+    for (int64_t h = 0; h < 2 * H; ++h) {  // heads of q, then of k
+      const float* x = xn + h * D;
+      const float* gain = h < H ? gain_q : gain_k;
+      const float r = 1 / std::sqrt(dot(x, x, D) / float(D) + 1e-6f);
+      rstd[n * 2 * H + h] = r;
+      float* o = yn + h * D;
+      for (int64_t d = 0; d < D; ++d) o[d] = x[d] * r * gain[d];
+      rotate(o, angles, pos + 2 * n, 1);
+    }
+    std::copy_n(xn + 2 * C, C, yn + 2 * C);
+  });
+}
+
+void qk_rope_bwd(float* dqkv, float* dgain_q, float* dgain_k, const float* dy, const float* qkv, const float* rstd,
+                 const float* gain_q, const float* gain_k, const int32_t* pos, float theta, int64_t N, int64_t H,
+                 int64_t D) {
+  const Angles angles(pos, 2 * N, theta, D);
+  const int64_t C = H * D;
+  // Gains are shared by all rows and heads: partial sums of fixed chunks of rows, added in order.
+  const int64_t chunk = 128, chunks = (N + chunk - 1) / chunk;
+  Tensor partial = Tensor::zeros({chunks, 2, D});
+  parallel_for(chunks, [&](int64_t j) {
+    float* part = partial.data() + j * 2 * D;
+    std::vector<float> g(static_cast<size_t>(D));
+    for (int64_t n = j * chunk; n < std::min(N, (j + 1) * chunk); ++n) {
+      for (int64_t h = 0; h < 2 * H; ++h) {
+        const float *x = qkv + n * 3 * C + h * D, *gain = h < H ? gain_q : gain_k;
+        float *d = dqkv + n * 3 * C + h * D, *pg = part + (h < H ? 0 : D);
+        const float r = rstd[n * 2 * H + h];
+        std::copy_n(dy + n * 3 * C + h * D, D, g.data());
+        rotate(g.data(), angles, pos + 2 * n, -1);
+        float m = 0;
+        for (int64_t i = 0; i < D; ++i) {
+          pg[i] += g[size_t(i)] * x[i] * r;
+          g[size_t(i)] *= gain[i];
+        }
+        m = dot(g.data(), x, D) * r * r / float(D);
+        for (int64_t i = 0; i < D; ++i) d[i] = r * (g[size_t(i)] - x[i] * m);
+      }
+      std::copy_n(dy + n * 3 * C + 2 * C, C, dqkv + n * 3 * C + 2 * C);
+    }
+  });
+  for (int64_t j = 0; j < chunks; ++j)
+    for (int64_t i = 0; i < D; ++i) {
+      if (dgain_q) dgain_q[i] += partial.data()[j * 2 * D + i];
+      if (dgain_k) dgain_k[i] += partial.data()[j * 2 * D + D + i];
+    }
+}
+
+}  // namespace duet::cpu

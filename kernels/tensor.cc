@@ -1,0 +1,116 @@
+#include "kernels/tensor.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <unordered_map>
+
+namespace duet {
+namespace {
+
+// Freed blocks by size. Sizes are rounded up so that nearly equal shapes share blocks.
+class Cache {
+ public:
+  void* take(size_t& bytes) {
+    bytes = round(bytes);
+    std::lock_guard l(mutex_);
+    if (auto it = free_.find(bytes); it != free_.end() && !it->second.empty()) {
+      void* p = it->second.back();
+      it->second.pop_back();
+      return p;
+    }
+    void* p = std::aligned_alloc(bytes >= (2u << 20) ? size_t(2u << 20) : 64, bytes);
+    if (!p) refuse("out of memory: could not get ", bytes >> 20, " MiB more; use a smaller batch or model");
+    // Huge pages: a block of a product touches 32 rows of its output, which are 32 pages of 4 KiB.
+    if (bytes >= (2u << 20)) madvise(p, bytes, MADV_HUGEPAGE);
+    taken_ += bytes, ++calls_;
+    return p;
+  }
+  void give(void* p, size_t bytes) {
+    std::lock_guard l(mutex_);
+    free_[bytes].push_back(p);
+  }
+  MemoryStats stats() {
+    std::lock_guard l(mutex_);
+    return {taken_, calls_};
+  }
+
+ private:
+  static size_t round(size_t n) {
+    if (n <= 4096) return (n + 63) / 64 * 64 + (n == 0 ? 64 : 0);
+    size_t step = 4096;
+    while (step * 16 < n) step *= 2;  // at most 1/8 wasted
+    return (n + step - 1) / step * step >= (2u << 20) ? (n + (2u << 20) - 1) / (2u << 20) * (2u << 20)
+                                                      : (n + step - 1) / step * step;
+  }
+  std::mutex mutex_;
+  std::unordered_map<size_t, std::vector<void*>> free_;
+  size_t taken_ = 0, calls_ = 0;
+};
+
+Cache& cache() {
+  static Cache* c = new Cache;  // outlives every static tensor
+  return *c;
+}
+
+}  // namespace
+
+size_t size_of(DType t) { return t == DType::bf16 ? 2 : t == DType::u8 ? 1 : 4; }
+const char* name_of(DType t) {
+  return t == DType::f32 ? "F32" : t == DType::bf16 ? "BF16" : t == DType::i32 ? "I32" : "U8";
+}
+
+std::ostream& operator<<(std::ostream& o, const Shape& s) {
+  o << "(";
+  for (size_t i = 0; i < s.size(); ++i) o << (i ? "," : "") << s[i];
+  return o << ")";
+}
+
+Buffer::Buffer(Device d, size_t n) : device(d), bytes(n), data(cache().take(bytes)) {}
+Buffer::~Buffer() { cache().give(data, bytes); }
+MemoryStats memory_stats() { return cache().stats(); }
+
+Tensor::Tensor(Shape s, DType t, Device d) : shape_(std::move(s)), dtype_(t) {
+  CHECK(shape_.count() >= 0, "a shape without negative dimensions, not ", shape_);
+  buffer_ = std::make_shared<Buffer>(d, bytes());
+}
+Tensor Tensor::zeros(Shape s, DType t, Device d) {
+  Tensor x(std::move(s), t, d);
+  std::memset(x.data<void>(), 0, x.bytes());
+  return x;
+}
+Tensor Tensor::of(Shape s, std::initializer_list<float> v) { return copy_of(std::move(s), {v.begin(), v.size()}); }
+Tensor Tensor::copy_of(Shape s, std::span<const float> v) {
+  Tensor x(std::move(s));
+  CHECK(int64_t(v.size()) == x.count(), v.size(), " values for shape ", x.shape());
+  std::copy(v.begin(), v.end(), x.data());
+  return x;
+}
+Tensor Tensor::ints(std::span<const int32_t> v) {
+  Tensor x({int64_t(v.size())}, DType::i32);
+  std::copy(v.begin(), v.end(), x.data<int32_t>());
+  return x;
+}
+Tensor Tensor::reshape(Shape s) const {
+  CHECK(s.count() == count(), "cannot view ", shape_, " as ", s);
+  Tensor x = *this;
+  x.shape_ = std::move(s);
+  return x;
+}
+Tensor Tensor::slice(int64_t first, Shape s) const {
+  CHECK(first >= 0 && first + s.count() <= count(), "slice at ", first, " of ", s, " leaves ", shape_);
+  Tensor x = *this;
+  x.offset_ += size_t(first) * size_of(dtype_);
+  x.shape_ = std::move(s);
+  return x;
+}
+Tensor Tensor::clone() const {
+  Tensor x(shape_, dtype_, device());
+  std::memcpy(x.data<void>(), data<void>(), bytes());
+  return x;
+}
+
+}  // namespace duet
