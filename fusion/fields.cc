@@ -36,7 +36,7 @@ std::string describe(const Value& v) {
         if constexpr (std::is_same_v<T, bool>) return x ? "true" : "false";
         if constexpr (std::is_same_v<T, int64_t>) return fmt::format("the integer {}", x);
         if constexpr (std::is_same_v<T, double>) return fmt::format("the number {}", x);
-        if constexpr (std::is_same_v<T, std::string>) return "the string " + quoted(x);
+        if constexpr (std::is_same_v<T, std::string>) return "the string " + shown(x);
         if constexpr (std::is_same_v<T, Value::List>) return fmt::format("a list of {}", x.size());
         if constexpr (std::is_same_v<T, Value::Table>) return "a table";
         return "a date or null";
@@ -141,8 +141,8 @@ const Field& Reader::find(const Fields& fields, const std::string& path, std::st
   auto nearest = std::min_element(fields.begin(), fields.end(), [&](const Field& a, const Field& b) {
     return distance(a.name, word) < distance(b.name, word);
   });
-  refuse(place(name, v), "unknown key ", quoted(under(path, key)),
-         nearest == fields.end() ? "" : "; the nearest known one is " + quoted(under(path, nearest->name)));
+  refuse(place(name, v), "unknown key ", shown(under(path, key)),
+         nearest == fields.end() ? "" : "; the nearest known one is " + shown(under(path, nearest->name)));
 }
 
 std::string text_of(bool x) { return x ? "true" : "false"; }

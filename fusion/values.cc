@@ -60,7 +60,7 @@ Value from_element(simdjson::dom::element e, const std::string& name) {
       Value::Table table;
       std::set<std::string_view> keys;
       for (auto [key, child] : simdjson::dom::object(e)) {
-        if (!keys.insert(key).second) refuse(name, ": key ", quoted(key), " appears twice");
+        if (!keys.insert(key).second) refuse(name, ": key ", shown(key), " appears twice");
         table.emplace_back(std::string(key), from_element(child, name));
       }
       value.is = std::move(table);
