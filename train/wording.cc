@@ -1,0 +1,58 @@
+#include "train/wording.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "text/unicode.h"
+
+namespace duet {
+namespace {
+
+constexpr double kWithTags = 0.17, kTagsOnly = 0.08, kOtherCaption = 0.5;
+
+std::vector<std::string> cleaned(const std::vector<std::string>& in) {
+  std::vector<std::string> out;
+  for (auto& s : in)
+    if (std::string c = clean_caption(s); !c.empty()) out.push_back(std::move(c));
+  return out;
+}
+
+// n different tags in random order, ", " between.
+std::string some_of(std::vector<std::string> tags, int n, Draws& draws) {
+  std::string out;
+  for (int i = 0; i < n && !tags.empty(); i++) {
+    auto pick = tags.begin() + draws.below(int(tags.size()));
+    out += (out.empty() ? "" : ", ") + *pick;
+    tags.erase(pick);
+  }
+  return out;
+}
+
+}  // namespace
+
+Wording choose_words(const Meta& m, double korean, double styled, Draws& draws) {
+  struct Words {
+    std::string caption;
+    std::vector<std::string> captions, tags;
+    bool empty() const { return caption.empty() && captions.empty() && tags.empty(); }
+  };
+  Words en{clean_caption(m.caption), cleaned(m.captions), cleaned(m.tags)};
+  Words ko{clean_caption(m.caption_ko), cleaned(m.captions_ko), cleaned(m.tags_ko)};
+  Wording w;
+  w.korean = !ko.empty() && (en.empty() || draws.chance(korean));
+  Words& words = w.korean ? ko : en;
+  if (words.empty()) return w;
+
+  if (words.caption.empty() || (!words.captions.empty() && draws.chance(kOtherCaption)))
+    if (!words.captions.empty()) words.caption = words.captions[draws.below(int(words.captions.size()))];
+  w.text = words.caption;
+  if (!words.tags.empty() && m.scene.empty()) {
+    double r = draws.unit();
+    if (w.text.empty() || r < kTagsOnly) w.text = some_of(words.tags, 2 + draws.below(3), draws);
+    else if (r < kTagsOnly + kWithTags) w.text += ", " + some_of(words.tags, 1 + draws.below(2), draws);
+  }
+  if (draws.chance(styled)) w.text = with_style(w.text, clean_caption(m.style));
+  return w;
+}
+
+}  // namespace duet

@@ -1,0 +1,19 @@
+// Which words go with a picture this time: mostly its caption, sometimes with keywords, sometimes keywords alone.
+#pragma once
+#include <string>
+
+#include "fusion/shards.h"
+#include "train/augment.h"
+
+namespace duet {
+
+struct Wording {
+  std::string text;  // cleaned (text/unicode.h); empty when the sample has no words at all
+  bool korean = false;
+};
+
+// korean: chance of Korean where there is English too. styled: chance to name the style. A scene's words are taken as they
+// are, without keywords.
+Wording choose_words(const Meta&, double korean, double styled, Draws&);
+
+}  // namespace duet
