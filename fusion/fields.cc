@@ -71,7 +71,7 @@ struct Reader {
     if (const int64_t* n = std::get_if<int64_t>(&v.is)) x = double(*n);
     else if (const double* d = std::get_if<double>(&v.is)) x = *d;
     else expected(path, v, "a number");
-    if (!std::isfinite(x) || std::abs(x) > std::numeric_limits<T>::max()) expected(path, v, "a finite number in range");
+    if (!std::isfinite(T(x))) expected(path, v, "a finite number in range");
     to = T(x);
   }
 
