@@ -1,0 +1,312 @@
+#include "train/loader.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <condition_variable>
+#include <cstdio>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "fusion/shards.h"
+#include "kernels/error.h"
+#include "train/augment.h"
+#include "train/order.h"
+#include "train/wording.h"
+#include "vision/codec.h"
+#include "vision/patch.h"
+#include "vision/scene.h"
+#include "vision/scenetext.h"
+#include "vision/transform.h"
+
+namespace duet {
+namespace {
+
+constexpr int kMinSide = 4;    // pixels; smaller pictures show nothing
+constexpr int kMaxLines = 50;  // bad samples named on stderr
+constexpr int kScenes = -1;    // the source that is made on the fly
+
+void check(const DataConfig& c) {
+  auto within = [](const char* key, double v, double lo, double hi) {
+    if (!(v >= lo && v <= hi)) refuse("config key '", key, "': ", v, " is not within ", lo, " to ", hi);
+  };
+  within("data.size", c.size, 1, 4096);
+  within("data.batch", c.batch, 1, 1 << 20);
+  within("data.max_tokens", c.max_tokens, 3, 1 << 20);
+  within("data.scenes", c.scenes, 0, 1);
+  within("data.korean", c.korean, 0, 1);
+  within("data.styled", c.styled, 0, 1);
+  within("data.threads", c.threads, 0, 256);
+  within("data.ahead", c.ahead, 1, 1024);
+  within("data.cache_mb", c.cache_mb, 0, 1 << 24);
+  if (c.dirs.empty() && c.scenes == 0) refuse("config key 'data.dirs': no data; name a folder, or set data.scenes above 0");
+  if (!c.weights.empty() && c.weights.size() != c.dirs.size())
+    refuse("config key 'data.weights': ", c.weights.size(), " weights for ", c.dirs.size(), " dirs");
+  for (double w : c.weights) within("data.weights", w, 0, 1e12);
+}
+
+bool invisible(const Image& image) {
+  for (size_t i = 3; i < image.rgba.size(); i += 4)
+    if (image.rgba[i]) return false;
+  return true;
+}
+
+}  // namespace
+
+struct Loader::State {
+  struct Source {
+    Dataset data;
+    std::vector<std::shared_ptr<const Image>> cache;  // (samples), guarded by mutex
+    std::vector<bool> bad;                            // (samples), guarded by mutex
+  };
+  struct Sample {
+    Image image;
+    Wording words;
+    std::string key;
+  };
+  struct Slot {
+    Batch batch;
+    std::exception_ptr error;
+  };
+
+  DataConfig config;
+  Tokenizer tokenizer;
+  uint64_t seed;
+  int en, ko, eos;
+  std::vector<Source> sources;
+  std::vector<int> turn_source;  // Turns' source -> index of `sources` or kScenes
+  std::unique_ptr<Turns> turns;
+  int64_t cache_left = 0;
+
+  std::mutex mutex;  // caches, bad, stats, queue
+  Stats stats;
+  int64_t lines = 0;
+  std::condition_variable work, done;
+  std::map<int64_t, Slot> ready;
+  int64_t current = 0, claimed = 0, generation = 0;
+  bool stop = false;
+  std::vector<std::thread> threads;
+
+  State(DataConfig c, Tokenizer t, uint64_t s) : config(std::move(c)), tokenizer(std::move(t)), seed(s) {
+    check(config);
+    en = tokenizer.special("<|en|>");
+    ko = tokenizer.special("<|ko|>");
+    eos = tokenizer.eos();
+    if (eos < 0) refuse("the tokenizer has no end token; train one with `duet tokenizer train`");
+    cache_left = int64_t(config.cache_mb) << 20;
+
+    std::vector<double> shares;
+    double sum = 0;
+    for (size_t k = 0; k < config.dirs.size(); k++) {
+      Source& source = sources.emplace_back();
+      source.data = Dataset::open(config.dirs[k], config.split);
+      int64_t n = source.data.size();
+      if (n == 0) refuse(config.dirs[k], "/", config.split, ": no usable sample");
+      source.cache.resize(n);
+      source.bad.resize(n);
+      for (auto& fault : source.data.faults()) report(fault.sample, fault.reason, fault.reason);
+      shares.push_back(config.weights.empty() ? std::sqrt(double(n)) : config.weights[k]);
+      sum += shares.back();
+      turn_source.push_back(int(k));
+    }
+    if (sum == 0 && config.scenes == 0) refuse("config key 'data.weights': all weights are 0");
+    double scenes = sum == 0 ? 1 : config.scenes;
+    for (double& share : shares) share *= sum == 0 ? 0 : (1 - scenes) / sum;
+    shares.push_back(scenes);
+    turn_source.push_back(kScenes);
+    turns = std::make_unique<Turns>(shares);
+  }
+
+  void report(const std::string& sample, const std::string& reason, const std::string& detail) {
+    stats.bad[reason]++;
+    if (++lines <= kMaxLines) fprintf(stderr, "data: skipped %s: %s\n", sample.c_str(), detail.c_str());
+    if (lines == kMaxLines) fprintf(stderr, "data: further bad samples are counted, not named\n");
+  }
+
+  // The decoded picture, at most twice the asked size a side; null when unreadable, which is reported once.
+  std::shared_ptr<const Image> picture(Source& source, int64_t i) {
+    {
+      std::lock_guard lock(mutex);
+      if (source.bad[i]) return nullptr;
+      if (source.cache[i]) return source.cache[i];
+    }
+    std::string reason, detail;
+    std::shared_ptr<const Image> out;
+    try {
+      if (choose_any_words(source.data.meta(i))) {
+        Image image = decode_image(source.data.image(i), source.data.name(i));
+        if (std::min(image.width, image.height) < kMinSide) reason = "picture too small";
+        else if (invisible(image)) reason = "nothing visible";
+        else out = std::make_shared<const Image>(reduced(std::move(image)));
+      } else {
+        reason = "empty caption";
+      }
+      detail = reason;
+    } catch (const Error& e) {
+      reason = "unreadable";
+      detail = e.what();
+    }
+    std::lock_guard lock(mutex);
+    if (!out) {
+      if (!source.bad[i]) report(source.data.name(i), reason, detail);
+      source.bad[i] = true;
+    } else if (int64_t bytes = out->rgba.size(); !source.cache[i] && bytes <= cache_left) {
+      cache_left -= bytes;
+      source.cache[i] = out;
+      stats.cached++;
+    }
+    return out;
+  }
+
+  static bool choose_any_words(const Meta& m) {
+    Draws draws(0);
+    return !choose_words(m, 0.5, 0, draws).text.empty();
+  }
+
+  Image reduced(Image image) const {
+    int most = std::max(image.width, image.height), limit = 2 * config.size;
+    if (most <= limit) return image;
+    auto scaled = [&](int v) { return std::max(1, int(std::lround(double(v) * limit / most))); };
+    return resize(image, scaled(image.width), scaled(image.height));
+  }
+
+  Sample stored(int k, int64_t count, Draws& draws) {
+    Source& source = sources[k];
+    uint64_t n = source.data.size(), epoch = count / n, place = count % n;
+    uint64_t key = mix(mix(seed + 0x5eed) + mix(uint64_t(k) + 1) + epoch * 0x9e3779b97f4a7c15ull);
+    for (uint64_t tries = 0; tries < n; tries++) {
+      int64_t i = shuffled((place + tries) % n, n, key);
+      std::shared_ptr<const Image> image = picture(source, i);
+      if (!image) continue;
+      Meta meta = source.data.meta(i);
+      Sample s{{}, choose_words(meta, config.korean, config.styled, draws), source.data.name(i)};
+      bool scene = !meta.scene.empty();
+      bool flip = config.augment && draws.chance(0.5) && meta.mirror_ok && (scene || may_mirror(meta));
+      // A scene says where things are, so it is not moved; its mirror image is the scene its mirrored words describe.
+      s.image = frame(*image, config.size, config.augment && !scene, draws);
+      if (flip) s.image = mirror(s.image);
+      if (flip && scene) s.words.text = mirror_words(s.words.text);
+      return s;
+    }
+    refuse(config.dirs[k], "/", config.split, ": none of ", n, " samples can be read");
+  }
+
+  Sample made(Draws& draws) const {
+    Scene scene = random_scene(draws.bits(), SceneSplit::train);
+    bool korean = draws.chance(config.korean);
+    return {render(scene, config.size), {caption(scene, korean ? Lang::ko : Lang::en, draws.bits()), korean}, "scene"};
+  }
+
+  std::vector<int> tokens(const Wording& w) const {
+    std::vector<int> ids = tokenizer.encode(w.text);
+    if (int(ids.size()) > config.max_tokens - 2) ids.resize(config.max_tokens - 2);
+    ids.insert(ids.begin(), w.korean ? ko : en);
+    ids.push_back(eos);
+    return ids;
+  }
+
+  Batch make(int64_t step) {
+    CHECK(step >= 0, step);
+    const int B = config.batch, size = config.size;
+    const size_t pixels = size_t(size) * size * 4;
+    Batch batch;
+    batch.step = step;
+    batch.B = B;
+    batch.size = size;
+    batch.pixels.resize(B * pixels);
+    for (int b = 0; b < B; b++) {
+      int64_t g = step * B + b;
+      Draws draws(seed, g);
+      Turns::Turn turn = turns->at(g);
+      int k = turn_source[turn.source];
+      Sample s = k == kScenes ? made(draws) : stored(k, turn.count, draws);
+      to_pixels(s.image, batch.pixels.data() + b * pixels);
+      batch.text.push_back(tokens(s.words));
+      batch.caption_hash.push_back(XXH3_64bits(s.words.text.data(), s.words.text.size()));
+      batch.captions.push_back(std::move(s.words.text));
+      batch.keys.push_back(std::move(s.key));
+    }
+    return batch;
+  }
+
+  void worker() {
+    std::unique_lock lock(mutex);
+    while (true) {
+      work.wait(lock, [&] { return stop || claimed < current + config.ahead; });
+      if (stop) return;
+      int64_t step = claimed++, mine = generation;
+      lock.unlock();
+      Slot slot;
+      try {
+        slot.batch = make(step);
+      } catch (...) {
+        slot.error = std::current_exception();
+      }
+      lock.lock();
+      if (mine == generation) ready[step] = std::move(slot);
+      done.notify_all();
+    }
+  }
+
+  Batch next() {
+    auto start = std::chrono::steady_clock::now();
+    Slot slot;
+    if (config.threads == 0) {
+      slot.batch = make(current);
+    } else {
+      std::unique_lock lock(mutex);
+      while (int(threads.size()) < config.threads) threads.emplace_back([this] { worker(); });
+      done.wait(lock, [&] { return ready.contains(current); });
+      slot = std::move(ready.extract(current).mapped());
+    }
+    std::lock_guard lock(mutex);
+    current++;
+    stats.batches++;
+    stats.wait_s += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    work.notify_all();
+    if (slot.error) std::rethrow_exception(slot.error);
+    return std::move(slot.batch);
+  }
+
+  void seek(int64_t step) {
+    CHECK(step >= 0, step);
+    std::lock_guard lock(mutex);
+    if (step == current) return;
+    generation++;
+    ready.clear();
+    current = claimed = step;
+    work.notify_all();
+  }
+
+  ~State() {
+    {
+      std::lock_guard lock(mutex);
+      stop = true;
+    }
+    work.notify_all();
+    for (auto& t : threads) t.join();
+  }
+};
+
+Loader::Loader(DataConfig config, Tokenizer tokenizer, uint64_t seed)
+    : s_(std::make_unique<State>(std::move(config), std::move(tokenizer), seed)) {}
+Loader::~Loader() = default;
+Batch Loader::next() { return s_->next(); }
+void Loader::seek(int64_t step) { s_->seek(step); }
+Batch Loader::make(int64_t step) const { return s_->make(step); }
+
+Loader::Stats Loader::stats() const {
+  std::lock_guard lock(s_->mutex);
+  return s_->stats;
+}
+
+int64_t Loader::samples() const {
+  int64_t n = 0;
+  for (auto& source : s_->sources) n += source.data.size();
+  return n;
+}
+
+}  // namespace duet
