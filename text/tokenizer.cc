@@ -1,24 +1,17 @@
 #include "text/tokenizer.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-#include <xxhash.h>
-
-#include <cerrno>
-#include <cstring>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
 #include "kernels/error.h"
+#include "kernels/files.h"
+#include "kernels/quote.h"
 #include "text/bpe.h"
 #include "text/pretokenize.h"
-#include "text/unicode.h"
 
 namespace duet {
 namespace {
-
-uint64_t xxh3(std::string_view s) { return XXH3_64bits(s.data(), s.size()); }
 
 // Remembers the ids of short pieces: words come again and again. Sharded so that loader threads rarely meet.
 class PieceCache {
@@ -48,31 +41,6 @@ class PieceCache {
 };
 
 constexpr size_t kCachedPiece = 64;  // bytes; longer pieces are rarely seen twice
-
-void write_whole(const std::string& path, std::string_view bytes) {
-  std::string beside = path + ".part" + std::to_string(getpid());
-  auto give_up = [&](const char* what) {
-    int reason = errno;
-    unlink(beside.c_str());
-    refuse(path, ": cannot ", what, ": ", std::strerror(reason), "; nothing was changed");
-  };
-  int file = open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (file < 0) give_up("create it");
-  for (size_t at = 0; at < bytes.size();) {
-    ssize_t n = write(file, bytes.data() + at, bytes.size() - at);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      int reason = errno;
-      close(file);
-      errno = reason;
-      give_up("write it");
-    }
-    at += n;
-  }
-  bool synced = fsync(file) == 0;
-  if (close(file) != 0 || !synced) give_up("write it");
-  if (rename(beside.c_str(), path.c_str()) != 0) give_up("put it in place");
-}
 
 }  // namespace
 
@@ -149,7 +117,7 @@ Tokenizer Tokenizer::make(std::vector<std::string> tokens, const std::vector<std
   s.pad = s.first_of({"<|pad|>", "<pad>", "<|endoftext|>"});
   Tokenizer t;
   t.state_ = state;
-  s.hash = xxh3(t.json());
+  s.hash = xxh3(as_bytes(t.json()));
   return t;
 }
 
@@ -163,7 +131,7 @@ std::vector<int> Tokenizer::encode(std::string_view text) const {
       state_->bpe.encode(piece, out);
       continue;
     }
-    uint64_t hash = xxh3(piece);
+    uint64_t hash = xxh3(as_bytes(piece));
     if (state_->cache.find(piece, hash, out)) continue;
     size_t before = out.size();
     state_->bpe.encode(piece, out);
@@ -200,7 +168,7 @@ std::string Tokenizer::json() const {
   return whole.dump(1) + "\n";
 }
 
-void Tokenizer::save(const std::string& path) const { write_whole(path, json()); }
+void Tokenizer::save(const std::string& path) const { write_file(path, json()); }
 
 int Tokenizer::size() const { return static_cast<int>(state_->tokens.size()); }
 int Tokenizer::bos() const { return state_->bos; }

@@ -1,21 +1,20 @@
 // Reading tokenizer.json: every byte is a stranger's.
 #include <simdjson.h>
 
-#include <cstring>
-#include <fstream>
 #include <unordered_map>
 
 #include "kernels/error.h"
+#include "kernels/files.h"
+#include "kernels/quote.h"
 #include "text/bpe.h"
 #include "text/tokenizer.h"
-#include "text/unicode.h"
 
 namespace duet {
 namespace {
 
 namespace dom = simdjson::dom;
 
-constexpr size_t kMaxBytes = size_t{128} << 20;
+constexpr int64_t kMaxBytes = int64_t{128} << 20;
 constexpr int64_t kMaxTokens = 1'000'000;
 
 struct Reader {
@@ -157,7 +156,7 @@ std::vector<std::string> by_id(const Reader& r, const Vocabulary& ids, const std
 }  // namespace
 
 Tokenizer Tokenizer::parse(std::string_view json, const std::string& name) {
-  if (json.size() > kMaxBytes) refuse(name, ": is larger than ", kMaxBytes >> 20, " MiB, which no tokenizer.json is");
+  if (static_cast<int64_t>(json.size()) > kMaxBytes) refuse(name, ": is larger than ", kMaxBytes >> 20, " MiB, which no tokenizer.json is");
   dom::parser parser;
   dom::object root;
   simdjson::padded_string padded(json);
@@ -173,16 +172,7 @@ Tokenizer Tokenizer::parse(std::string_view json, const std::string& name) {
 }
 
 Tokenizer Tokenizer::load(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) refuse(path, ": cannot open it: ", std::strerror(errno), "; is the path right?");
-  std::string bytes;
-  std::vector<char> block(1 << 20);
-  while (file.read(block.data(), static_cast<std::streamsize>(block.size())), file.gcount() > 0) {
-    bytes.append(block.data(), static_cast<size_t>(file.gcount()));
-    if (bytes.size() > kMaxBytes) break;  // parse() says so
-  }
-  if (file.bad()) refuse(path, ": cannot read it: ", std::strerror(errno));
-  return parse(bytes, path);
+  return parse(read_file(path, kMaxBytes), path);
 }
 
 }  // namespace duet

@@ -5,8 +5,6 @@
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
-#include <nlohmann/json.hpp>
-
 #include "kernels/error.h"
 
 namespace duet {
@@ -98,12 +96,6 @@ std::string clean_caption(std::string_view text, size_t max_bytes) {
   std::string out(cut(nfc(tidy(nfc(head))), max_bytes));
   while (!out.empty() && out.back() == ' ') out.pop_back();
   return out;
-}
-
-std::string shown(std::string_view text) {
-  constexpr size_t kMost = 60;
-  std::string s = nlohmann::json(cut(text, kMost)).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-  return text.size() > kMost ? s + "..." : s;
 }
 
 }  // namespace duet

@@ -20,7 +20,4 @@ std::string nfc(std::string_view text);
 // max_bytes is cut between code points. Cleaning twice changes nothing.
 std::string clean_caption(std::string_view text, size_t max_bytes = 2048);
 
-// A stranger's text as it may stand in an error line: quoted, escaped, at most 60 bytes of it.
-std::string shown(std::string_view text);
-
 }  // namespace duet

@@ -172,7 +172,7 @@ TEST(TokenizerFile, RefusesWithTheKey) {
   std::string twice = good.dump();
   twice.insert(twice.find("\"vocab\":{") + 9, "\"a\":0,");
   expect(refusal(twice), "twice");
-  expect(changed([](json& j) { j["model"]["type"] = "B\nP\tE" + std::string(500, 'x'); }), "B\\nP");
+  expect(changed([](json& j) { j["model"]["type"] = "B\nP\tE" + std::string(500, 'x'); }), "B\\x0aP");
 }
 
 TEST(TokenizerFile, LacksAByte) {

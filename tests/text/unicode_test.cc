@@ -95,11 +95,5 @@ TEST(Pretokenize, ByHand) {
   EXPECT_EQ(pieces(""), V{});
 }
 
-TEST(Shown, OneShortLine) {
-  EXPECT_EQ(shown("a\n\"\x01"), R"("a\n\"\u0001")");
-  EXPECT_EQ(shown("\xFF"), R"("\ufffd")");
-  EXPECT_EQ(shown(std::string(100, 'x')).size(), 65u);
-}
-
 }  // namespace
 }  // namespace duet
