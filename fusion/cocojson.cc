@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <unordered_map>
 
-#include "fusion/mapping.h"
 #include "kernels/error.h"
+#include "kernels/files.h"
 
 namespace duet {
 namespace fs = std::filesystem;
@@ -17,7 +17,7 @@ namespace dom = simdjson::dom;
 constexpr size_t kMaxJson = size_t(1) << 30, kMaxPicture = size_t(64) << 20, kMaxWords = size_t(1) << 20;
 
 std::vector<uint8_t> slurp(const std::string& path, size_t most) {
-  Mapping file(path);
+  Mapped file(path);
   if (file.bytes().size() > most) refuse(path, ": ", file.bytes().size(), " bytes; at most ", most);
   return {file.bytes().begin(), file.bytes().end()};
 }
@@ -98,8 +98,8 @@ dom::object item_of(const dom::element& e, const std::string& where) {
 // metadata.jsonl: file_name -> Meta, in the words of that line.
 std::map<std::string, Meta> read_jsonl(const std::string& path) {
   std::map<std::string, Meta> out;
-  Mapping file(path);
-  std::string_view all(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  Mapped file(path);
+  std::string_view all = as_text(file.bytes());
   dom::parser parser;
   for (size_t at = 0, line = 1; at < all.size(); line++) {
     size_t end = std::min(all.find('\n', at), all.size());
@@ -120,7 +120,7 @@ std::map<std::string, Meta> read_jsonl(const std::string& path) {
 }  // namespace
 
 void read_coco(const std::string& json, const std::string& folder, const EachRecord& each, const EachFault& bad) {
-  Mapping file(json);
+  Mapped file(json);
   dom::parser parser;
   dom::object root = read_object(parser, file.bytes(), json);
 

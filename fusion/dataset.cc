@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "fusion/mapping.h"
 #include "fusion/shards.h"
 #include "kernels/error.h"
+#include "kernels/files.h"
 
 namespace duet {
 namespace {
@@ -29,7 +29,7 @@ struct Dataset::Index {
     int shard;
   };
   std::vector<std::string> shards;  // names for messages
-  std::vector<std::unique_ptr<Mapping>> maps;
+  std::vector<Mapped> maps;
   std::vector<Item> items;
   std::vector<Fault> faults;
 };
@@ -42,9 +42,9 @@ Dataset Dataset::open(const std::string& dir, const std::string& split) {
   auto index = std::make_shared<Index>();
   for (const std::string& path : list_shards(folder)) {
     int shard = int(index->maps.size());
-    index->maps.push_back(std::make_unique<Mapping>(path));
+    index->maps.emplace_back(path);
     index->shards.push_back(path);
-    for (ShardView& v : index_shard(index->maps.back()->bytes(), path)) {
+    for (ShardView& v : index_shard(index->maps.back().bytes(), path)) {
       Index::Item item{v.key, {}, {}, false, shard};
       int images = 0;
       for (const char* ext : {"png", "jpg", "jpeg", "webp"})

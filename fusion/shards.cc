@@ -10,8 +10,8 @@
 #include <cstring>
 #include <filesystem>
 
-#include "fusion/mapping.h"
 #include "kernels/error.h"
+#include "kernels/files.h"
 #include "text/unicode.h"
 
 namespace duet {
@@ -112,7 +112,7 @@ std::vector<ShardView> index_shard(std::span<const uint8_t> tar, const std::stri
 
 void read_shard(const std::string& path, const std::function<void(ShardSample&&)>& each,
                 const std::function<void(const std::string&, const std::string&)>& bad) {
-  Mapping tar(path);
+  Mapped tar(path);
   for (ShardView& v : index_shard(tar.bytes(), path)) {
     if (v.fault.empty()) {
       ShardSample s{v.key, {}};
