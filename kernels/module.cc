@@ -20,27 +20,36 @@ Block::Block(int64_t C, int64_t heads, int64_t F, float theta, bool pictures, In
     for (int64_t c = 0; c < C; ++c) own.data()[r * 6 * C + 2 * C + c] = own.data()[r * 6 * C + 5 * C + c] = 1;
 }
 
-Var Block::operator()(const Var& x, const Layout& l, const Var& t, KvCache* cache) const {
-  const Var mod = mod_table(own, t);
-  Var h = qk_rope(qkv(norm_mod(x, mod, l.row, 0, C)), gain_q, gain_k, l.pos, heads, theta);
-  Var a;
-  if (cache) {
-    const int64_t B = x.shape().rows(), cap = cache->capacity, at = cache->used;
-    CHECK(at < cap, "KV cache of ", cap, " tokens is full");
-    Tensor o({B, C}), lse({B, heads});
-    std::vector<int32_t> q_at, k_at, limit(size_t(B), int32_t(at + 1));
-    for (int64_t b = 0; b <= B; ++b) q_at.push_back(int32_t(b)), k_at.push_back(int32_t(b * cap));
-    for (int64_t b = 0; b < B; ++b) {
-      std::copy_n(h.data() + b * 3 * C + C, C, cache->k.data() + (b * cap + at) * C);
-      std::copy_n(h.data() + b * 3 * C + 2 * C, C, cache->v.data() + (b * cap + at) * C);
+// Attention of new tokens over a cache that first takes in their keys and values. No gradient.
+static Var cached_attention(const Var& qkv, const Layout& l, int64_t heads, KvCache& cache,
+                            const std::vector<int32_t>& used) {
+  const int64_t C = qkv.dim(1) / 3, B = l.B(), cap = cache.capacity;
+  CHECK(!qkv.wants_grad(), "a KV cache works under NoGrad");
+  CHECK(int64_t(used.size()) == B && cache.k.shape() == Shape({B, cap, C}), "cache ", cache.k.shape(), " for ", B);
+  const int32_t* at = l.at.data<int32_t>();
+  std::vector<int32_t> k_at(size_t(B) + 1);
+  for (int64_t b = 0; b < B; ++b) {
+    k_at[size_t(b)] = int32_t(b * cap);
+    CHECK(used[size_t(b)] + at[b + 1] - at[b] <= cap, "KV cache of ", cap, " tokens is full");
+    for (int64_t n = at[b]; n < at[b + 1]; ++n) {
+      const int64_t to = (b * cap + used[size_t(b)] + n - at[b]) * C;
+      std::copy_n(qkv.data() + n * 3 * C + C, C, cache.k.data() + to);
+      std::copy_n(qkv.data() + n * 3 * C + 2 * C, C, cache.v.data() + to);
     }
-    cpu::attention(o.data(), lse.data(), h.data(), 3 * C, cache->k.data(), cache->v.data(), C,
-                   {q_at.data(), k_at.data(), limit.data(), B}, heads, C / heads);
-    a = Var(o);
-  } else {
-    a = attention(h, l, heads);
   }
-  Var y = gate_add(x, proj(a), mod, l.row, 2 * C);
+  k_at[size_t(B)] = int32_t(B * cap);
+  Tensor o({l.N(), C}), lse({l.N(), heads});
+  cpu::attention(o.data(), lse.data(), qkv.data(), 3 * C, cache.k.data(), cache.v.data(), C,
+                 {at, k_at.data(), l.limit.data<int32_t>(), B}, heads, C / heads);
+  return Var(o);
+}
+
+Var Block::operator()(const Var& x, const Layout& l, const Var& t, KvCache* cache,
+                      const std::vector<int32_t>* used) const {
+  const Var mod = mod_table(own, t);
+  const Var h = qk_rope(qkv(norm_mod(x, mod, l.row, 0, C)), gain_q, gain_k, l.pos, heads, theta);
+  const Var a = cache ? cached_attention(h, l, heads, *cache, *used) : attention(h, l, heads);
+  const Var y = gate_add(x, proj(a), mod, l.row, 2 * C);
   return gate_add(y, down(swiglu(up(norm_mod(y, mod, l.row, 3 * C, 4 * C)))), mod, l.row, 5 * C);
 }
 

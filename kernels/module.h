@@ -40,10 +40,13 @@ struct Linear {
   }
 };
 
-// Keys and values of the tokens seen so far, one sequence a row of `used`; for decoding token by token.
+// Keys and values of a layer for tokens that later ones look back on. Sequence b owns rows b * capacity ... of k and v.
+// A pass writes its tokens after the first used[b] and sees them; only the caller moves `used` on, so the sampler can
+// run the picture again and again after the same words.
 struct KvCache {
-  Tensor k, v;                // (B, capacity, C)
-  int64_t capacity = 0, used = 0;
+  Tensor k, v;  // (B, capacity, C)
+  int64_t capacity = 0;
+  KvCache(int64_t B, int64_t capacity, int64_t C) : k({B, capacity, C}), v({B, capacity, C}), capacity(capacity) {}
 };
 
 // Pre-norm transformer block for packed sequences of text and picture tokens. Row 0 of `own` modulates text; row 1, shifted
@@ -56,8 +59,10 @@ struct Block {
   Var gain_q, gain_k;  // (D)
   Var own;             // (1 or 2, 6C)
   Block(int64_t C, int64_t heads, int64_t F, float theta, bool pictures, Init& i);
-  // x (N,C); t (R,6C) or none. With `cache`, x holds the next tokens of cache->k's sequences, one each.
-  Var operator()(const Var& x, const Layout&, const Var& t, KvCache* cache = nullptr) const;
+  // x (N,C); t (R,6C) or none. With `cache` and how many tokens of each sequence it holds, x are the tokens that follow;
+  // Layout::limit then counts from the start of the sequence.
+  Var operator()(const Var& x, const Layout&, const Var& t, KvCache* cache = nullptr,
+                 const std::vector<int32_t>* used = nullptr) const;
   void params(const std::string& at, const Visit& v) {
     qkv.params(at + ".qkv", v), proj.params(at + ".proj", v), up.params(at + ".up", v), down.params(at + ".down", v);
     v(at + ".gain_q", gain_q), v(at + ".gain_k", gain_k), v(at + ".own", own);

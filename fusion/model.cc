@@ -1,0 +1,102 @@
+#include "fusion/model.h"
+
+#include "fusion/flow.h"
+
+namespace duet {
+
+static constexpr int64_t kTimeFeatures = 128;
+
+static Tensor zeros_i32(int64_t n) { return Tensor::zeros({n}, DType::i32); }
+
+Model::Model(const ModelConfig& c, uint64_t seed) : config(c) {
+  CHECK(c.width % c.head == 0, "model.width ", c.width, " must be a multiple of model.head ", c.head);
+  CHECK(c.size % c.patch == 0, "model.size ", c.size, " must be a multiple of model.patch ", c.patch);
+  Init i{seed};
+  const int64_t C = c.width, P = patch_values();
+  table_ = i.normal({c.vocab, C}, 0.02f);
+  patch_in_ = Linear(P, C, i, 1, true);
+  time1_ = Linear(kTimeFeatures, C, i, 1, true), time2_ = Linear(C, C, i, 1, true);
+  time_vision_ = Linear(C, 6 * C, i, 0), time_fusion_ = Linear(C, 6 * C, i, 0), time_head_ = Linear(C, 2 * C, i, 0);
+  flow_out_ = Linear(C, P, i, 0, true);
+  embed_picture_ = Linear(C, c.embed, i), embed_text_ = Linear(C, c.embed, i);
+  own_flow_ = i.fill({2, 2 * C}, 0), own_text_ = i.fill({1, 2 * C}, 0), own_pool_ = i.fill({1, 4 * C}, 0);
+  log_scale = i.fill({1}, std::log(10.0f)), bias = i.fill({1}, -10);  // as arXiv 2303.15343 starts them
+  const int64_t heads = C / c.head;
+  for (int64_t d = 0; d < c.vision_depth; ++d) vision_.emplace_back(C, heads, c.hidden, c.theta, true, i);
+  for (int64_t d = 0; d < c.text_depth; ++d) text_.emplace_back(C, heads, c.hidden, c.theta, false, i);
+  for (int64_t d = 0; d < c.fusion_depth; ++d) fusion_.emplace_back(C, heads, c.hidden, c.theta, true, i);
+}
+
+Model::Times Model::times(const std::vector<float>& t) const {
+  Tensor f({int64_t(t.size()), kTimeFeatures});
+  for (size_t i = 0; i < t.size(); ++i) time_features(f.data() + int64_t(i) * kTimeFeatures, t[i], kTimeFeatures);
+  const Var e = silu(time2_(silu(time1_(Var(f)))));
+  return {time_vision_(e), time_fusion_(e), time_head_(e)};
+}
+
+Var Model::text_stem(const Tensor& ids, const Layout& l) const {
+  Var x = gather(table_, {}, ids);
+  // The tied table is small for a good output head; rows enter the stem at unit scale.
+  x = norm_mod(x, Var(Tensor::zeros({1, 2 * config.width})), zeros_i32(ids.count()), 0, config.width);
+  for (auto& b : text_) x = b(x, l, {});
+  return x;
+}
+
+Var Model::vision_stem(const Tensor& patches, const Layout& l, const Times& t) const {
+  Var x = patch_in_(Var(patches));
+  for (auto& b : vision_) x = b(x, l, t.vision);
+  return x;
+}
+
+Var Model::fuse(const Var& in, const Layout& l, const Times& t, std::vector<KvCache>* caches,
+                const std::vector<int32_t>* used) const {
+  Var x = in;
+  for (size_t i = 0; i < fusion_.size(); ++i)
+    x = fusion_[i](x, l, t.fusion ? t.fusion : Var(Tensor::zeros({1, 6 * config.width})),
+                   caches ? &(*caches)[i] : nullptr, used);
+  return x;
+}
+
+std::vector<KvCache> Model::fusion_caches(int64_t B, int64_t capacity) const {
+  std::vector<KvCache> c;
+  for (size_t i = 0; i < fusion_.size(); ++i) c.emplace_back(B, capacity, config.width);
+  return c;
+}
+
+Var Model::flow_head(const Var& h, const Tensor& row, const Times& t) const {
+  return flow_out_(norm_mod(h, mod_table(own_flow_, t.head), row, 0, config.width));
+}
+
+Var Model::token_logits(const Var& h) const {
+  return linear(norm_mod(h, own_text_, zeros_i32(h.dim(0)), 0, config.width), table_);
+}
+
+Var Model::pooled(const Var& h, const Tensor& at, const Linear& to, int64_t column) const {
+  const Var n = norm_mod(h, own_pool_, zeros_i32(h.dim(0)), column, column + config.width);
+  return unit_rows(to(segment_mean(n, at)));
+}
+Var Model::picture_embedding(const Var& h, const Tensor& at) const { return pooled(h, at, embed_picture_, 0); }
+Var Model::text_embedding(const Var& h, const Tensor& at) const {
+  return pooled(h, at, embed_text_, 2 * config.width);
+}
+
+void Model::params(const Visit& v) {
+  v("table", table_);
+  patch_in_.params("vision.patch_in", v);
+  time1_.params("time.in", v), time2_.params("time.out", v);
+  time_vision_.params("time.vision", v), time_fusion_.params("time.fusion", v), time_head_.params("time.head", v);
+  for (size_t i = 0; i < vision_.size(); ++i) vision_[i].params("vision." + std::to_string(i), v);
+  for (size_t i = 0; i < text_.size(); ++i) text_[i].params("text." + std::to_string(i), v);
+  for (size_t i = 0; i < fusion_.size(); ++i) fusion_[i].params("fusion." + std::to_string(i), v);
+  flow_out_.params("head.flow", v), v("head.flow.own", own_flow_), v("head.text.own", own_text_);
+  embed_picture_.params("head.picture", v), embed_text_.params("head.text", v), v("head.pool.own", own_pool_);
+  v("head.log_scale", log_scale), v("head.bias", bias);
+}
+
+int64_t count_params(Model& m) {
+  int64_t n = 0;
+  m.params([&](const std::string&, Var& v) { n += v.value().count(); });
+  return n;
+}
+
+}  // namespace duet

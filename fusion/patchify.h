@@ -1,0 +1,10 @@
+// Pictures (B,S,S,4) <-> patches (B*P, patch*patch*4), rows of patches from the top left.
+#pragma once
+#include "kernels/tensor.h"
+
+namespace duet {
+
+Tensor patchify(const float* pixels, int64_t B, int64_t height, int64_t width, int64_t patch);
+void unpatchify(float* pixels, const float* patches, int64_t B, int64_t height, int64_t width, int64_t patch);
+
+}  // namespace duet
