@@ -6,14 +6,12 @@
 #include <unordered_set>
 
 #include "kernels/error.h"
-#include "train/order.h"
 #include "vision/transform.h"
 
 namespace duet {
 namespace {
 
-constexpr uint64_t kGolden = 0x9e3779b97f4a7c15ull;  // splitmix64's step
-constexpr double kJitter = 0.5;                      // share of pictures that are moved; the rest stay crisp
+constexpr double kJitter = 0.5;  // share of pictures that are moved; the rest stay crisp
 
 // What a mirror would make false: sides and turning, writing, things that have a printed or agreed direction.
 const std::unordered_set<std::string_view>& side_words() {
@@ -82,14 +80,6 @@ int place(int side, int centred, int reach, int lo, int hi, Draws& draws) {
 }
 
 }  // namespace
-
-Draws::Draws(uint64_t seed, uint64_t a, uint64_t b) : state_(mix(mix(mix(seed + kGolden) + a) + kGolden * 3 + b)) {}
-uint64_t Draws::bits() { return mix(state_ += kGolden); }
-double Draws::unit() { return double(bits() >> 11) * 0x1p-53; }
-int Draws::below(int n) {
-  CHECK(n > 0, n);
-  return int((unsigned __int128)(bits()) * unsigned(n) >> 64);
-}
 
 bool has_side(std::string_view words) {
   for (const char* k : kKoreanSides)

@@ -6,21 +6,22 @@
 #include <string_view>
 
 #include "fusion/shards.h"
+#include "kernels/random.h"
 #include "vision/image.h"
 
 namespace duet {
 
-// Counter-based random numbers (splitmix64): the n-th draw is a function of (seed, n) alone.
+// Random numbers one after the other: the n-th draw is a function of (seed, n) alone (kernels/random.h).
 class Draws {
  public:
-  explicit Draws(uint64_t seed, uint64_t a = 0, uint64_t b = 0);
-  uint64_t bits();
-  double unit();          // [0, 1)
-  int below(int n);       // [0, n)
+  explicit Draws(uint64_t seed) : seed_(seed) {}
+  uint64_t bits() { return mix(seed_, count_++); }
+  double unit() { return uniform(seed_, count_++); }  // [0, 1)
+  int below(int n) { return int((unsigned __int128)(bits()) * unsigned(n) >> 64); }  // [0, n), n > 0
   bool chance(double p) { return unit() < p; }
 
  private:
-  uint64_t state_;
+  uint64_t seed_, count_ = 0;
 };
 
 // True when the words speak of a side, a direction of turning, letters, digits or flags (English or Korean).

@@ -176,7 +176,7 @@ struct Loader::State {
   Sample stored(int k, int64_t count, Draws& draws) {
     Source& source = sources[k];
     uint64_t n = source.data.size(), epoch = count / n, place = count % n;
-    uint64_t key = mix(mix(seed + 0x5eed) + mix(uint64_t(k) + 1) + epoch * 0x9e3779b97f4a7c15ull);
+    uint64_t key = mix(mix(~seed, k), epoch);
     for (uint64_t tries = 0; tries < n; tries++) {
       int64_t i = shuffled((place + tries) % n, n, key);
       std::shared_ptr<const Image> image = picture(source, i);
@@ -219,7 +219,7 @@ struct Loader::State {
     batch.pixels.resize(B * pixels);
     for (int b = 0; b < B; b++) {
       int64_t g = step * B + b;
-      Draws draws(seed, g);
+      Draws draws(mix(seed, g));
       Turns::Turn turn = turns->at(g);
       int k = turn_source[turn.source];
       Sample s = k == kScenes ? made(draws) : stored(k, turn.count, draws);

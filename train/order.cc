@@ -6,14 +6,9 @@
 #include <utility>
 
 #include "kernels/error.h"
+#include "kernels/random.h"
 
 namespace duet {
-
-uint64_t mix(uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-  return x ^ (x >> 31);
-}
 
 uint64_t shuffled(uint64_t i, uint64_t n, uint64_t key) {
   CHECK(i < n, i, " of ", n);
@@ -23,7 +18,7 @@ uint64_t shuffled(uint64_t i, uint64_t n, uint64_t key) {
   do {
     uint64_t left = i >> half, right = i & mask;
     for (uint64_t round = 1; round <= 6; round++) {
-      uint64_t f = mix(mix(key + round * 0x9e3779b97f4a7c15ull) ^ right) & mask;
+      uint64_t f = mix(mix(key, round), right) & mask;
       left = std::exchange(right, left ^ f);
     }
     i = left << half | right;

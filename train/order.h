@@ -5,8 +5,6 @@
 
 namespace duet {
 
-uint64_t mix(uint64_t x);  // splitmix64's finalizer: a bijection that scatters every bit
-
 // Where place i of a shuffled deck of n cards came from: a bijection of [0, n) for every key. i < n.
 uint64_t shuffled(uint64_t i, uint64_t n, uint64_t key);
 
