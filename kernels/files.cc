@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "kernels/error.h"
 
@@ -41,6 +42,24 @@ struct Fd {
   Fd& operator=(const Fd&) = delete;
 };
 
+class Hash {
+ public:
+  Hash() { XXH3_64bits_reset(state_.get()); }
+  void add(Bytes b) { XXH3_64bits_update(state_.get(), b.data(), b.size()); }
+  uint64_t sum() const { return XXH3_64bits_digest(state_.get()); }
+
+ private:
+  std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state_{XXH3_createState(), XXH3_freeState};
+};
+
+size_t read_some(int fd, std::span<uint8_t> to, const std::string& path) {
+  ssize_t n;
+  do n = ::read(fd, to.data(), to.size());
+  while (n < 0 && errno == EINTR);
+  if (n < 0) refuse_errno(path, "read");
+  return n;
+}
+
 void write_all(int fd, Bytes bytes, const std::string& path) {
   while (!bytes.empty()) {
     ssize_t n = ::write(fd, bytes.data(), std::min<size_t>(bytes.size(), 1 << 30));
@@ -66,9 +85,7 @@ std::string read_file(const std::string& path, int64_t max_bytes) {
   std::string text(st.st_size + 1, '\0');
   size_t have = 0;
   for (;;) {
-    ssize_t n = ::read(file.fd, text.data() + have, text.size() - have);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) refuse_errno(path, "read");
+    size_t n = read_some(file.fd, {reinterpret_cast<uint8_t*>(text.data()) + have, text.size() - have}, path);
     if (n == 0) break;
     have += n;
     if (int64_t(have) > max_bytes) too_large();
@@ -78,16 +95,29 @@ std::string read_file(const std::string& path, int64_t max_bytes) {
   return text;
 }
 
+Written hash_file(const std::string& path) {
+  Fd file(path, O_RDONLY);
+  if (file.fd < 0) refuse_errno(path, "open");
+  std::vector<uint8_t> piece(1 << 20);
+  Hash hash;
+  Written read;
+  while (size_t n = read_some(file.fd, piece, path)) {
+    hash.add({piece.data(), n});
+    read.size += n;
+  }
+  read.xxh3 = hash.sum();
+  return read;
+}
+
 Written write_synced(const std::string& path, std::span<const Bytes> parts) {
-  std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> hash(XXH3_createState(), XXH3_freeState);
-  XXH3_64bits_reset(hash.get());
+  Hash hash;
   Written written;
   Fd file(path, O_WRONLY | O_CREAT | O_TRUNC);
   if (file.fd < 0) refuse_errno(path, "create");
   try {
     for (Bytes part : parts) {
       write_all(file.fd, part, path);
-      XXH3_64bits_update(hash.get(), part.data(), part.size());
+      hash.add(part);
       written.size += part.size();
     }
     if (::fsync(file.fd) < 0) refuse_errno(path, "fsync");
@@ -97,7 +127,7 @@ Written write_synced(const std::string& path, std::span<const Bytes> parts) {
     ::unlink(path.c_str());
     throw;
   }
-  written.xxh3 = XXH3_64bits_digest(hash.get());
+  written.xxh3 = hash.sum();
   return written;
 }
 

@@ -23,6 +23,9 @@ struct Written {
   uint64_t xxh3 = 0;
 };
 
+// Size and hash of a file, read in pieces (an unreadable sector is an error here; under a map it would be a signal).
+Written hash_file(const std::string& path);
+
 // Writes the parts one after the other to a new or emptied file and fsyncs it. Not atomic: for files inside a directory
 // that is itself renamed into place (see sync_dir). On an error the file is removed.
 Written write_synced(const std::string& path, std::span<const Bytes> parts);
