@@ -3,6 +3,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "kernels/error.h"
 #include "kernels/files.h"
@@ -94,15 +95,17 @@ Tokenizer Tokenizer::make(std::vector<std::string> tokens, const std::vector<std
              "), so not every text can be encoded; a byte-level vocabulary has all 256");
 
   std::vector<Merge> rules;
-  std::unordered_map<uint64_t, size_t, PairHash> seen;
+  std::unordered_set<uint64_t, PairHash> seen;
   for (auto [left, right] : merges) {
     CHECK(left >= 0 && left < n && right >= 0 && right < n, "merge ", left, " ", right, " of ", n, " tokens");
-    std::string pair = shown(spell_bytes(s.tokens[left])) + " " + shown(spell_bytes(s.tokens[right]));
-    if (!seen.emplace(pair_key(left, right), rules.size()).second)
-      refuse(name, ": model.merges[", rules.size(), "] ", pair, " is there twice; remove one");
+    auto refuse_pair = [&, left = left, right = right](const char* why) {
+      refuse(name, ": model.merges[", rules.size(), "] ", shown(spell_bytes(s.tokens[left])), " ",
+             shown(spell_bytes(s.tokens[right])), why);
+    };
+    if (!seen.insert(pair_key(left, right)).second) refuse_pair(" is there twice; remove one");
     auto found = ids.find(s.tokens[left] + s.tokens[right]);
     if (s.is_special[left] || s.is_special[right] || found == ids.end())
-      refuse(name, ": model.merges[", rules.size(), "] ", pair, " does not make a token of model.vocab; the file is damaged");
+      refuse_pair(" does not make a token of model.vocab; the file is damaged");
     made[found->second] = true;
     rules.push_back({left, right, found->second});
   }

@@ -45,10 +45,10 @@ struct Reader {
     if ((!e.get(flag) && !flag) || (!e.get(number) && number == 0) || (!e.get(s) && s.empty())) return;
     refuse(name, ": ", where, key, " is set, which duet does not support; it reads byte-level BPE as GPT-2 uses it");
   }
-  int id(dom::element e, const std::string& where) const {
+  int id(dom::element e, const char* where, std::string_view key) const {
     int64_t found;
     if (e.get(found) || found < 0 || found >= kMaxTokens)
-      refuse(name, ": ", where, " is not an id from 0 to ", kMaxTokens - 1);
+      refuse(name, ": ", where, shown(key), " is not an id from 0 to ", kMaxTokens - 1);
     return static_cast<int>(found);
   }
 };
@@ -76,7 +76,7 @@ Vocabulary read_vocabulary(const Reader& r, dom::object model) {
   Vocabulary ids;
   for (auto [spelled, value] : r.object(model, "model.", "vocab")) {
     if (static_cast<int64_t>(ids.size()) >= kMaxTokens) refuse(r.name, ": model.vocab has more than ", kMaxTokens, " tokens");
-    int id = r.id(value, "model.vocab." + shown(spelled));
+    int id = r.id(value, "model.vocab.", spelled);
     if (!ids.emplace(spelled, id).second) refuse(r.name, ": model.vocab has the key ", shown(spelled), " twice; remove one");
   }
   return ids;
@@ -94,7 +94,7 @@ std::vector<int> read_added(const Reader& r, dom::object root, Vocabulary& ids) 
     dom::object token;
     if (e.get(token)) refuse(r.name, ": ", where, " is not an object");
     std::string_view content = r.text(token, where.c_str(), "content");
-    int id = r.id(r.at(token, where.c_str(), "id"), where + "id");
+    int id = r.id(r.at(token, where.c_str(), "id"), where.c_str(), "id");
     bool special = false;
     if (r.at(token, where.c_str(), "special").get(special) || !special)
       refuse(r.name, ": ", where, "special is not true; duet reads added tokens only if they are special");
