@@ -9,7 +9,8 @@
 namespace duet {
 
 void check_size(int64_t width, int64_t height, const std::string& name, const Limits& limits) {
-  if (width <= 0 || height <= 0) refuse(name, ": the header says ", width, " x ", height, " pixels; the file is damaged");
+  if (width <= 0 || height <= 0)
+    refuse(name, ": the header says ", width, " x ", height, " pixels; the file is damaged");
   if (width > limits.max_side || height > limits.max_side || width * height > limits.max_pixels) {
     refuse(name, ": ", width, " x ", height, " pixels is more than is read here (", limits.max_pixels,
            " pixels, no side over ", limits.max_side, "); make it smaller first");
@@ -22,18 +23,19 @@ Image decode_image(std::span<const uint8_t> bytes, const std::string& name, cons
   };
   if (bytes.empty()) refuse(name, ": the file is empty");
   if (int64_t(bytes.size()) > limits.max_bytes) {
-    refuse(name, ": ", bytes.size(), " bytes is more than is read here (", limits.max_bytes, "); make it smaller first");
+    refuse(name, ": ", bytes.size(), " bytes is more than is read here (", limits.max_bytes,
+           "); make it smaller first");
   }
   if (has(0, "\xff\xd8", 2)) return decode_jpeg(bytes, name, limits);
   if (has(0, "\x89PNG", 4)) return decode_png(bytes, name, limits);
   if (has(0, "RIFF", 4) && has(8, "WEBP", 4)) return decode_webp(bytes, name, limits);
-  const char* kind = has(0, "GIF8", 4)                               ? "a GIF"
-                     : has(0, "BM", 2)                               ? "a BMP"
-                     : has(0, "II*", 3) || has(0, "MM\0*", 4)        ? "a TIFF"
-                     : has(4, "ftyp", 4)                             ? "a HEIC, AVIF or video"
-                     : has(0, "<svg", 4) || has(0, "<?xml", 5)       ? "an SVG or XML"
-                     : has(0, "<!DOCTYPE", 9) || has(0, "<html", 5)  ? "a web page"
-                                                                     : "no picture known here";
+  const char* kind = has(0, "GIF8", 4)                              ? "a GIF"
+                     : has(0, "BM", 2)                              ? "a BMP"
+                     : has(0, "II*", 3) || has(0, "MM\0*", 4)       ? "a TIFF"
+                     : has(4, "ftyp", 4)                            ? "a HEIC, AVIF or video"
+                     : has(0, "<svg", 4) || has(0, "<?xml", 5)      ? "an SVG or XML"
+                     : has(0, "<!DOCTYPE", 9) || has(0, "<html", 5) ? "a web page"
+                                                                    : "no picture known here";
   refuse(name, ": this is ", kind, " file; save the picture as JPEG, PNG or WebP");
 }
 

@@ -20,8 +20,8 @@ struct Limits {
   int64_t max_bytes = 64 << 20;     // of the encoded file
 };
 
-// JPEG, PNG or WebP, told apart by their first bytes. `name` stands in the error text. Orientation from EXIF is applied;
-// CMYK becomes RGB, 16 bits become 8, of an animation the first picture is taken; colour profiles are ignored.
+// JPEG, PNG or WebP, told apart by their first bytes. `name` stands in the error text. Orientation from EXIF is
+// applied; CMYK becomes RGB, 16 bits become 8, of an animation the first picture is taken; colour profiles are ignored.
 Image decode_image(std::span<const uint8_t> bytes, const std::string& name, const Limits& limits = {});
 Image load_image(const std::string& path, const Limits& limits = {});
 
@@ -32,6 +32,8 @@ std::vector<uint8_t> encode_jpeg(const Image& image, int quality);
 
 // kernels/files.h reads (read_file) and writes (write_file); this is its write_file for the bytes of one encoder:
 // after a full disk or a crash the path holds the old file or the new one, never a part.
-inline void write_file_atomic(const std::string& path, Bytes bytes) { write_file(path, std::span<const Bytes>(&bytes, 1)); }
+inline void write_file_atomic(const std::string& path, Bytes bytes) {
+  write_file(path, std::span<const Bytes>(&bytes, 1));
+}
 
 }  // namespace duet

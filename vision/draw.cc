@@ -24,6 +24,8 @@ struct Color {
   explicit Color(uint32_t v) : rgba{uint8_t(v >> 24), uint8_t(v >> 16), uint8_t(v >> 8), uint8_t(v)} {}
 };
 
+constexpr const char* kMore = "...";  // not U+2026, which Korean fonts set at half height
+
 // The whole characters at the front of s that fit into `width`; at least one.
 size_t fitting(const std::string& s, int px, int width) {
   size_t end = 0;
@@ -36,9 +38,10 @@ size_t fitting(const std::string& s, int px, int width) {
   return end;
 }
 
-// Breaks at spaces, and inside words that are too long; what does not fit into `most` lines ends in an ellipsis.
+// Breaks at spaces, and inside words that are too long; what does not fit into `most` lines ends in kMore.
 std::vector<std::string> wrap(std::string rest, int px, int width, size_t most) {
-  std::replace_if(rest.begin(), rest.end(), [](char c) { return c == '\n' || c == '\t' || c == '\r'; }, ' ');
+  std::replace_if(
+      rest.begin(), rest.end(), [](char c) { return c == '\n' || c == '\t' || c == '\r'; }, ' ');
   std::vector<std::string> lines;
   auto strip = [&] { rest.erase(0, rest.find_first_not_of(' ')); };
   for (strip(); !rest.empty() && lines.size() < most; strip()) {
@@ -47,9 +50,9 @@ std::vector<std::string> wrap(std::string rest, int px, int width, size_t most) 
       break;
     }
     if (lines.size() + 1 == most) {
-      std::string head = rest.substr(0, fitting(rest, px, width - text_width("…", px)));
+      std::string head = rest.substr(0, fitting(rest, px, width - text_width(kMore, px)));
       head.erase(head.find_last_not_of(' ') + 1);
-      lines.push_back(head + "…");
+      lines.push_back(head + kMore);
       break;
     }
     size_t end = fitting(rest, px, width);

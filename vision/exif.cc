@@ -12,9 +12,7 @@ int exif_orientation(std::span<const uint8_t> tiff) {
   auto u16 = [&](size_t at) -> uint32_t {
     return little ? tiff[at] | tiff[at + 1] << 8 : tiff[at] << 8 | tiff[at + 1];
   };
-  auto u32 = [&](size_t at) -> uint32_t {
-    return little ? u16(at) | u16(at + 2) << 16 : u16(at) << 16 | u16(at + 2);
-  };
+  auto u32 = [&](size_t at) -> uint32_t { return little ? u16(at) | u16(at + 2) << 16 : u16(at) << 16 | u16(at + 2); };
   if (u16(2) != 42) return 1;
   size_t at = u32(4);
   if (at + 2 > tiff.size()) return 1;

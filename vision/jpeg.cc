@@ -16,7 +16,8 @@ struct TurboFree {
 };
 using Turbo = std::unique_ptr<void, TurboFree>;
 
-// What the decoder does not tell: the orientation (APP1 "Exif") and whether Adobe wrote it (APP14), whose inks are inverted.
+// What the decoder does not tell: the orientation (APP1 "Exif") and whether Adobe wrote it (APP14), whose inks are
+// inverted.
 struct Markers {
   int orientation = 1;
   bool adobe = false;
@@ -63,8 +64,10 @@ Image decode_jpeg(std::span<const uint8_t> bytes, const std::string& name, const
   };
   // A JPEG of tables alone "succeeds" without writing these, so they start at 0 and are checked.
   int width = 0, height = 0, subsampling = -1, space = -1;
-  if (tjDecompressHeader3(turbo.get(), bytes.data(), bytes.size(), &width, &height, &subsampling, &space) != 0) damaged();
-  if (width <= 0 || height <= 0) refuse(name, ": a JPEG without a picture in it; it is damaged or cut off, get it again");
+  if (tjDecompressHeader3(turbo.get(), bytes.data(), bytes.size(), &width, &height, &subsampling, &space) != 0)
+    damaged();
+  if (width <= 0 || height <= 0)
+    refuse(name, ": a JPEG without a picture in it; it is damaged or cut off, get it again");
   check_size(width, height, name, limits);
   // Every 8x8 block costs at least one bit, so 512 pixels a byte is the most Huffman coding can do; 4 times that leaves
   // room for arithmetic coding, and a header with nothing behind it allocates nothing.
@@ -85,8 +88,8 @@ Image decode_jpeg(std::span<const uint8_t> bytes, const std::string& name, const
 }
 
 std::vector<uint8_t> encode_jpeg(const Image& image, int quality) {
-  CHECK(image.width > 0 && image.height > 0 && image.width <= 65500 && image.height <= 65500, "a picture of ", image.width,
-        " x ", image.height, " as JPEG");
+  CHECK(image.width > 0 && image.height > 0 && image.width <= 65500 && image.height <= 65500, "a picture of ",
+        image.width, " x ", image.height, " as JPEG");
   CHECK(quality >= 1 && quality <= 100, "JPEG quality 1..100, got ", quality);
   Turbo turbo(tjInitCompress());
   CHECK(turbo, "libjpeg-turbo starts");

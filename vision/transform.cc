@@ -141,7 +141,7 @@ Image checkerboard_under(const Image& image, int cell) {
   for (int y = 0; y < out.height; ++y) {
     for (int x = 0; x < out.width; ++x) {
       uint8_t* p = out.at(x, y);
-      int under = (x / cell + y / cell) % 2 ? 232 : 250;
+      int under = (x / cell + y / cell) % 2 ? 234 : 252;
       for (int c = 0; c < 3; ++c) p[c] = mix(p[c], under, p[3]);
       p[3] = 255;
     }

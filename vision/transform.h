@@ -1,5 +1,6 @@
 // Geometry and backgrounds. Every resampling happens on premultiplied colour, so that what hides under transparent
-// pixels never bleeds into the edges. Sizes in pixels, all > 0. Deterministic, single-threaded, safe to call in parallel.
+// pixels never bleeds into the edges. Sizes in pixels, all > 0. Deterministic, single-threaded, safe to call in
+// parallel.
 #pragma once
 #include <cstdint>
 
