@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 #include "fusion/values.h"
 #include "kernels/error.h"
@@ -96,7 +97,11 @@ struct Reader {
   void read(const Fields& fields, const std::string& path, const Value& v) const {
     const Value::Table* table = std::get_if<Value::Table>(&v.is);
     if (!table) expected(path, v, "a table");
-    for (const auto& [key, value] : *table) read(find(fields, path, key, value), under(path, key), value);
+    for (size_t i = 0; i < table->keys.size(); ++i) {
+      const std::string& key = table->keys[i];
+      const Value& value = table->values[i];
+      read(find(fields, path, key, value), under(path, key), value);
+    }
   }
 
   void read(const FieldList& list, const std::string& path, const Value& v) const {
@@ -247,8 +252,8 @@ void set_key(const Fields& fields, std::string_view assignment) {
       } else {
         Value doc = read_toml("value = " + std::string(text), name);
         auto& table = std::get<Value::Table>(doc.is);
-        if (table.size() != 1) refuse(name, ": expected one value after '='");
-        value = std::move(table[0].second);
+        if (table.keys.size() != 1) refuse(name, ": expected one value after '='");
+        value = std::move(table.values[0]);
       }
       value.line = 0;
       return reader.read(field, seen, value);

@@ -23,9 +23,10 @@ Value from_node(const toml::node& node) {
     if constexpr (std::is_same_v<T, toml::table>) {
       Value::Table table;
       for (const auto& [key, child] : n) {
-        table.emplace_back(std::string(key.str()), from_node(child));
+        table.keys.emplace_back(key.str());
+        table.values.push_back(from_node(child));
         // Tables made by dotted keys carry no place of their own; the key does.
-        if (table.back().second.line == 0) table.back().second.line = int(key.source().begin.line);
+        if (table.values.back().line == 0) table.values.back().line = int(key.source().begin.line);
       }
       value.is = std::move(table);
     } else if constexpr (std::is_same_v<T, toml::array>) {
@@ -61,7 +62,8 @@ Value from_element(simdjson::dom::element e, const std::string& name) {
       std::set<std::string_view> keys;
       for (auto [key, child] : simdjson::dom::object(e)) {
         if (!keys.insert(key).second) refuse(name, ": key ", shown(key), " appears twice");
-        table.emplace_back(std::string(key), from_element(child, name));
+        table.keys.emplace_back(key);
+        table.values.push_back(from_element(child, name));
       }
       value.is = std::move(table);
       break;

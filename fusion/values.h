@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -11,7 +10,10 @@ namespace duet {
 
 struct Value {
   using List = std::vector<Value>;
-  using Table = std::vector<std::pair<std::string, Value>>;  // keys are unique
+  struct Table {
+    std::vector<std::string> keys;  // unique
+    std::vector<Value> values;      // one a key
+  };
   std::variant<std::monostate, bool, int64_t, double, std::string, List, Table> is;  // monostate: a date, a null
   int line = 0;                                                                       // from 1; 0 where not known
 };
