@@ -21,6 +21,12 @@ void append_utf8(std::string& s, uint32_t c) {
   s.push_back(char(0x80 | (c & 63)));
 }
 
+// The line ends "# EMOJI E1.0 NAME".
+std::string name_in(const std::string& line) {
+  size_t version = line.find(" E", line.find('#')), space = line.find(' ', version + 2);
+  return version == line.npos || space == line.npos ? "" : clean_caption(line.substr(space + 1), 200);
+}
+
 bool is_tone(uint32_t c) { return c >= 0x1f3fb && c <= 0x1f3ff; }
 
 }  // namespace
@@ -53,6 +59,19 @@ void read_annotations(const std::string& xml_file, std::map<std::string, EmojiWo
   }
 }
 
+std::map<std::string, std::string> korean_names(const std::string& tree) {
+  std::map<std::string, EmojiWords> en, ko;
+  read_annotations(tree + "/usr/share/unicode/cldr/common/annotations/en.xml", en);
+  read_annotations(tree + "/usr/share/unicode/cldr/common/annotations/ko.xml", ko);
+  std::map<std::string, std::string> names;
+  for (auto& [cp, words] : en) {
+    auto other = ko.find(cp);
+    if (cp.size() < 3 || other == ko.end() || other->second.name.empty()) continue;
+    if (words.name.find(':') == words.name.npos) names.emplace(concept_of(words.name), other->second.name);
+  }
+  return names;
+}
+
 std::vector<EmojiEntry> read_emoji_test(const std::string& file) {
   std::ifstream in(file);
   if (!in) refuse(file, ": cannot be read; it should come with the Debian package unicode-data");
@@ -64,7 +83,7 @@ std::vector<EmojiEntry> read_emoji_test(const std::string& file) {
     size_t semicolon = line.find(';');
     if (line.empty() || line[0] == '#' || semicolon == line.npos) continue;
     if (line.find("fully-qualified", semicolon) != line.find_first_not_of(' ', semicolon + 1)) continue;
-    EmojiEntry e{"", group, subgroup, "", 0, 0};
+    EmojiEntry e{"", name_in(line), group, subgroup, "", 0, 0};
     std::istringstream hex(line.substr(0, semicolon));
     uint32_t c = 0;
     while (hex >> std::hex >> c) {
@@ -73,7 +92,7 @@ std::vector<EmojiEntry> read_emoji_test(const std::string& file) {
       if (is_tone(c)) e.tones++, e.tone = int(c - 0x1f3fb);
       else if (c != 0xfe0f) append_utf8(e.base, c);
     }
-    if (!e.utf8.empty()) all.push_back(std::move(e));
+    if (!e.utf8.empty() && !e.name.empty()) all.push_back(std::move(e));
   }
   if (all.empty()) refuse(file, ": no emoji in it; expected the format of Unicode's emoji-test.txt");
   return all;

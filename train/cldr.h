@@ -17,6 +17,7 @@ void read_annotations(const std::string& xml_file, std::map<std::string, EmojiWo
 
 struct EmojiEntry {
   std::string utf8;             // fully qualified
+  std::string name;             // English, "grinning face"
   std::string group, subgroup;  // "Animals & Nature", "animal-bird"
   std::string base;             // without skin tones and U+FE0F
   int tones = 0;                // skin tone modifiers in it
@@ -25,6 +26,10 @@ struct EmojiEntry {
 
 // The fully qualified lines, in order. https://unicode.org/reports/tr51/#emoji_data
 std::vector<EmojiEntry> read_emoji_test(const std::string& file);
+
+// concept_of(English name) -> Korean name, from the annotations below the tree of the package unicode-cldr-core: for
+// pictures that are named in English alone. Only plain names ("apple"), no composed ones ("flag: Norway", "woman: bald").
+std::map<std::string, std::string> korean_names(const std::string& tree);
 
 std::string without_fe0f(const std::string& utf8);
 

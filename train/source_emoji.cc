@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
+#include <set>
 
 #include "text/unicode.h"
 #include "train/cldr.h"
@@ -47,6 +48,14 @@ void plainer_words(Meta& m) {
   }
 }
 
+// Territories that fly the flag of their state: the picture belongs to the state.
+bool borrowed_flag(const std::string& name) {
+  static const std::set<std::string> kNames = {"Bouvet Island",        "Svalbard & Jan Mayen", "Clipperton Island",
+                                               "St. Martin",           "U.S. Outlying Islands", "Heard & McDonald Islands",
+                                               "Ceuta & Melilla",      "Diego Garcia"};
+  return kNames.count(after(name, "flag: ")) > 0;
+}
+
 // Of the (up to 25) skin tone variants of one emoji a small model is shown one, picked by the emoji itself.
 bool tone_chosen(const EmojiEntry& e) {
   return e.tones == 1 && uint64_t(e.tone) == XXH64(e.base.data(), e.base.size(), 0) % 5;
@@ -75,9 +84,10 @@ void find_emoji(const SourceOptions& options, const Sink& sink, SourceReport& re
       report.dropped["further skin tones"]++;
       continue;
     }
-    auto name = en.find(without_fe0f(e.utf8));
-    if (name == en.end() || name->second.name.empty()) {
-      report.dropped["no name in CLDR"]++;
+    EmojiWords words{e.name, {}};  // younger emoji than CLDR's have a name in the list alone
+    if (auto known = en.find(without_fe0f(e.utf8)); known != en.end()) words = known->second;
+    if (borrowed_flag(words.name)) {
+      report.dropped["flag of another country"]++;
       continue;
     }
     unsigned glyph = font->glyph(e.utf8);
@@ -87,8 +97,8 @@ void find_emoji(const SourceOptions& options, const Sink& sink, SourceReport& re
     }
     Candidate c;
     c.key = code_key(e.utf8);
-    c.meta.caption = name->second.name;
-    c.meta.tags = name->second.keywords;
+    c.meta.caption = words.name;
+    c.meta.tags = words.keywords;
     if (auto k = ko.find(without_fe0f(e.utf8)); k != ko.end()) {
       c.meta.caption_ko = k->second.name;
       c.meta.tags_ko = k->second.keywords;

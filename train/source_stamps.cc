@@ -61,6 +61,10 @@ void find_stamps(const SourceOptions& options, const Sink& sink, SourceReport& r
       report.dropped["mirrored copies"]++;
       continue;
     }
+    if (file.ends_with(".png") && std::filesystem::exists(root + "/" + stem + ".svg")) {
+      report.dropped["PNG of an SVG"]++;
+      continue;
+    }
     StampText text = read_stamp_text(root + "/" + stem + ".txt");
     if (phrase(text.en).empty()) {
       report.dropped["no text"]++;

@@ -1,0 +1,102 @@
+// A person's own pictures: a folder, COCO captions, WebDataset tars.
+#include <xxhash.h>
+
+#include <filesystem>
+#include <memory>
+
+#include "fusion/cocojson.h"
+#include "kernels/error.h"
+#include "train/sources.h"
+#include "train/words.h"
+#include "vision/codec.h"
+
+namespace duet {
+namespace fs = std::filesystem;
+namespace {
+
+class Taker {
+ public:
+  Taker(const Sink& sink, SourceReport& report) : sink_(sink), report_(report) {}
+
+  void take(Record&& r, std::string split) {
+    report_.found++;
+    auto bytes = std::make_shared<const std::vector<uint8_t>>(std::move(r.image_bytes));
+    Candidate c;
+    c.key = r.key;
+    c.meta = std::move(r.meta);
+    c.split = !split.empty() ? split : XXH64(r.key.data(), r.key.size(), 0) % 20 ? "train" : "val";
+    c.draw = [bytes, name = r.key](int) { return decode_image(*bytes, name); };
+    sink_(std::move(c));
+  }
+
+  void fault(const std::string&, const std::string& reason) {
+    report_.found++;
+    report_.dropped[reason]++;
+  }
+
+ private:
+  const Sink& sink_;
+  SourceReport& report_;
+};
+
+Record to_record(ShardSample&& s) {
+  Record r{s.key, {}, {}};
+  for (auto& [extension, bytes] : s.parts) {
+    std::string e = extension.substr(extension.rfind('.') == extension.npos ? 0 : extension.rfind('.') + 1);
+    if (e == "png" || e == "jpg" || e == "jpeg" || e == "webp") r.image_bytes = std::move(bytes);
+    else if (e == "json") r.meta = parse_meta(bytes, s.key + ".json");
+    else if (e == "txt" && r.meta.caption.empty()) r.meta.caption.assign(bytes.begin(), bytes.end());
+  }
+  if (r.image_bytes.empty()) refuse("no picture");
+  return r;
+}
+
+void take_tars(const std::string& path, const std::string& split, Taker& taker) {
+  for (auto& tar : list_shards(path)) {
+    auto bad = [&](const std::string& key, const std::string& why) { taker.fault(key, why); };
+    read_shard(tar, [&](ShardSample&& s) {
+      try {
+        taker.take(to_record(std::move(s)), split);
+      } catch (const Error& e) {
+        taker.fault(tar, e.what());
+      }
+    }, bad);
+  }
+}
+
+bool has_tars(const fs::path& folder) {
+  std::error_code failed;
+  for (auto& e : fs::directory_iterator(folder, failed)) {
+    if (e.path().extension() == ".tar") return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+void find_own(const std::string& path, const Sink& sink, SourceReport& report) {
+  report.license = "as given";
+  Taker taker(sink, report);
+  auto each = [&](Record&& r) { taker.take(std::move(r), ""); };
+  auto bad = [&](const std::string& file, const std::string& why) { taker.fault(file, why); };
+
+  size_t colon = path.find(".json:");
+  std::string json = path.substr(0, colon == path.npos ? path.npos : colon + 5);
+  if (fs::is_regular_file(json) && json.ends_with(".json")) {
+    std::string folder = colon == path.npos ? fs::path(json).parent_path().string() : path.substr(colon + 6);
+    return read_coco(json, folder.empty() ? "." : folder, each, bad);
+  }
+  if (path.ends_with(".tar")) return take_tars(path, "", taker);
+  if (!fs::is_directory(path)) refuse("unknown source '", path, "': neither a built-in one nor a folder, a .tar or a COCO .json");
+  bool split_already = false;
+  for (const char* split : {"train", "val", "heldout"}) {
+    if (!has_tars(fs::path(path) / split)) continue;
+    take_tars((fs::path(path) / split).string(), split, taker);
+    split_already = true;
+  }
+  if (split_already) return;
+  if (has_tars(path)) return take_tars(path, "", taker);
+  read_folder(path, each, bad);
+}
+
+}  // namespace duet
