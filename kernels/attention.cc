@@ -11,15 +11,28 @@ namespace {
 
 constexpr int64_t kBlock = 128;
 
-// Row of scores -> probabilities in place; columns from `limit` on become 0. Returns log sum exp.
+// Row of scores -> probabilities in place, for a row buffer `width` wide, a multiple of 16; columns from `limit` on become
+// 0 and add nothing, so the result is the same for any width. Returns log sum exp.
 float softmax_row(float* s, int64_t limit, int64_t width, float scale) {
-  float m = -std::numeric_limits<float>::infinity();
-  for (int64_t j = 0; j < limit; ++j) m = std::max(m, s[j]);
+  std::fill(s + limit, s + width, -std::numeric_limits<float>::infinity());
+  f16v most = load16(s);
+  for (int64_t j = 16; j < width; j += 16) {
+    const f16v v = load16(s + j);
+    most = v > most ? v : most;
+  }
+  float m = most[0];
+  for (int i = 1; i < 16; ++i) m = std::max(m, most[i]);
   m *= scale;
-  for (int64_t j = 0; j < limit; ++j) s[j] = fast_exp(s[j] * scale - m);
-  for (int64_t j = limit; j < width; ++j) s[j] = 0;
-  const float sum = sum_of(s, width), inv = 1 / sum;  // the zeros add nothing: the same sum for any width
-  for (int64_t j = 0; j < limit; ++j) s[j] *= inv;
+  f16v sums{};
+  for (int64_t j = 0; j < width; j += 16) {
+    const f16v e = exp16(load16(s + j) * scale - m);
+    store16(s + j, e);
+    if (j + 16 <= limit) sums += e;
+  }
+  std::fill(s + limit, s + width, 0.0f);
+  if (limit % 16) sums += load16(s + limit / 16 * 16);
+  const float sum = sum16(sums), inv = 1 / sum;
+  for (int64_t j = 0; j < limit; j += 16) store16(s + j, load16(s + j) * inv);
   return m + std::log(sum);
 }
 
@@ -59,23 +72,25 @@ void attention_bwd(float* dqkv, const float* dout, const float* o, const float* 
     const float *g = dout + at * C + h * D, *oh = o + at * C + h * D;
     for (int64_t t = 0; t < T; ++t) std::fill_n(dk + t * ld, D, 0.0f), std::fill_n(dv + t * ld, D, 0.0f);
     for (int64_t i0 = 0; i0 < T; i0 += kBlock) {
-      const int64_t rows = std::min<int64_t>(kBlock, T - i0), w = widest(sp.limit + at + i0, rows);
+      const int64_t rows = std::min<int64_t>(kBlock, T - i0), keys = widest(sp.limit + at + i0, rows);
+      const int64_t w = (keys + 15) / 16 * 16;
       float *p = scratch<float>(2, rows * w), *ds = scratch<float>(3, rows * w);
-      gemm(p, w, {q + i0 * ld, ld}, {k, ld, true}, rows, w, D);
-      gemm(ds, w, {g + i0 * C, C}, {v, ld, true}, rows, w, D);
+      gemm(p, w, {q + i0 * ld, ld}, {k, ld, true}, rows, keys, D);
+      gemm(ds, w, {g + i0 * C, C}, {v, ld, true}, rows, keys, D);
       for (int64_t i = 0; i < rows; ++i) {
         const int64_t limit = sp.limit[at + i0 + i];
         const float l = lse[(at + i0 + i) * H + h], delta = dot(g + (i0 + i) * C, oh + (i0 + i) * C, D);
         float *pi = p + i * w, *di = ds + i * w;
-        for (int64_t j = 0; j < limit; ++j) {
-          pi[j] = fast_exp(pi[j] * scale - l);
-          di[j] = pi[j] * (di[j] - delta) * scale;
+        for (int64_t j = 0; j < limit; j += 16) {
+          const f16v e = exp16(load16(pi + j) * scale - l);
+          store16(pi + j, e);
+          store16(di + j, e * (load16(di + j) - delta) * scale);
         }
-        for (int64_t j = limit; j < w; ++j) pi[j] = di[j] = 0;
+        std::fill(pi + limit, pi + w, 0.0f), std::fill(di + limit, di + w, 0.0f);
       }
-      gemm(dq + i0 * ld, ld, {ds, w}, {k, ld}, rows, D, w);
-      gemm(dk, ld, {ds, w, true}, {q + i0 * ld, ld}, w, D, rows, {.accumulate = true});
-      gemm(dv, ld, {p, w, true}, {g + i0 * C, C}, w, D, rows, {.accumulate = true});
+      gemm(dq + i0 * ld, ld, {ds, w}, {k, ld}, rows, D, keys);
+      gemm(dk, ld, {ds, w, true}, {q + i0 * ld, ld}, keys, D, rows, {.accumulate = true});
+      gemm(dv, ld, {p, w, true}, {g + i0 * C, C}, keys, D, rows, {.accumulate = true});
     }
   });
 }

@@ -100,8 +100,8 @@ void gemm(float* C, int64_t ldc, Mat A, Mat B, int64_t M, int64_t N, int64_t K, 
     alignas(64) float edge[32 * 32];
     for (int64_t k = 0; k < K || k == 0; k += e.k_block) {
       const int64_t ks = std::min(e.k_block, K - k);
-      for (int64_t j = b0; j < b1; ++j)
-        for (int64_t i = a0; i < a1; ++i) {
+      for (int64_t i = a0; i < a1; ++i)
+        for (int64_t j = b0; j < b1; ++j) {
           const int64_t row = i * e.rows, col = j * e.cols;
           const int64_t rows = std::min<int64_t>(e.rows, M - row), cols = std::min<int64_t>(e.cols, N - col);
           float* c = C + row * ldc + col;
@@ -111,6 +111,10 @@ void gemm(float* C, int64_t ldc, Mat A, Mat B, int64_t M, int64_t N, int64_t K, 
           const char* a = pa + i * a_panel + size_t(k) * e.rows * e.element;
           const char* b = pb + j * b_panel + size_t(k) * e.cols * e.element;
           if (rows == e.rows && cols == e.cols) {
+            // The next block's lines of C come in while this one is computed: C is written once, far from any cache.
+            if (j + 1 < b1)
+              for (int64_t r = 0; r < rows; ++r)
+                __builtin_prefetch(c + r * ldc + e.cols, 1), __builtin_prefetch(c + r * ldc + e.cols + 16, 1);
             e.multiply(c, ldc, a, b, ks, load);
           } else {
             if (load)

@@ -11,13 +11,9 @@ void cross_entropy(float* nll, float* lse, const float* logits, const int32_t* t
     const float* z = logits + n * V;
     float m = z[0];
     for (int64_t i = 1; i < V; ++i) m = std::max(m, z[i]);
-    v16 acc{};
+    f16v acc{};
     int64_t i = 0;
-    for (; i + 16 <= V; i += 16) {
-      float e[16];
-      for (int l = 0; l < 16; ++l) e[l] = fast_exp(z[i + l] - m);
-      acc += load16(e);
-    }
+    for (; i + 16 <= V; i += 16) acc += exp16(load16(z + i) - m);
     float sum = sum16(acc);
     for (; i < V; ++i) sum += fast_exp(z[i] - m);
     lse[n] = m + std::log(sum);
@@ -35,7 +31,7 @@ void cross_entropy_bwd(float* dlogits, const float* logits, const float* lse, co
       return;
     }
     const float w = scale * weight[n], l = lse[n];
-    for (int64_t i = 0; i < V; ++i) d[i] = w * fast_exp(z[i] - l);
+    by16(V, [&](int64_t i, int k) { store_some(d + i, w * exp16(load_some(z + i, k) - l), k); });
     d[target[n]] -= w;
   });
 }

@@ -22,7 +22,7 @@ inline float sum16(v16 v) {
   return (s[0] + s[2]) + (s[1] + s[3]);
 }
 
-// sum over i < n of f(i..i+15) with lanes first; `f(v)` maps a vector, `g(i)` the scalar tail
+// Sixteen running sums, then one; the rest after that.
 inline float dot(const float* a, const float* b, int64_t n) {
   v16 s{};
   int64_t i = 0;
@@ -40,22 +40,48 @@ inline float sum_of(const float* a, int64_t n) {
   return t;
 }
 
-// e^x to 2 ulp for finite x; underflows to 0, overflows to a large finite number. Branch-free, so loops over it vectorise.
-inline float fast_exp(float x) {
-  x = x < -87.0f ? -87.0f : x > 88.0f ? 88.0f : x;
-  const float t = x * 1.44269504f + 12582912.0f;  // the sum's low bits hold round(x log2 e)
-  const float n = t - 12582912.0f;
-  const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-  float p = 1.9875691500e-4f;
-  p = p * r + 1.3981999507e-3f;
+// e^x to 2 ulp for finite x; clamped to [e^-87, e^88]. Without branches, for vectors (V = v16) and scalars alike.
+template <class V, class I>
+inline V exp_of(V x) {
+  x = x < -87.0f ? V{} - 87.0f : x;
+  x = x > 88.0f ? V{} + 88.0f : x;
+  const V t = x * 1.44269504f + 12582912.0f;  // the sum's low bits hold round(x log2 e)
+  const V n = t - 12582912.0f;
+  const V r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  V p = r * 1.9875691500e-4f + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
-  return p * std::bit_cast<float>(int32_t(uint32_t(std::bit_cast<int32_t>(t) + 127) << 23));
+  p = p * (r * r) + r + 1.0f;
+  return p * std::bit_cast<V>((std::bit_cast<I>(t) + 127) << 23);
 }
+typedef uint32_t u16v __attribute__((vector_size(64)));
+typedef float f16v __attribute__((vector_size(64)));
+inline f16v exp16(f16v x) { return exp_of<f16v, u16v>(x); }
+inline float fast_exp(float x) { return exp_of<float, uint32_t>(x); }
+inline f16v sigmoid16(f16v x) { return 1.0f / (1.0f + exp16(-x)); }
 inline float sigmoid(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
+
+// f on sixteen values at a time: f(i, n) handles values i .. i + n, n = 16 but for the last
+template <class F>
+inline void by16(int64_t n, F f) {
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16) f(i, 16);
+  if (i < n) f(i, int(n - i));
+}
+inline f16v load_some(const float* p, int n) {
+  if (n == 16) return load16(p);
+  float t[16] = {};
+  std::memcpy(t, p, size_t(n) * 4);
+  return load16(t);
+}
+inline void store_some(float* p, f16v v, int n) {
+  if (n == 16) return store16(p, v);
+  float t[16];
+  store16(t, v);
+  std::memcpy(p, t, size_t(n) * 4);
+}
 
 // Scratch of this thread that only grows. `slot` keeps users apart that nest inside one another.
 void* scratch(int slot, size_t bytes);
