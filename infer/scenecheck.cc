@@ -137,15 +137,44 @@ Part inner(const Pixels& p, const Part& part) {
   return out.size() * 8 >= part.size() ? out : part;
 }
 
+// Whether a pixel is a mixture of the ground and that colour, as the edge of a blurred thing is.
+bool mixed(const Pixels& p, const Ground& ground, int i, int color) {
+  Rgb own = rgb(Color(color));
+  float axis[3] = {own.r / 255.0f, own.g / 255.0f, own.b / 255.0f}, off[3], along = 0, length = 0, away = 0;
+  for (int c = 0; c < 3; c++) {
+    axis[c] -= ground.rgb[c];
+    off[c] = p.rgb[i * 3 + c] - ground.rgb[c];
+    along += off[c] * axis[c], length += axis[c] * axis[c];
+  }
+  along /= std::max(length, 1e-3f);
+  for (int c = 0; c < 3; c++) away += (off[c] - along * axis[c]) * (off[c] - along * axis[c]);
+  return along > 0 && along < 1 && away < 0.1f * 0.1f;
+}
+
 struct Vote {
   int color;
   float share;
 };
-Vote vote(const Pixels& p, const Part& part) {
+Vote vote(const Pixels& p, const Ground& ground, const Part& part) {
   int count[kColors] = {};
   for (int i : part) count[p.label[i]]++;
-  int best = int(std::max_element(count, count + kColors) - count);
-  return {best, float(count[best]) / part.size()};
+  int best = int(std::max_element(count, count + kColors) - count), votes = count[best];
+  if (ground.opaque)
+    for (int i : part) votes += p.label[i] != best && mixed(p, ground, i, best);
+  return {best, float(votes) / part.size()};
+}
+
+// A part that is only the rim between two colours, not a thing: hardly a pixel of it lies among its own.
+bool rim(const Pixels& p, const Part& part) {
+  size_t inside = 0;
+  for (int i : part) {
+    int x = i % p.w, y = i / p.w;
+    if (x == 0 || y == 0 || x + 1 == p.w || y + 1 == p.h) continue;
+    bool among_own = true;
+    for (int d : {-p.w, -1, 1, p.w}) among_own &= p.thing[i + d] && p.label[i + d] == p.label[i];
+    inside += among_own;
+  }
+  return inside * 8 < part.size();
 }
 
 struct Window {  // the part's box with a margin, and how much of each pixel the part covers
@@ -230,7 +259,7 @@ SeenScene find_things(const Image& image) {
   if (ground.opaque) out.background = distance(ground.lab, oklab(background_rgb(kGrey))) < 0.1f ? kGrey : -1;
   std::vector<std::pair<Part, int>> parts;
   for (Part& part : connected(p, p.thing, [](int, int) { return true; })) {
-    Vote v = vote(p, inner(p, part));
+    Vote v = vote(p, ground, inner(p, part));
     if (v.share >= kOneColor) {
       parts.push_back({std::move(part), v.color});
       continue;
@@ -238,6 +267,7 @@ SeenScene find_things(const Image& image) {
     std::vector<uint8_t> among(p.thing.size());
     for (int i : part) among[i] = 1;
     for (Part& one : connected(p, among, [&](int i, int j) { return p.label[i] == p.label[j]; })) {
+      if (rim(p, one)) continue;
       int color = p.label[one[0]];
       parts.push_back({std::move(one), color});
     }

@@ -63,10 +63,11 @@ void add_edge(float* acc, int w, int h, Point p, Point q) {
   int last = std::min(h, int(std::ceil(q.y)));
   for (int row = std::max(0, int(std::floor(p.y))); row < last; row++) {
     float y0 = std::max(p.y, float(row)), y1 = std::min(q.y, float(row + 1));
-    float a = std::clamp(p.x + (y0 - p.y) * slope, 0.0f, float(w)), b = std::clamp(p.x + (y1 - p.y) * slope, 0.0f, float(w));
+    float a = p.x + (y0 - p.y) * slope, b = p.x + (y1 - p.y) * slope;
     if (a > b) std::swap(a, b);
-    float before = 0, reach = mean_left(std::floor(a), a, b), *line = acc + size_t(row) * (w + 2);
-    for (int c = int(a);; c++) {
+    int first = int(std::clamp(std::floor(a), 0.0f, float(w)));
+    float before = 0, reach = mean_left(float(first), a, b), *line = acc + size_t(row) * (w + 2);
+    for (int c = first; c < w; c++) {
       float next = mean_left(float(c + 1), a, b), covered = next - reach;
       line[c] += sign * (y1 - y0) * (covered - before);
       before = covered, reach = next;
@@ -130,7 +131,8 @@ void cover(float* out, int w, int h, Shape shape, float cx, float cy, float radi
     float sum = 0;
     for (int x = 0; x < w; x++) {
       sum += acc[size_t(y) * (w + 2) + x];
-      out[size_t(y) * w + x] = std::min(1.0f, std::fabs(sum));
+      float share = std::fabs(sum);
+      out[size_t(y) * w + x] = share < 1e-5f ? 0 : std::min(1.0f, share);  // what rounding leaves beyond the edge is nothing
     }
   }
 }
