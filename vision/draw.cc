@@ -44,7 +44,7 @@ std::vector<std::string> wrap(std::string rest, int px, int width, size_t most) 
       rest.begin(), rest.end(), [](char c) { return c == '\n' || c == '\t' || c == '\r'; }, ' ');
   std::vector<std::string> lines;
   auto strip = [&] { rest.erase(0, rest.find_first_not_of(' ')); };
-  for (strip(); !rest.empty() && lines.size() < most; strip()) {
+  for (strip(); !rest.empty(); strip()) {
     if (text_width(rest, px) <= width) {
       lines.push_back(rest);
       break;

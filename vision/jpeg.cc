@@ -62,12 +62,10 @@ Image decode_jpeg(std::span<const uint8_t> bytes, const std::string& name, const
   auto damaged = [&] {
     refuse(name, ": not a whole JPEG (", tjGetErrorStr2(turbo.get()), "); it is damaged or cut off, get it again");
   };
-  // A JPEG of tables alone "succeeds" without writing these, so they start at 0 and are checked.
+  // A JPEG of tables alone "succeeds" without writing these, so they start at 0, which check_size refuses.
   int width = 0, height = 0, subsampling = -1, space = -1;
   if (tjDecompressHeader3(turbo.get(), bytes.data(), bytes.size(), &width, &height, &subsampling, &space) != 0)
     damaged();
-  if (width <= 0 || height <= 0)
-    refuse(name, ": a JPEG without a picture in it; it is damaged or cut off, get it again");
   check_size(width, height, name, limits);
   // Every 8x8 block costs at least one bit, so 512 pixels a byte is the most Huffman coding can do; 4 times that leaves
   // room for arithmetic coding, and a header with nothing behind it allocates nothing.

@@ -4,12 +4,14 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <turbojpeg.h>
 #include <webp/encode.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <csignal>
 #include <filesystem>
 #include <map>
 
@@ -122,7 +124,7 @@ TEST(Png, EveryColourKindAndDepth) {
       {"gray 1", 1, 0, {0, 0x40}, "", {}, {0, 0, 0, 255}, {255, 255, 255, 255}},
       {"gray 4", 4, 0, {0, 0x5a}, "", {}, {85, 85, 85, 255}, {170, 170, 170, 255}},
       {"gray 8", 8, 0, {0, 9, 250}, "", {}, {9, 9, 9, 255}, {250, 250, 250, 255}},
-      {"gray 16", 16, 0, {0, 0x12, 0x34, 0xff, 0xff}, "", {}, {18, 18, 18, 255}, {255, 255, 255, 255}},
+      {"gray 16", 16, 0, {0, 0x12, 0xfe, 0xff, 0xff}, "", {}, {19, 19, 19, 255}, {255, 255, 255, 255}},
       {"gray 8 tRNS", 8, 0, {0, 9, 250}, "tRNS", {0, 9}, {9, 9, 9, 0}, {250, 250, 250, 255}},
       {"gray alpha 8", 8, 4, {0, 9, 128, 250, 0}, "", {}, {9, 9, 9, 128}, {250, 250, 250, 0}},
       {"gray alpha 16", 16, 4, {0, 1, 0, 0x80, 0x80, 2, 0, 0, 0}, "", {}, {1, 1, 1, 128}, {2, 2, 2, 0}},
@@ -321,6 +323,18 @@ TEST(Files, WriteReadAndRefuse) {
   EXPECT_NE(error([&] { write_file_atomic(folder + "/no/such.png", encode_png(image)); }), "");
   fs::create_directory(folder + "/taken");
   EXPECT_NE(error([&] { write_file_atomic(folder + "/taken", encode_png(image)); }), "");
+  // A disk that is full after 100 bytes: the old file stays whole.
+  auto noisy = encode_png(sample(64, 64, true));
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  rlimit full{100, before.rlim_max};
+  auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  setrlimit(RLIMIT_FSIZE, &full);
+  std::string why = error([&] { write_file_atomic(path, noisy); });
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_NE(why.find(path), std::string::npos);
+  EXPECT_EQ(load_image(path).rgba, image.rgba);
   size_t left = 0;
   for ([[maybe_unused]] auto& entry : fs::directory_iterator(folder)) ++left;
   EXPECT_EQ(left, 2u);

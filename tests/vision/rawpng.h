@@ -32,6 +32,21 @@ inline Raw deflate(const Raw& plain) {
   return out;
 }
 
+// The same for a megabyte of zeros `n` times over, without ever holding them.
+inline Raw deflate_zeros(int n) {
+  z_stream z{};
+  deflateInit(&z, 9);
+  Raw zeros(1 << 20), out(size_t(n + 1) * 1200);
+  z.next_out = out.data(), z.avail_out = uInt(out.size());
+  for (int i = 0; i < n; ++i) {
+    z.next_in = zeros.data(), z.avail_in = uInt(zeros.size());
+    deflate(&z, i + 1 == n ? Z_FINISH : Z_NO_FLUSH);
+  }
+  out.resize(z.total_out);
+  deflateEnd(&z);
+  return out;
+}
+
 // Signature and IHDR. color: 0 gray, 2 RGB, 3 palette, 4 gray + alpha, 6 RGBA.
 inline Raw header(uint32_t width, uint32_t height, int depth, int color, bool interlaced = false) {
   Raw out = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'}, ihdr;

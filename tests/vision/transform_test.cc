@@ -93,6 +93,8 @@ TEST(FitSquare, KeepsAspectAndCentres) {
   ASSERT_EQ(out.width, 32);
   ASSERT_EQ(out.height, 32);
   for (int y = 0; y < 32; ++y) EXPECT_EQ(out.at(16, y)[3], y >= 12 && y < 20 ? 255 : 0) << y;
+  out = fit_square(flat(10, 40, {9, 8, 7, 255}), 32);
+  for (int x = 0; x < 32; ++x) EXPECT_EQ(out.at(x, 16)[3], x >= 12 && x < 20 ? 255 : 0) << x;
   out = fit_square(flat(1000, 1, {9, 8, 7, 255}), 32);  // thinner than a pixel: still seen
   EXPECT_EQ(out.at(5, 15)[3], 255);
   Image same = noise(32, 32, true);
