@@ -3,6 +3,8 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <mutex>
 #include <unordered_map>
@@ -17,6 +19,7 @@ namespace duet {
 namespace {
 
 Precision current = Precision::f32;
+std::atomic<int64_t> flops{0};
 
 int64_t up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
@@ -75,6 +78,7 @@ std::shared_ptr<const PackedB> pack_b(Mat b, int64_t N, int64_t K) {
 
 void gemm(float* C, int64_t ldc, Mat A, Mat B, int64_t M, int64_t N, int64_t K, const GemmOptions& o) {
   if (M <= 0 || N <= 0) return;
+  flops.fetch_add(2 * M * N * K, std::memory_order_relaxed);
   const TileEngine& e = tiles(current);
   const int64_t a_panels = (M + e.rows - 1) / e.rows, b_panels = (N + e.cols - 1) / e.cols;
   const size_t a_panel = panel_bytes(e, K, e.rows), b_panel = panel_bytes(e, K, e.cols);
@@ -125,6 +129,24 @@ void gemm(float* C, int64_t ldc, Mat A, Mat B, int64_t M, int64_t N, int64_t K, 
         }
     }
   });
+}
+
+int64_t gemm_flops() { return flops.load(); }
+
+double measure_peak() {
+  const TileEngine& e = tiles(current);
+  constexpr int64_t kDepth = 128, kTimes = 4000;
+  double best = 0;
+  for (int round = 0; round < 5; ++round) {
+    const auto start = std::chrono::steady_clock::now();
+    parallel_for(threads(), [&](int64_t) {
+      alignas(64) static thread_local float a[32 * kDepth], b[32 * kDepth], c[32 * 32];
+      for (int64_t i = 0; i < kTimes; ++i) e.multiply(c, e.cols, a, b, kDepth, false);
+    });
+    const double s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    best = std::max(best, 2.0 * e.rows * e.cols * kDepth * kTimes * threads() / s);
+  }
+  return best;
 }
 
 Frozen::Frozen() {

@@ -34,6 +34,9 @@ struct GemmOptions {
 // C (M,N) with leading dimension ldc; A (M,K); B (K,N). On all threads; serial when called inside parallel_for.
 void gemm(float* C, int64_t ldc, Mat A, Mat B, int64_t M, int64_t N, int64_t K, const GemmOptions& = {});
 
+int64_t gemm_flops();  // floating-point operations all products of this process have done so far
+double measure_peak(); // FLOP/s of the current precision's tile on all threads, fed from the first cache: the machine's limit
+
 // While one lives, linear() keeps the packed form of every weight it meets. Weights must not change meanwhile.
 struct Frozen {
   Frozen();

@@ -1,0 +1,37 @@
+// The joint loss of one batch of pictures and captions: flow + caption + contrastive, in one pass over packed sequences.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "fusion/model.h"
+
+namespace duet {
+
+struct JointConfig {
+  double flow = 1, caption = 0.25, contrast = 0.1;  // weights of the parts
+  double drop = 0.1;                                // share of pictures drawn without words, for guidance
+  double read = 0.5;                                // share of pictures that are also read: captioned and embedded
+  double t_mean = -0.4, t_std = 1.0;                // of the logit-normal noise level
+  template <class V>
+  void fields(V&& v) {
+    v("flow", flow), v("caption", caption), v("contrast", contrast), v("drop", drop), v("read", read);
+    v("t_mean", t_mean), v("t_std", t_std);
+  }
+};
+
+struct JointBatch {
+  int64_t B = 0, size = 0;
+  const float* pixels = nullptr;           // (B,size,size,4) in [-1,1]
+  std::vector<std::vector<int>> text;      // language mark, caption, end
+  std::vector<uint64_t> same;              // equal values: equal captions
+  uint64_t seed = 0;                       // of noise levels, noise and dropped words
+  int null_token = 1;                      // the whole text of a picture drawn without words
+};
+
+struct JointLoss {
+  Var total;
+  float flow = 0, caption = 0, contrast = 0;  // unweighted: per value, per token, per pair
+};
+JointLoss joint_loss(const Model&, const JointBatch&, const JointConfig&);
+
+}  // namespace duet

@@ -1,0 +1,82 @@
+#include "fusion/weights.h"
+
+#include <bit>
+#include <cstring>
+#include <filesystem>
+
+#include "fusion/fields.h"
+#include "kernels/safetensors.h"
+
+namespace duet {
+namespace fs = std::filesystem;
+
+static uint16_t to_bf16(float x) {  // round to nearest even
+  const uint32_t u = std::bit_cast<uint32_t>(x);
+  return uint16_t((u + 0x7fff + ((u >> 16) & 1)) >> 16);
+}
+
+void save_weights(const std::string& dir, Model& m, const Tokenizer& tokenizer, DType type, const Provenance& more) {
+  CHECK(type == DType::f32 || type == DType::bf16, "weights are saved as F32 or BF16");
+  fs::create_directories(dir);
+  std::vector<TensorOut> out;
+  std::vector<std::vector<uint16_t>> narrow;
+  m.params([&](const std::string& name, Var& v) {
+    const Tensor& t = v.value();
+    Bytes bytes{t.data<uint8_t>(), t.bytes()};
+    if (type == DType::bf16) {
+      auto& n = narrow.emplace_back(size_t(t.count()));
+      for (size_t i = 0; i < n.size(); ++i) n[i] = to_bf16(t.data()[i]);
+      bytes = {reinterpret_cast<const uint8_t*>(n.data()), n.size() * 2};
+    }
+    out.push_back({name, name_of(type), std::vector<int64_t>(t.shape().begin(), t.shape().end()), bytes});
+  });
+  Provenance meta = more;
+  meta["format"] = "duet-1";
+  meta["config"] = to_json(m.config);
+  meta["tokenizer"] = hex64(tokenizer.hash());
+  tokenizer.save((fs::path(dir) / "tokenizer.json").string());
+  write_safetensors((fs::path(dir) / "model.safetensors").string(), out, meta);
+}
+
+Loaded load_weights(const std::string& given) {
+  fs::path path = given;
+  if (fs::is_directory(path)) path /= "model.safetensors";
+  if (!fs::exists(path)) refuse(path.string(), ": no such weights; train some with 'duet train' or name a folder that holds model.safetensors");
+  const Safetensors file = Safetensors::open(path.string());
+  const auto& meta = file.metadata();
+  if (!meta.count("format") || meta.at("format") != "duet-1" || !meta.count("config"))
+    refuse(path.string(), ": not a duet model (no format 'duet-1' in its __metadata__)");
+  ModelConfig c;
+  from_json(meta.at("config"), path.string() + ": config", c);
+  Tokenizer tokenizer = Tokenizer::load((path.parent_path() / "tokenizer.json").string());
+  if (meta.count("tokenizer") && meta.at("tokenizer") != hex64(tokenizer.hash()))
+    refuse((path.parent_path() / "tokenizer.json").string(), ": not the tokenizer that ", path.filename().string(),
+           " was trained with; copy the right one beside it");
+  if (tokenizer.size() > c.vocab)
+    refuse(path.string(), ": the tokenizer has ", tokenizer.size(), " tokens but the model ", c.vocab);
+  Loaded l{std::make_unique<Model>(c), std::move(tokenizer), meta, path.string(), hash_file(path.string()).xxh3};
+  size_t used = 0;
+  l.model->params([&](const std::string& name, Var& v) {
+    const TensorView& t = file.at(name);
+    ++used;
+    if (t.shape != std::vector<int64_t>(v.shape().begin(), v.shape().end()))
+      refuse(path.string(), ": tensor ", name, " has another shape than its config says, ", v.shape());
+    float* to = v.data();
+    if (t.dtype == "F32") {
+      std::memcpy(to, t.bytes.data(), t.bytes.size());
+    } else if (t.dtype == "BF16") {
+      for (int64_t i = 0; i < v.value().count(); ++i) {
+        uint16_t h;
+        std::memcpy(&h, t.bytes.data() + 2 * i, 2);
+        to[i] = std::bit_cast<float>(uint32_t(h) << 16);
+      }
+    } else {
+      refuse(path.string(), ": tensor ", name, " is ", t.dtype, "; duet reads F32 and BF16");
+    }
+  });
+  if (used != file.tensors().size()) refuse(path.string(), ": has ", file.tensors().size(), " tensors, the model ", used);
+  flatten([&](const Visit& v) { l.model->params(v); });
+  return l;
+}
+
+}  // namespace duet

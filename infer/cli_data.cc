@@ -1,0 +1,82 @@
+#include <cstdio>
+#include <iostream>
+
+#include "infer/cli.h"
+#include "kernels/error.h"
+#include "text/bpetrain.h"
+#include "text/corpus.h"
+#include "text/tokenizer.h"
+#include "train/databuild.h"
+#include "train/datashow.h"
+
+namespace duet {
+
+void add_data_verbs(CLI::App& app) {
+  auto* data = app.add_subcommand("data", "build and look at data sets");
+  data->require_subcommand(1);
+  auto* build = data->add_subcommand("build", "turn sources into WebDataset shards of pictures with captions");
+  static BuildOptions o;
+  build->add_option("SOURCE", o.sources, "emoji stamps clipart cartoons icons scenes, or a folder, COCO JSON or tar of yours")->required();
+  build->add_option("--out", o.out, "folder to make")->required();
+  build->add_option("--size", o.size, "pixels a side")->capture_default_str();
+  build->add_option("--cache", o.cache, "where downloaded packages are kept");
+  build->add_option("--scenes", o.scenes, "how many procedural scenes")->capture_default_str();
+  build->add_option("--limit", o.limit, "at most so many pictures of each source; 0: all")->capture_default_str();
+  build->add_option("--seed", o.seed, "of the scenes")->capture_default_str();
+  build->callback([] { build_data(o, std::cout); });
+
+  auto* show = data->add_subcommand("show", "a contact sheet of a data set");
+  static std::string dir, png = "sheet.png", split = "train";
+  static int count = 64;
+  show->add_option("DIR", dir, "data set")->required();
+  show->add_option("-o,--out", png, "PNG to write")->capture_default_str();
+  show->add_option("-n,--count", count, "pictures")->capture_default_str();
+  show->add_option("--split", split, "train, val or heldout")->capture_default_str();
+  show->callback([] {
+    show_data(dir, png, count, split);
+    std::printf("%s\n", png.c_str());
+  });
+}
+
+void add_tokenizer_verbs(CLI::App& app) {
+  auto* tok = app.add_subcommand("tokenizer", "train and use a byte-level BPE tokenizer (Hugging Face tokenizer.json)");
+  tok->require_subcommand(1);
+  static std::string file, out;
+  static std::vector<std::string> texts;
+  static int vocab = 4096;
+  auto* train = tok->add_subcommand("train", "learn a vocabulary from text files, one text a line");
+  train->add_option("TEXT", texts, "text files")->required()->check(CLI::ExistingFile);
+  train->add_option("--vocab", vocab, "tokens, bytes and special ones included")->capture_default_str();
+  train->add_option("-o,--out", out, "tokenizer.json to write")->required();
+  train->callback([] {
+    std::vector<std::string> lines;
+    for (const auto& t : texts) for_each_line(t, [&](std::string_view l) { lines.emplace_back(l); });
+    const Tokenizer t = train_bpe(lines, vocab);
+    t.save(out);
+    std::printf("%d tokens from %zu lines: %s\n", t.size(), lines.size(), out.c_str());
+  });
+  auto* encode = tok->add_subcommand("encode", "text from standard input to ids");
+  encode->add_option("TOKENIZER", file, "tokenizer.json")->required();
+  encode->callback([] {
+    const std::string text{std::istreambuf_iterator<char>(std::cin), {}};
+    const Tokenizer t = Tokenizer::load(file);
+    const char* space = "";
+    for (int id : t.encode(text)) std::printf("%s%d", space, id), space = " ";
+    std::printf("\n");
+  });
+  auto* decode = tok->add_subcommand("decode", "ids from standard input to text");
+  decode->add_option("TOKENIZER", file, "tokenizer.json")->required();
+  decode->callback([] {
+    const Tokenizer t = Tokenizer::load(file);
+    std::vector<int> ids;
+    for (int id; std::cin >> id;) {
+      if (id < 0 || id >= t.size()) refuse("standard input: id ", id, " is not of ", file, " (0 to ", t.size() - 1, ")");
+      ids.push_back(id);
+    }
+    if (!std::cin.eof()) refuse("standard input: ids are numbers with spaces between");
+    const std::string s = t.decode(ids);
+    std::fwrite(s.data(), 1, s.size(), stdout);
+  });
+}
+
+}  // namespace duet

@@ -1,0 +1,5 @@
+#include "infer/cli.h"
+
+namespace duet {
+void add_draw_verbs(CLI::App&) {}
+}  // namespace duet

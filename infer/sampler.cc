@@ -1,0 +1,111 @@
+#include "infer/sampler.h"
+
+#include "fusion/patchify.h"
+#include "kernels/parallel.h"
+#include "text/unicode.h"
+
+namespace duet {
+
+static bool has_hangul(const std::string& s) {
+  for (size_t i = 0; i + 2 < s.size(); ++i) {
+    const auto a = uint8_t(s[i]), b = uint8_t(s[i + 1]);
+    if ((a >= 0xea && a <= 0xed) && (b & 0xc0) == 0x80) return true;  // U+A000..U+DFFF: Hangul syllables and little else
+    if (a == 0xe1 && (b == 0x84 || b == 0x85 || b == 0x86 || b == 0x87)) return true;  // U+1100..U+11FF: jamo
+    if (a == 0xe3 && (b == 0x84 || b == 0x85 || b == 0x86)) return true;  // U+3100..U+31BF: compatibility jamo
+  }
+  return false;
+}
+
+std::vector<int> prompt_ids(const Tokenizer& tokenizer, const std::string& text, int most) {
+  const std::string clean = clean_caption(text);
+  std::vector<int> ids{tokenizer.special(has_hangul(clean) ? "<|ko|>" : "<|en|>")};
+  const std::vector<int> words = tokenizer.encode(clean);
+  ids.insert(ids.end(), words.begin(), words.end());
+  if (int(ids.size()) > most) ids.resize(size_t(most));
+  return ids;
+}
+
+std::vector<float> draw(const Model& m, const Tokenizer& tokenizer, const std::vector<DrawRequest>& requests,
+                        const DrawOptions& o, const std::function<void(int, const float*)>& progress) {
+  const NoGrad off;
+  const int64_t B = int64_t(requests.size()), p = m.config.patch;
+  const int64_t W = o.width ? o.width : m.config.size, H = o.height ? o.height : m.config.size;
+  CHECK(o.steps >= 1, "steps ", o.steps);
+  if (W % p || H % p || W < p || H < p) refuse("size ", W, "x", H, " must be a multiple of ", p);
+  if (B == 0) return {};
+  const int rows = int(H / p), cols = int(W / p);
+  const int64_t P = int64_t(rows) * cols, V = m.patch_values();
+  const bool guided = o.guidance != 1;
+  const int64_t twins = guided ? 2 * B : B;
+
+  // The words once: stem, then keys and values of every fusion block.
+  std::vector<std::vector<int>> texts;
+  for (const auto& r : requests) texts.push_back(r.prompt);
+  if (guided)
+    for (const auto& r : requests) texts.push_back(r.negative.empty() ? std::vector<int>{tokenizer.bos()} : r.negative);
+  std::vector<int32_t> ids, used;
+  std::vector<Sequence> said;
+  int32_t longest = 0;
+  for (const auto& t : texts) {
+    CHECK(!t.empty(), "a prompt has at least its language mark");
+    ids.insert(ids.end(), t.begin(), t.end());
+    said.push_back({Segment::text(int(t.size()))});
+    used.push_back(int32_t(t.size()));
+    longest = std::max(longest, used.back());
+  }
+  auto caches = m.fusion_caches(twins, longest + P);
+  const std::vector<int32_t> none(size_t(twins), 0);
+  const Layout said_layout = make_layout(said);
+  m.fuse(m.text_stem(Tensor::ints(ids), said_layout), said_layout, {}, &caches, &none);
+
+  std::vector<Sequence> alone, joint;
+  std::vector<int32_t> twin, row;
+  for (int64_t b = 0; b < twins; ++b) {
+    if (b < B) alone.push_back({Segment::image(rows, cols, int(b) + 1)});
+    joint.push_back({Segment::image(rows, cols, int(b % B) + 1)});
+    for (int64_t i = 0; i < P; ++i) twin.push_back(int32_t(b % B * P + i)), row.push_back(int32_t(b % B) + 1);
+  }
+  const Layout stem_layout = make_layout(alone), joint_layout = make_layout(joint, used);
+  const Tensor twin_rows = Tensor::ints(twin), head_rows = Tensor::ints(row);
+
+  Tensor z({B * P, V}), guess({B * P, V});
+  parallel_for(B, [&](int64_t b) {
+    for (int64_t i = 0; i < P * V; ++i) z.data()[b * P * V + i] = normal(requests[size_t(b)].seed, uint64_t(i));
+  });
+  const auto predict = [&](const Tensor& at, float t) {  // the clean picture, guided
+    const auto times = m.times(std::vector<float>(size_t(B), t));
+    const Var seen = m.vision_stem(at, stem_layout, times);
+    const Var x = m.flow_head(m.fuse(gather(seen, {}, twin_rows), joint_layout, times, &caches, &used), head_rows, times);
+    const float g = float(o.guidance), *with = x.data(), *without = x.data() + B * P * V;
+    parallel_for(B * P, [&](int64_t r) {
+      for (int64_t i = r * V; i < (r + 1) * V; ++i)
+        guess.data()[i] = guided ? without[i] + g * (with[i] - without[i]) : with[i];
+    });
+  };
+  std::vector<float> pixels(size_t(B * H * W * 4));
+  for (int s = 0; s < o.steps; ++s) {
+    const float t = float(s) / float(o.steps), next = float(s + 1) / float(o.steps), k = (next - t) / (1 - t);
+    predict(z, t);
+    if (o.heun && s + 1 < o.steps) {
+      // v = (x - z) / (1 - t) here and at the end of an Euler step; the mean of both is taken
+      Tensor v({B * P, V}), end({B * P, V});
+      for (int64_t i = 0; i < z.count(); ++i) {
+        v.data()[i] = (guess.data()[i] - z.data()[i]) / (1 - t);
+        end.data()[i] = z.data()[i] + (next - t) * v.data()[i];
+      }
+      predict(end, next);
+      for (int64_t i = 0; i < z.count(); ++i)
+        z.data()[i] += (next - t) * 0.5f * (v.data()[i] + (guess.data()[i] - end.data()[i]) / (1 - next));
+    } else {
+      for (int64_t i = 0; i < z.count(); ++i) z.data()[i] += k * (guess.data()[i] - z.data()[i]);
+    }
+    if (progress) {
+      unpatchify(pixels.data(), guess.data(), B, H, W, p);
+      progress(s + 1, pixels.data());
+    }
+  }
+  unpatchify(pixels.data(), z.data(), B, H, W, p);
+  return pixels;
+}
+
+}  // namespace duet

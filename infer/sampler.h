@@ -1,0 +1,33 @@
+// Draws pictures: integrates the flow from noise (t = 0) to the picture (t = 1) under the words.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "fusion/model.h"
+#include "text/tokenizer.h"
+
+namespace duet {
+
+struct DrawOptions {
+  int steps = 24;          // evaluations along the way (Heun: twice as many)
+  double guidance = 3;     // x = without + guidance (with - without); 1: no second pass
+  bool heun = false;       // second-order steps
+  int width = 0, height = 0;  // 0: the size the model was trained at; multiples of the patch
+};
+struct DrawRequest {
+  std::vector<int> prompt;    // language mark and caption, no end: see prompt_ids
+  std::vector<int> negative;  // what to steer away from; empty: the text of no words
+  uint64_t seed = 0;
+};
+
+// <|en|> or <|ko|> (where it holds Hangul) and the cleaned caption's tokens, at most `most`
+std::vector<int> prompt_ids(const Tokenizer&, const std::string& text, int most = 64);
+
+// (B, height, width, 4) values of pixels, see vision/patch.h; each depends on its own request alone, bit for bit.
+// progress(step, pictures so far), if given, is called after each step with the model's present guess.
+std::vector<float> draw(const Model&, const Tokenizer&, const std::vector<DrawRequest>&, const DrawOptions&,
+                        const std::function<void(int step, const float* guess)>& progress = {});
+
+}  // namespace duet

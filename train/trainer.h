@@ -1,0 +1,71 @@
+// A training run: config in, checkpoints, logs and weights out. Resumes to the same bits.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "fusion/joint.h"
+#include "text/tokenizer.h"
+#include "train/loader.h"
+#include "train/optimizer.h"
+
+namespace duet {
+
+struct TrainConfig {
+  std::string out = "runs/duet";      // checkpoints, logs, samples and, at the end, weights
+  std::string tokenizer = "";         // tokenizer.json
+  std::string start = "";             // weights to start from instead of random ones
+  int64_t steps = 1000, warmup = 100;
+  double final_lr = 0.05;             // share of lr the cosine ends at
+  int accumulate = 1;                 // batches a step
+  int64_t seed = 1;
+  std::string precision = "auto";     // auto (bf16 where the CPU has AMX), bf16, f32
+  int64_t save_every = 200, keep = 2, log_every = 10, sample_every = 500;
+  ModelConfig model;
+  DataConfig data;
+  JointConfig loss;
+  OptimizerConfig optimizer;
+  template <class V>
+  void fields(V&& v) {
+    v("out", out), v("tokenizer", tokenizer), v("start", start), v("steps", steps), v("warmup", warmup);
+    v("final_lr", final_lr), v("accumulate", accumulate), v("seed", seed), v("precision", precision);
+    v("save_every", save_every), v("keep", keep), v("log_every", log_every), v("sample_every", sample_every);
+    v("model", model), v("data", data), v("loss", loss), v("optimizer", optimizer);
+  }
+};
+
+class Trainer {
+ public:
+  explicit Trainer(const TrainConfig&);
+  ~Trainer();
+  bool resume();  // from the newest checkpoint of config.out; false if there is none
+
+  struct Step {
+    double loss, flow, caption, contrast, norm, lr;
+    bool applied;
+  };
+  Step step();    // one optimizer step
+  int64_t done() const;
+  void save();    // a checkpoint
+  void save_model(const std::string& dir, DType);  // EMA weights and tokenizer
+  // Runs f while the model holds its EMA weights.
+  void with_ema(const std::function<void(const Model&)>& f);
+
+  // Steps until config.steps, with logs, checkpoints, and `sample` (may be empty) every sample_every steps and at the end.
+  // Ends early, saved, when stop() says so.
+  void run(const std::function<void(const Model&, const Tokenizer&, int64_t step, const std::string& dir)>& sample,
+           const std::function<bool()>& stop);
+
+  Model& model();
+  const Tokenizer& tokenizer() const;
+  Loader& loader();
+
+ private:
+  struct State;
+  std::unique_ptr<State> s_;
+};
+
+// Sets the precision of products from its name; "auto" is bf16 where the CPU has AMX, else f32.
+void choose_precision(const std::string& name);
+
+}  // namespace duet
