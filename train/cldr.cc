@@ -15,9 +15,13 @@ constexpr const char* kSelector = "\xef\xb8\x8f";  // U+FE0F, "show as emoji"
 
 void append_utf8(std::string& s, uint32_t c) {
   if (c < 0x80) return s.push_back(char(c));
-  if (c < 0x800) s.push_back(char(0xc0 | c >> 6));
-  else if (c < 0x10000) s.push_back(char(0xe0 | c >> 12)), s.push_back(char(0x80 | (c >> 6 & 63)));
-  else s.push_back(char(0xf0 | c >> 18)), s.push_back(char(0x80 | (c >> 12 & 63))), s.push_back(char(0x80 | (c >> 6 & 63)));
+  if (c < 0x800)
+    s.push_back(char(0xc0 | c >> 6));
+  else if (c < 0x10000)
+    s.push_back(char(0xe0 | c >> 12)), s.push_back(char(0x80 | (c >> 6 & 63)));
+  else
+    s.push_back(char(0xf0 | c >> 18)), s.push_back(char(0x80 | (c >> 12 & 63))),
+        s.push_back(char(0x80 | (c >> 6 & 63)));
   s.push_back(char(0x80 | (c & 63)));
 }
 
@@ -49,7 +53,8 @@ void read_annotations(const std::string& xml_file, std::map<std::string, EmojiWo
     std::string text = a.text().get();
     // Three arrows in a row mean "as in the parent locale".
     if (cp.empty() || text.empty() || text.find("↑↑↑") != text.npos) continue;
-    if (std::string(a.attribute("type").value()) == "tts") here[cp].name = clean_caption(text, 200);
+    if (std::string(a.attribute("type").value()) == "tts")
+      here[cp].name = clean_caption(text, 200);
     else
       for (auto& k : split_words(text, "|")) add_new(here[cp].keywords, clean_caption(k, 100));
   }
@@ -66,7 +71,8 @@ std::map<std::string, std::string> korean_names(const std::string& tree) {
   std::map<std::string, std::string> names;
   for (auto& [cp, words] : en) {
     auto other = ko.find(cp);
-    if (cp.size() < 3 || other == ko.end() || other->second.name.empty()) continue;
+    // Emoji lie above U+2300; below are currencies and marks whose names are other words as well ("mill").
+    if (cp < "\xe2\x8c\x80" || other == ko.end() || other->second.name.empty()) continue;
     if (words.name.find(':') == words.name.npos) names.emplace(concept_of(words.name), other->second.name);
   }
   return names;
@@ -89,8 +95,10 @@ std::vector<EmojiEntry> read_emoji_test(const std::string& file) {
     while (hex >> std::hex >> c) {
       if (c == 0 || c > 0x10ffff) refuse(file, ": not a code point in: ", line.substr(0, 80));
       append_utf8(e.utf8, c);
-      if (is_tone(c)) e.tones++, e.tone = int(c - 0x1f3fb);
-      else if (c != 0xfe0f) append_utf8(e.base, c);
+      if (is_tone(c))
+        e.tones++, e.tone = int(c - 0x1f3fb);
+      else if (c != 0xfe0f)
+        append_utf8(e.base, c);
     }
     if (!e.utf8.empty() && !e.name.empty()) all.push_back(std::move(e));
   }

@@ -1,4 +1,5 @@
-// Names and keywords of emoji from Unicode's CLDR annotations, and the list of emoji with their groups (emoji-test.txt).
+// Names and keywords of emoji from Unicode's CLDR annotations, and the list of emoji with their groups
+// (emoji-test.txt).
 #pragma once
 #include <map>
 #include <string>
@@ -28,7 +29,8 @@ struct EmojiEntry {
 std::vector<EmojiEntry> read_emoji_test(const std::string& file);
 
 // concept_of(English name) -> Korean name, from the annotations below the tree of the package unicode-cldr-core: for
-// pictures that are named in English alone. Only plain names ("apple"), no composed ones ("flag: Norway", "woman: bald").
+// pictures that are named in English alone. Only plain names ("apple"), no composed ones ("flag: Norway", "woman:
+// bald").
 std::map<std::string, std::string> korean_names(const std::string& tree);
 
 std::string without_fe0f(const std::string& utf8);

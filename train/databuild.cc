@@ -23,9 +23,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kSplits[] = {"train", "val", "heldout"};
-constexpr size_t kChunk = 256;            // candidates drawn in parallel, then judged in order
-constexpr int64_t kPerShard = 4096;       // samples, about 30 MB at 64 pixels
-constexpr size_t kMostReasonsNamed = 5;   // examples of unreadable pictures in the log
+constexpr size_t kChunk = 256;           // candidates drawn in parallel, then judged in order
+constexpr int64_t kPerShard = 4096;      // samples, about 30 MB at 64 pixels
+constexpr size_t kMostReasonsNamed = 5;  // examples of unreadable pictures in the log
 constexpr const char* kFormat = "duet-dataset-1";
 
 struct Tally {
@@ -53,7 +53,8 @@ Image compose(const Image& drawn, int size) {
   int margin = size / 32;
   Image inner = fit_square(trim(drawn), size - 2 * margin);
   Image out(size, size);
-  for (int y = 0; y < inner.height; y++) std::copy_n(inner.at(0, y), size_t(inner.width) * 4, out.at(margin, y + margin));
+  for (int y = 0; y < inner.height; y++)
+    std::copy_n(inner.at(0, y), size_t(inner.width) * 4, out.at(margin, y + margin));
   return out;
 }
 
@@ -76,7 +77,8 @@ std::string safe_key(const std::string& key) {
   std::string safe;
   bool changed = false;
   for (char c : key) {
-    bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '/';
+    bool plain =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '/';
     safe += plain ? c : '_';
     changed |= !plain;
   }
@@ -97,10 +99,13 @@ class Builder {
     Tally tally;
     SourceOptions s{o_.cache, o_.scenes, o_.seed};
     prefix_ = is_builtin_source(source) ? source : fs::path(source).stem().string();
-    find_source(source, s, [&](Candidate&& c) {
-      waiting_.push_back(std::move(c));
-      if (waiting_.size() >= kChunk) settle(tally);
-    }, tally.report);
+    find_source(
+        source, s,
+        [&](Candidate&& c) {
+          waiting_.push_back(std::move(c));
+          if (waiting_.size() >= kChunk) settle(tally);
+        },
+        tally.report);
     settle(tally);
     return tally;
   }
@@ -150,17 +155,23 @@ class Builder {
       if (tally.examples.size() < kMostReasonsNamed) tally.examples.push_back(d.fault);
       return;
     }
-    if (!c.meta.has_text()) tally.report.dropped["no text"]++;
-    else if (!visible(d.image)) tally.report.dropped["empty picture"]++;
-    else if (!c.ready && near_.find_or_keep(d.image) >= 0) tally.report.dropped["near-duplicates"]++;
-    else write(c, d, tally);
+    if (!c.meta.has_text())
+      tally.report.dropped["no text"]++;
+    else if (!visible(d.image))
+      tally.report.dropped["empty picture"]++;
+    else if (!c.ready && near_.find_or_keep(d.image) >= 0)
+      tally.report.dropped["near-duplicates"]++;
+    else
+      write(c, d, tally);
   }
 
   void write(Candidate& c, Drawn& d, Tally& tally) {
-    std::string subject = !c.subject.empty() ? c.subject : concept_of(c.meta.caption.empty() ? c.meta.caption_ko : c.meta.caption);
+    std::string subject =
+        !c.subject.empty() ? c.subject : concept_of(c.meta.caption.empty() ? c.meta.caption_ko : c.meta.caption);
     std::string split = c.split.empty() ? split_of(subject) : c.split;
     Record record{safe_key(prefix_ + "/" + c.key), std::move(d.png), std::move(c.meta)};
-    for (int n = 2; !keys_.insert(record.key).second; n++) record.key = safe_key(prefix_ + "/" + c.key) + "-" + std::to_string(n);
+    for (int n = 2; !keys_.insert(record.key).second; n++)
+      record.key = safe_key(prefix_ + "/" + c.key) + "-" + std::to_string(n);
     size_t which = size_t(std::find(std::begin(kSplits), std::end(kSplits), split) - std::begin(kSplits));
     CHECK(which < writers_.size(), "a split, not '", split, "'");
     writers_[which]->add(to_sample(record));
@@ -209,19 +220,21 @@ std::string describe(const BuildOptions& o, const std::vector<Tally>& tallies, c
 }
 
 void print_table(const std::vector<Tally>& tallies, std::ostream& log) {
-  log << fmt::format("{:<16}{:>8}{:>8}{:>8}{:>7}{:>9}  dropped\n", "source", "found", "kept", "train", "val", "heldout");
+  log << fmt::format("{:<16}{:>8}{:>8}{:>8}{:>7}{:>9}  dropped\n", "source", "found", "kept", "train", "val",
+                     "heldout");
   for (auto& t : tallies) {
     auto in = [&](const char* split) { return t.split.count(split) ? t.split.at(split) : 0; };
     std::string why;
     for (auto& [reason, n] : t.report.dropped) why += fmt::format("{}{} {}", why.empty() ? "" : ", ", n, reason);
-    log << fmt::format("{:<16}{:>8}{:>8}{:>8}{:>7}{:>9}  {}\n", t.report.name, t.report.found, t.kept, in("train"), in("val"),
-                       in("heldout"), why.empty() ? "-" : why);
+    log << fmt::format("{:<16}{:>8}{:>8}{:>8}{:>7}{:>9}  {}\n", t.report.name, t.report.found, t.kept, in("train"),
+                       in("val"), in("heldout"), why.empty() ? "-" : why);
     for (auto& e : t.examples) log << "    not readable: " << e << "\n";
   }
 }
 
 void check(const BuildOptions& o) {
-  if (o.sources.empty()) refuse("no source named; try emoji, stamps, clipart, cartoons, icons, scenes or a folder of pictures");
+  if (o.sources.empty())
+    refuse("no source named; try emoji, stamps, clipart, cartoons, icons, scenes or a folder of pictures");
   if (o.size < 8 || o.size > 1024) refuse("--size ", o.size, ": between 8 and 1024 pixels");
   if (o.scenes < 0 || o.scenes > 10'000'000) refuse("--scenes ", o.scenes, ": between 0 and 10 million");
   if (o.out.empty()) refuse("no --out folder named");
@@ -232,7 +245,8 @@ void check(const BuildOptions& o) {
   std::set<std::string> once;
   for (auto& s : o.sources) {
     if (!once.insert(s).second) refuse("source named twice: ", s);
-    if (!is_builtin_source(s) && !fs::exists(s.substr(0, s.find(".json:") == s.npos ? s.npos : s.find(".json:") + 5), none))
+    if (!is_builtin_source(s) &&
+        !fs::exists(s.substr(0, s.find(".json:") == s.npos ? s.npos : s.find(".json:") + 5), none))
       refuse("unknown source '", s, "': neither emoji, stamps, clipart, cartoons, icons, scenes nor a file or folder");
   }
 }

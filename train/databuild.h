@@ -17,13 +17,14 @@ struct BuildOptions {
   int limit = 0;                     // pictures kept per source; 0: all
 };
 
-// Writes OUT/{train,val,heldout}/000000.tar ... (fusion/shards.h) and, last, OUT/dataset.json: format, size, counts, sources
-// with licence, package versions and what was dropped, and the hash (XXH64) of all tars in order. The same options and
-// packages give the same bytes, whatever the number of threads.
+// Writes OUT/{train,val,heldout}/000000.tar ... (fusion/shards.h) and, last, OUT/dataset.json: format, size, counts,
+// sources with licence, package versions and what was dropped, and the hash (XXH64) of all tars in order. The same
+// options and packages give the same bytes, whatever the number of threads. (Clip art that spells out words is drawn in
+// this machine's fonts; the only such dependence.)
 //
-// A picture is drawn, cut to what is visible, fitted into the square with a 1/32 margin (opaque pictures: none), and kept
-// unless something like it was kept before (train/neardup.h). Concepts are split 90 : 5 : 5 (train/words.h): the same
-// English caption is never in two splits. Prints a table to `log`: source, found, kept, splits, dropped by reason.
+// A picture is drawn, cut to what is visible, fitted into the square with a 1/32 margin (opaque pictures: none), and
+// kept unless something like it was kept before (train/neardup.h). Concepts are split 90 : 5 : 5 (train/words.h): the
+// same English caption is never in two splits. Prints a table to `log`: source, found, kept, splits, dropped by reason.
 // Refuses unknown sources, sizes out of range, an OUT that holds something else, and an empty result.
 void build_data(const BuildOptions&, std::ostream& log);
 

@@ -4,8 +4,8 @@
 
 namespace duet {
 
-// `count` samples of DIR/SPLIT ("" reads DIR/*.tar), evenly spread over the split, each with its captions in both languages
-// and its style, on a checkerboard. Writes a PNG; a count of 0 or less shows 64. Refuses an empty split.
+// `count` samples of DIR/SPLIT ("" reads DIR/*.tar), evenly spread over the split, each with its captions in both
+// languages and its style, on a checkerboard. Writes a PNG; a count of 0 or less shows 64. Refuses an empty split.
 void show_data(const std::string& dir, const std::string& out_png, int count, const std::string& split);
 
 }  // namespace duet

@@ -12,10 +12,10 @@ struct Package {
 // $XDG_CACHE_HOME/duet/packages, else ~/.cache/duet/packages.
 std::string default_cache();
 
-// CACHE/NAME/{version,tree/}: as left by an earlier call, without touching the network; else by `apt-get download` (which
-// checks the signature chain) and `dpkg-deb -x`. When the machine's package lists are missing or old, lists of our own are
-// fetched into CACHE. Safe to repeat and to interrupt: a package appears whole or not at all.
-// Refuses with apt's own reason when there is no network or no such package.
+// CACHE/NAME/{version,tree/}: as left by an earlier call, without touching the network; else by `apt-get download`
+// (which checks the signature chain) and `dpkg-deb -x`. When the machine's package lists are missing or old, lists of
+// our own are fetched into CACHE. Safe to repeat and to interrupt: a package appears whole or not at all. Refuses with
+// apt's own reason when there is no network or no such package.
 Package fetch_package(const std::string& name, const std::string& cache);
 
 }  // namespace duet

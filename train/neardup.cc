@@ -18,7 +18,8 @@ int64_t NearDuplicates::find_or_keep(const Image& image) {
   Bands bands;
   for (int b = 0; b < kBands; b++) bands[size_t(b)] = uint8_t(sums[size_t(b)] / (kValues / kBands));
 
-  // The square of a band's difference is at most the mean square of its cells, which is at most kBands times that of all.
+  // The square of a band's difference is at most the mean square of its cells, which is at most kBands times that of
+  // all.
   constexpr int most_band = int(kNearRms * 2.8284271) + 1;
   constexpr int most_square = int(kNearRms * kNearRms * kValues);
   for (size_t k = 0; k < cells_.size(); k++) {

@@ -8,9 +8,10 @@
 
 namespace duet {
 
-// Every picture is compared as 16 x 16 cells of premultiplied RGBA with every one kept before; a bound on eight averages
-// rules out nearly all of them first. Two pictures are near-duplicates when the root of the mean square difference is at
-// most `kNearRms` and no value differs by more than `kNearMost` (of 255): tighter than two clock faces an hour apart.
+// Every picture is compared as 16 x 16 cells of premultiplied RGBA with every one kept before; a bound on eight
+// averages rules out nearly all of them first. Two pictures are near-duplicates when the root of the mean square
+// difference is at most `kNearRms` and no value differs by more than `kNearMost` (of 255): tighter than two clock faces
+// an hour apart.
 constexpr double kNearRms = 3.0;
 constexpr int kNearMost = 24;
 

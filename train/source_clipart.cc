@@ -1,9 +1,8 @@
 // Clip art of the Open Clip Art Library: SVG drawings with title and keywords in their RDF. Many titles name the author
 // or a collection instead of the thing; for those the file name is asked, and what stays unclear is left out.
-#include <pugixml.hpp>
-
 #include <algorithm>
 #include <cstring>
+#include <pugixml.hpp>
 
 #include "text/unicode.h"
 #include "train/cldr.h"
@@ -46,7 +45,8 @@ bool contains(const std::string& s, std::initializer_list<const char*> parts) {
 const char* unwanted(const Art& art) {
   if (art.title == "gramastar") return "computed stars";
   if (contains(art.file, {"-theme/", "_theme/", "/iconset"})) return "icon themes of programs";
-  if (contains(art.file, {"special/", "/cards/", "unsorted/", "logos/", "/diagrams/", "advertising"})) return "patterns, playing cards, logos";
+  if (contains(art.file, {"special/", "/cards/", "unsorted/", "logos/", "/diagrams/", "advertising"}))
+    return "patterns, playing cards, logos";
   if (contains(art.file, {"architetto", "yves_g", "_yves", "_yve_"})) return "not in English";
   return nullptr;
 }
@@ -68,15 +68,21 @@ bool speaks(const std::string& words) {
     letters += std::isalpha(c) != 0;
   }
   auto parts = split_words(words, " ");
-  if (letters < 3 || words.size() > 60 || parts.size() > 8 || contains(words, {"submission", "sibmission", "untitled", "collection", "clipart"}))
+  if (letters < 3 || words.size() > 60 || parts.size() > 8 ||
+      contains(words, {"submission", "sibmission", "untitled", "collection", "clipart"}))
     return false;
-  return std::none_of(parts.begin(), parts.end(), [](const std::string& w) { return w.size() > 18; });
+  return std::none_of(parts.begin(), parts.end(), [](const std::string& w) {
+    bool digits = std::any_of(w.begin(), w.end(), [](unsigned char c) { return std::isdigit(c); });
+    bool plain = std::any_of(w.begin(), w.end(), [](unsigned char c) { return std::isalpha(c); });
+    return w.size() > 18 || (digits && plain && w.size() > 2);  // "03b", "fc23": counters
+  });
 }
 
 std::string from_file(const std::string& file) {
   std::string words;
   for (auto& w : split_words(words_of_file(file), " ")) {
-    bool noise = w.size() < 3 || contains(" " + w + " ", {" aiga ", " bb ", " clipart ", " nicu ", " buculei ", " svg "});
+    bool noise =
+        w.size() < 3 || contains(" " + w + " ", {" aiga ", " bb ", " clipart ", " nicu ", " buculei ", " svg "});
     if (!noise) words += (words.empty() ? "" : " ") + w;
   }
   return words;
@@ -86,6 +92,7 @@ std::string caption_of(const Art& art, bool title_is_a_collection) {
   std::string title = tidy(art.title);
   if (title.empty() || title_is_a_collection) title = from_file(art.file);
   if (art.file.find("/flags/") != art.file.npos) {
+    for (size_t at; (at = title.find(" - ")) != title.npos;) title.replace(at, 3, ", ");
     std::string place = phrase(title, true);
     if (contains(lower_ascii(place), {"flag"}) || !speaks(place)) return place;
     if (place == lower_ascii(place)) {
@@ -96,7 +103,9 @@ std::string caption_of(const Art& art, bool title_is_a_collection) {
     return "flag of " + place;
   }
   std::string words = lower_ascii(phrase(title));
-  while (!words.empty() && (std::isdigit(static_cast<unsigned char>(words.back())) || words.back() == ' ')) words.pop_back();
+  std::replace(words.begin(), words.end(), '-', ' ');
+  while (!words.empty() && (std::isdigit(static_cast<unsigned char>(words.back())) || words.back() == ' '))
+    words.pop_back();
   return words;
 }
 
@@ -141,7 +150,8 @@ void find_clipart(const SourceOptions& options, const Sink& sink, SourceReport& 
     c.meta.style = "clipart";
     c.meta.source = package.name + " " + package.version;
     c.meta.license = report.license;
-    c.meta.mirror_ok = folders[0] != "signs_and_symbols" && c.meta.group != "transportation/roadsigns" && folders[0] != "geography";
+    c.meta.mirror_ok =
+        folders[0] != "signs_and_symbols" && c.meta.group != "transportation/roadsigns" && folders[0] != "geography";
     std::string path = root + "/" + art.file;
     c.draw = [path](int size) { return draw_file(path, size); };
     sink(std::move(c));

@@ -1,5 +1,5 @@
-#include <filesystem>
 #include <algorithm>
+#include <filesystem>
 
 #include "kernels/error.h"
 #include "train/sources.h"
@@ -47,7 +47,8 @@ std::vector<std::string> files_below(const std::string& folder, const std::vecto
   for (auto it = fs::recursive_directory_iterator(folder, failed); !failed && it != fs::end(it); it.increment(failed)) {
     std::string extension = lower_ascii(it->path().extension().string());
     bool wanted = std::find(extensions.begin(), extensions.end(), extension) != extensions.end();
-    if (wanted && !it->is_symlink() && it->is_regular_file()) files.push_back(fs::relative(it->path(), folder).generic_string());
+    if (wanted && !it->is_symlink() && it->is_regular_file())
+      files.push_back(fs::relative(it->path(), folder).generic_string());
   }
   if (failed) refuse(folder, ": ", failed.message());
   std::sort(files.begin(), files.end());

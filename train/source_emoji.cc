@@ -37,22 +37,25 @@ std::string after(const std::string& s, const std::string& prefix) {
 
 // CLDR names are made for lists ("flag: Norway", "woman: red hair"); people ask in plainer words as well.
 void plainer_words(Meta& m) {
-  if (auto x = after(m.caption, "flag: "); !x.empty()) add_new(m.captions, "flag of " + x), add_new(m.captions, x + " flag");
-  if (auto x = after(m.caption_ko, "깃발: "); !x.empty()) add_new(m.captions_ko, x + " 국기"), add_new(m.captions_ko, x + " 깃발");
+  if (auto x = after(m.caption, "flag: "); !x.empty())
+    add_new(m.captions, "flag of " + x), add_new(m.captions, x + " flag");
+  if (auto x = after(m.caption_ko, "깃발: "); !x.empty())
+    add_new(m.captions_ko, x + " 국기"), add_new(m.captions_ko, x + " 깃발");
   if (auto x = after(m.caption, "keycap: "); !x.empty()) add_new(m.captions, "keycap " + x);
   for (const char* what : {"woman", "man", "person"}) {
     auto x = after(m.caption, std::string(what) + ": ");
     if (x.empty() || x.find("skin tone") != x.npos) continue;
-    add_new(m.captions, x == "bald" || x == "beard" ? (x == "bald" ? "bald " + std::string(what) : std::string(what) + " with a beard")
-                                                    : std::string(what) + " with " + x);
+    add_new(m.captions, x == "bald" || x == "beard"
+                            ? (x == "bald" ? "bald " + std::string(what) : std::string(what) + " with a beard")
+                            : std::string(what) + " with " + x);
   }
 }
 
 // Territories that fly the flag of their state: the picture belongs to the state.
 bool borrowed_flag(const std::string& name) {
-  static const std::set<std::string> kNames = {"Bouvet Island",        "Svalbard & Jan Mayen", "Clipperton Island",
-                                               "St. Martin",           "U.S. Outlying Islands", "Heard & McDonald Islands",
-                                               "Ceuta & Melilla",      "Diego Garcia"};
+  static const std::set<std::string> kNames = {"Bouvet Island",   "Svalbard & Jan Mayen",  "Clipperton Island",
+                                               "St. Martin",      "U.S. Outlying Islands", "Heard & McDonald Islands",
+                                               "Ceuta & Melilla", "Diego Garcia"};
   return kNames.count(after(name, "flag: ")) > 0;
 }
 

@@ -1,5 +1,6 @@
 // Icons: Bootstrap's black glyphs, named by their files, and the folders of Papirus, where every colour meets every
 // emblem: captions are put together from two small tables, in English and Korean.
+#include <algorithm>
 #include <span>
 
 #include "train/sources.h"
@@ -14,30 +15,65 @@ struct Word {
 
 // Colours of folders. Those named after desktops (adwaita, breeze, nordic, yaru, custom) say nothing.
 constexpr Word kColours[] = {
-    {"red", "red", "빨간"},           {"orange", "orange", "주황색"},       {"yellow", "yellow", "노란"},
-    {"green", "green", "초록색"},     {"blue", "blue", "파란"},             {"violet", "purple", "보라색"},
-    {"pink", "pink", "분홍색"},       {"brown", "brown", "갈색"},           {"black", "black", "검은"},
-    {"white", "white", "흰"},         {"grey", "grey", "회색"},             {"teal", "teal", "청록색"},
-    {"cyan", "cyan", "하늘색"},       {"indigo", "indigo", "남색"},         {"magenta", "magenta", "자홍색"},
-    {"carmine", "crimson", "진홍색"}, {"bluegrey", "blue-grey", "청회색"},  {"darkcyan", "dark cyan", "진한 청록색"},
-    {"deeporange", "deep orange", "진한 주황색"}, {"paleorange", "pale orange", "연한 주황색"}, {"palebrown", "pale brown", "연한 갈색"},
+    {"red", "red", "빨간"},
+    {"orange", "orange", "주황색"},
+    {"yellow", "yellow", "노란"},
+    {"green", "green", "초록색"},
+    {"blue", "blue", "파란"},
+    {"violet", "purple", "보라색"},
+    {"pink", "pink", "분홍색"},
+    {"brown", "brown", "갈색"},
+    {"black", "black", "검은"},
+    {"white", "white", "흰"},
+    {"grey", "grey", "회색"},
+    {"teal", "teal", "청록색"},
+    {"cyan", "cyan", "하늘색"},
+    {"indigo", "indigo", "남색"},
+    {"magenta", "magenta", "자홍색"},
+    {"carmine", "crimson", "진홍색"},
+    {"bluegrey", "blue-grey", "청회색"},
+    {"darkcyan", "dark cyan", "진한 청록색"},
+    {"deeporange", "deep orange", "진한 주황색"},
+    {"paleorange", "pale orange", "연한 주황색"},
+    {"palebrown", "pale brown", "연한 갈색"},
 };
 
 // Emblems drawn on folders. Logos keep their name.
 constexpr Word kEmblems[] = {
-    {"books", "a book", "책"},               {"code", "code brackets", "코드 괄호"},   {"documents", "a document", "문서"},
-    {"download", "a download arrow", "다운로드 화살표"}, {"favorites", "a star", "별"}, {"games", "a game controller", "게임 패드"},
-    {"important", "an exclamation mark", "느낌표"}, {"locked", "a padlock", "자물쇠"}, {"unlocked", "an open padlock", "열린 자물쇠"},
-    {"mail", "an envelope", "편지 봉투"},    {"music", "a music note", "음표"},        {"network", "a network", "네트워크"},
-    {"photo", "a camera", "카메라"},         {"pictures", "a picture", "그림"},        {"print", "a printer", "프린터"},
-    {"recent", "a clock", "시계"},           {"sync", "sync arrows", "동기화 화살표"}, {"video", "a video camera", "비디오 카메라"},
-    {"videos", "a film strip", "필름"},      {"wifi", "a wifi sign", "와이파이 표시"}, {"cd", "a disc", "디스크"},
-    {"desktop", "a screen", "화면"},         {"android", "the Android logo", "안드로이드 로고"}, {"apple", "the Apple logo", "애플 로고"},
-    {"github", "the GitHub logo", "깃허브 로고"}, {"git", "the Git logo", "깃 로고"},  {"java", "the Java logo", "자바 로고"},
-    {"linux", "the Linux logo", "리눅스 로고"}, {"steam", "the Steam logo", "스팀 로고"}, {"dropbox", "the Dropbox logo", "드롭박스 로고"},
+    {"books", "a book", "책"},
+    {"code", "code brackets", "코드 괄호"},
+    {"documents", "a document", "문서"},
+    {"download", "a download arrow", "다운로드 화살표"},
+    {"favorites", "a star", "별"},
+    {"games", "a game controller", "게임 패드"},
+    {"important", "an exclamation mark", "느낌표"},
+    {"locked", "a padlock", "자물쇠"},
+    {"unlocked", "an open padlock", "열린 자물쇠"},
+    {"mail", "an envelope", "편지 봉투"},
+    {"music", "a music note", "음표"},
+    {"network", "a network", "네트워크"},
+    {"photo", "a camera", "카메라"},
+    {"pictures", "a picture", "그림"},
+    {"print", "a printer", "프린터"},
+    {"recent", "a clock", "시계"},
+    {"sync", "sync arrows", "동기화 화살표"},
+    {"video", "a video camera", "비디오 카메라"},
+    {"videos", "a film strip", "필름"},
+    {"wifi", "a wifi sign", "와이파이 표시"},
+    {"cd", "a disc", "디스크"},
+    {"desktop", "a screen", "화면"},
+    {"android", "the Android logo", "안드로이드 로고"},
+    {"apple", "the Apple logo", "애플 로고"},
+    {"github", "the GitHub logo", "깃허브 로고"},
+    {"git", "the Git logo", "깃 로고"},
+    {"java", "the Java logo", "자바 로고"},
+    {"linux", "the Linux logo", "리눅스 로고"},
+    {"steam", "the Steam logo", "스팀 로고"},
+    {"dropbox", "the Dropbox logo", "드롭박스 로고"},
 };
 
-// 이 after a final consonant, 가 after a vowel. Every word of the tables ends in a Hangul syllable (three bytes of UTF-8).
+// 이 after a final consonant, 가 after a vowel. Every word of the tables ends in a Hangul syllable (three bytes of
+// UTF-8).
 const char* subject_mark(std::string_view word) {
   auto byte = [&](size_t back) { return uint32_t(uint8_t(word[word.size() - back])); };
   uint32_t syllable = (byte(3) & 15) << 12 | (byte(2) & 63) << 6 | (byte(1) & 63);
@@ -90,7 +126,8 @@ void find_bootstrap(const Package& package, const Sink& sink, SourceReport& repo
     Candidate c;
     c.key = "bootstrap/" + stem;
     bool filled = stem.ends_with("-fill");
-    std::string words = words_of_file(filled ? stem.substr(0, stem.size() - 5) : stem);
+    std::string words = filled ? stem.substr(0, stem.size() - 5) : stem;
+    std::replace(words.begin(), words.end(), '-', ' ');  // digits are part of these names: "dice 2", "0 circle"
     c.meta.caption = words + (filled ? " filled" : "");
     c.subject = concept_of(words);  // outline and filled are one concept
     c.meta.group = "icons/" + words.substr(0, words.find(' '));

@@ -43,9 +43,12 @@ Record to_record(ShardSample&& s) {
   Record r{s.key, {}, {}};
   for (auto& [extension, bytes] : s.parts) {
     std::string e = extension.substr(extension.rfind('.') == extension.npos ? 0 : extension.rfind('.') + 1);
-    if (e == "png" || e == "jpg" || e == "jpeg" || e == "webp") r.image_bytes = std::move(bytes);
-    else if (e == "json") r.meta = parse_meta(bytes, s.key + ".json");
-    else if (e == "txt" && r.meta.caption.empty()) r.meta.caption.assign(bytes.begin(), bytes.end());
+    if (e == "png" || e == "jpg" || e == "jpeg" || e == "webp")
+      r.image_bytes = std::move(bytes);
+    else if (e == "json")
+      r.meta = parse_meta(bytes, s.key + ".json");
+    else if (e == "txt" && r.meta.caption.empty())
+      r.meta.caption.assign(bytes.begin(), bytes.end());
   }
   if (r.image_bytes.empty()) refuse("no picture");
   return r;
@@ -54,13 +57,16 @@ Record to_record(ShardSample&& s) {
 void take_tars(const std::string& path, const std::string& split, Taker& taker) {
   for (auto& tar : list_shards(path)) {
     auto bad = [&](const std::string& key, const std::string& why) { taker.fault(key, why); };
-    read_shard(tar, [&](ShardSample&& s) {
-      try {
-        taker.take(to_record(std::move(s)), split);
-      } catch (const Error& e) {
-        taker.fault(tar, e.what());
-      }
-    }, bad);
+    read_shard(
+        tar,
+        [&](ShardSample&& s) {
+          try {
+            taker.take(to_record(std::move(s)), split);
+          } catch (const Error& e) {
+            taker.fault(tar, e.what());
+          }
+        },
+        bad);
   }
 }
 
@@ -87,7 +93,8 @@ void find_own(const std::string& path, const Sink& sink, SourceReport& report) {
     return read_coco(json, folder.empty() ? "." : folder, each, bad);
   }
   if (path.ends_with(".tar")) return take_tars(path, "", taker);
-  if (!fs::is_directory(path)) refuse("unknown source '", path, "': neither a built-in one nor a folder, a .tar or a COCO .json");
+  if (!fs::is_directory(path))
+    refuse("unknown source '", path, "': neither a built-in one nor a folder, a .tar or a COCO .json");
   bool split_already = false;
   for (const char* split : {"train", "val", "heldout"}) {
     if (!has_tars(fs::path(path) / split)) continue;

@@ -32,6 +32,15 @@ bool says(const std::string& file, const std::string& word) {
   return false;
 }
 
+// Text in an SVG looks as the fonts of this machine do; the PNG beside it looks the same everywhere.
+bool has_letters(const std::string& svg) {
+  std::ifstream in(svg);
+  for (std::string line; std::getline(in, line);) {
+    if (line.find("<text") != line.npos) return true;
+  }
+  return false;
+}
+
 // Short first, then all that was said, then the bare noun.
 void put_words(const std::string& sentence, std::string& caption, std::vector<std::string>& others) {
   caption = phrase(sentence);
@@ -61,8 +70,9 @@ void find_stamps(const SourceOptions& options, const Sink& sink, SourceReport& r
       report.dropped["mirrored copies"]++;
       continue;
     }
-    if (file.ends_with(".png") && std::filesystem::exists(root + "/" + stem + ".svg")) {
-      report.dropped["PNG of an SVG"]++;
+    std::string twin = root + "/" + stem + (file.ends_with(".png") ? ".svg" : ".png");
+    if (std::filesystem::exists(twin) && file.ends_with(".png") == !has_letters(root + "/" + stem + ".svg")) {
+      report.dropped["PNG and SVG of one stamp"]++;
       continue;
     }
     StampText text = read_stamp_text(root + "/" + stem + ".txt");
@@ -85,7 +95,8 @@ void find_stamps(const SourceOptions& options, const Sink& sink, SourceReport& r
     c.meta.style = style_of(file, folders);
     c.meta.source = package.name + " " + package.version;
     c.meta.license = report.license;
-    c.meta.mirror_ok = !says(root + "/" + stem + ".dat", "nomirror") && folders[0] != "symbols" && c.meta.group != "town/roadsigns";
+    c.meta.mirror_ok =
+        !says(root + "/" + stem + ".dat", "nomirror") && folders[0] != "symbols" && c.meta.group != "town/roadsigns";
     c.draw = [path](int size) { return draw_file(path, size); };
     sink(std::move(c));
   }

@@ -19,7 +19,8 @@ struct Candidate {
   std::string subject;  // the concept that decides the split (train/words.h); empty: concept_of(meta.caption)
   std::string split;    // train, val or heldout where the source decides; else empty
   bool ready = false;   // the picture is composed at its size: no trimming, and equals may repeat (scenes)
-  std::function<Image(int size)> draw;  // any shape, about `size` pixels or larger; throws Error; called from many threads
+  std::function<Image(int size)>
+      draw;  // any shape, about `size` pixels or larger; throws Error; called from many threads
 };
 
 struct SourceReport {
@@ -42,12 +43,14 @@ void find_emoji(const SourceOptions&, const Sink&, SourceReport&);     // Noto c
 void find_stamps(const SourceOptions&, const Sink&, SourceReport&);    // Tux Paint stamps, sentences in two languages
 void find_clipart(const SourceOptions&, const Sink&, SourceReport&);   // Open Clip Art Library, titles of the SVGs
 void find_cartoons(const SourceOptions&, const Sink&, SourceReport&);  // art4apps pictures of pysiogame, file names
-void find_icons(const SourceOptions&, const Sink&, SourceReport&);     // Bootstrap icons; Papirus folders by colour and emblem
-void find_scenes(const SourceOptions&, const Sink&, SourceReport&);    // vision/scene.h, made on the spot
+void find_icons(const SourceOptions&, const Sink&,
+                SourceReport&);  // Bootstrap icons; Papirus folders by colour and emblem
+void find_scenes(const SourceOptions&, const Sink&, SourceReport&);  // vision/scene.h, made on the spot
 
 // A person's own pictures: a folder of pictures (fusion/cocojson.h), a folder of WebDataset tars or one tar (splits in
-// train/, val/, heldout/ are kept), or "captions.json" in COCO's format, with ":FOLDER" when the pictures are not beside it.
-// Captions of one's own pictures often repeat (class names), so a twentieth of the pictures is val and none is heldout.
+// train/, val/, heldout/ are kept), or "captions.json" in COCO's format, with ":FOLDER" when the pictures are not
+// beside it. Captions of one's own pictures often repeat (class names), so a twentieth of the pictures is val and none
+// is heldout.
 void find_own(const std::string& path, const Sink&, SourceReport&);
 
 bool is_builtin_source(const std::string& name);

@@ -24,7 +24,8 @@ std::string_view trimmed(std::string_view s) {
 constexpr std::array<std::string_view, 4> kArticles = {"a ", "an ", "the ", "some "};
 
 // Marks that end or quote a phrase, ASCII and typographic.
-constexpr std::array<std::string_view, 14> kEdges = {".", "!", ",", ";", ":", "\"", "“", "”", "„", "。", "…", "—", "–", " "};
+constexpr std::array<std::string_view, 14> kEdges = {".", "!", ",",  ";", ":", "\"", "“",
+                                                     "”", "„", "。", "…", "—", "–",  " "};
 
 std::string_view without_edges(std::string_view s) {
   for (bool again = true; again;) {
@@ -83,8 +84,10 @@ std::string concept_of(std::string_view caption) {
   std::string folded;
   for (char c : lower_ascii(without_article(without_edges(caption)))) {
     bool keep = letter(c) || digit(c) || static_cast<unsigned char>(c) >= 128 || c == '+' || c == '#' || c == '*';
-    if (keep) folded += c;
-    else if (c != '\'' && !folded.empty() && folded.back() != ' ') folded += ' ';
+    if (keep)
+      folded += c;
+    else if (c != '\'' && !folded.empty() && folded.back() != ' ')
+      folded += ' ';
   }
   while (!folded.empty() && folded.back() == ' ') folded.pop_back();
   return folded.empty() ? std::string(caption) : folded;

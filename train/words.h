@@ -14,15 +14,17 @@ std::string concept_of(std::string_view caption);
 // every data set ever built.
 const char* split_of(std::string_view concept_name);
 
-// "candy_cane", "monarchButterfly2.svg", "file-earmark-arrow" -> "candy cane", "monarch butterfly", "file earmark arrow".
+// "candy_cane", "monarchButterfly2.svg", "file-earmark-arrow" -> "candy cane", "monarch butterfly", "file earmark
+// arrow".
 std::string words_of_file(std::string_view file_name);
 
-// A sentence as a prompt would say it: "A computer mouse. Squeak!" -> "a computer mouse"; the rest of the story is cut at
-// the first sentence, dash or parenthesis. `whole` keeps everything and only mends the ends.
+// A sentence as a prompt would say it: "A computer mouse. Squeak!" -> "a computer mouse"; the rest of the story is cut
+// at the first sentence, dash or parenthesis. `whole` keeps everything and only mends the ends.
 std::string phrase(std::string_view sentence, bool whole = false);
 
 std::string without_article(std::string_view phrase);
-std::vector<std::string> split_words(std::string_view text, std::string_view separators);  // trimmed, empty ones left out
+std::vector<std::string> split_words(std::string_view text,
+                                     std::string_view separators);  // trimmed, empty ones left out
 std::string lower_ascii(std::string_view text);
 
 // Appends what is neither empty nor already there.

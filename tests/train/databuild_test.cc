@@ -1,0 +1,211 @@
+// The builder over fake packages and folders: same bytes every time, disjoint splits, no picture twice, clear refusals.
+#include "train/databuild.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
+
+#include "fusion/shards.h"
+#include "kernels/error.h"
+#include "kernels/parallel.h"
+#include "tests/train/faketree.h"
+#include "train/datashow.h"
+#include "train/neardup.h"
+#include "train/words.h"
+#include "vision/transform.h"
+
+namespace duet {
+namespace {
+namespace fs = std::filesystem;
+
+// 300 stamps of 150 names: every second one names the same thing again.
+void fake_stamps(const TestFolder& cache) {
+  std::string s = fake_package(cache, "tuxpaint-stamps-default") + "/usr/share/tuxpaint/stamps/things/";
+  for (int i = 0; i < 300; i++) {
+    put_png(s + "t" + std::to_string(i) + ".png", picture(i));
+    put(s + "t" + std::to_string(i) + ".txt",
+        (i % 2 ? "A " : "The ") + std::string("Thing ") + std::to_string(i / 2) + ".\nko.utf8=물건\n");
+  }
+}
+
+std::string build(const TestFolder& cache, const std::string& out, std::vector<std::string> sources, int limit = 0) {
+  std::ostringstream log;
+  build_data({std::move(sources), out, 32, cache.path.string(), 40, 1, limit}, log);
+  return log.str();
+}
+
+std::string refusal(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "";
+}
+
+std::map<std::string, std::string> files_of(const std::string& folder) {
+  std::map<std::string, std::string> all;
+  for (auto& e : fs::recursive_directory_iterator(folder)) {
+    if (e.is_regular_file()) all[fs::relative(e.path(), folder).string()] = slurp(e.path());
+  }
+  return all;
+}
+
+TEST(DataBuild, TwoBuildsAreByteIdenticalWhateverTheThreads) {
+  TestFolder t;
+  fake_stamps(t);
+  int before = threads();
+  set_threads(1);
+  build(t, t / "a", {"stamps", "scenes"});
+  set_threads(2);
+  build(t, t / "b", {"stamps", "scenes"});
+  set_threads(before);
+  auto a = files_of(t / "a");
+  EXPECT_EQ(a, files_of(t / "b"));
+  EXPECT_TRUE(a.count("train/000000.tar") && a.count("val/000000.tar") && a.count("heldout/000000.tar") &&
+              a.count("dataset.json"));
+}
+
+TEST(DataBuild, NoConceptIsInTwoSplits) {
+  TestFolder t;
+  fake_stamps(t);
+  build(t, t / "out", {"stamps"});
+  std::map<std::string, std::string> where;
+  int64_t total = 0;
+  for (const char* split : {"train", "val", "heldout"}) {
+    Dataset data = Dataset::open(t / "out", split);
+    EXPECT_GT(data.size(), 0) << split;
+    total += data.size();
+    for (int64_t i = 0; i < data.size(); i++) {
+      Meta m = data.meta(i);
+      auto [at, fresh] = where.emplace(concept_of(m.caption), split);
+      EXPECT_EQ(at->second, split) << m.caption;
+      EXPECT_EQ(m.source, "tuxpaint-stamps-default 1.0-test");
+      EXPECT_EQ(m.license, "GPL-2.0-only");
+      Image image = decode_image(data.image(i), data.name(i));
+      EXPECT_EQ(image.width, 32);
+      EXPECT_EQ(image.at(0, 0)[3], 0) << "a margin of one pixel";
+      EXPECT_EQ(image.at(1, 16)[3], 255) << "trimmed up to the margin";
+    }
+  }
+  auto j = nlohmann::json::parse(slurp(t / "out/dataset.json"));
+  EXPECT_EQ(
+      j["counts"]["train"].get<int64_t>() + j["counts"]["val"].get<int64_t>() + j["counts"]["heldout"].get<int64_t>(),
+      total);
+  EXPECT_EQ(j["sources"][0]["packages"]["tuxpaint-stamps-default"], "1.0-test");
+  EXPECT_EQ(j["hash"].get<std::string>().size(), 6u + 16u);
+}
+
+TEST(DataBuild, DropsRepeatedDamagedAndEmptyPicturesAndSaysSo) {
+  TestFolder t;
+  std::string s = fake_package(t, "tuxpaint-stamps-default") + "/usr/share/tuxpaint/stamps/x/";
+  auto stamp = [&](const std::string& name) { put(s + name + ".txt", "A " + name + "."); };
+  Image picture7 = picture(7);
+  put_png(s + "aa.png", picture7), stamp("aa");
+  Image twice(90, 84);  // the same, drawn larger and off the middle
+  for (int y = 0; y < 80; y++) {
+    for (int x = 0; x < 80; x++) std::copy_n(picture7.at(x / 2, y / 2), 4, twice.at(x + 7, y + 2));
+  }
+  put_png(s + "bb.png", twice), stamp("bb");
+  put_png(s + "cc.png", picture(8)), stamp("cc");
+  put_png(s + "empty.png", Image(30, 30)), stamp("empty");
+  std::string whole = slurp(s + "cc.png");
+  put(s + "broken.png", whole.substr(0, whole.size() / 2)), stamp("broken");
+  std::string bomb = whole;  // a header that claims 65500 x 65500
+  bomb[18] = bomb[22] = char(0xff), bomb[19] = bomb[23] = char(0xdc);
+  put(s + "bomb.png", bomb), stamp("bomb");
+  std::string log = build(t, t / "out", {"stamps"});
+  auto j = nlohmann::json::parse(slurp(t / "out/dataset.json"));
+  EXPECT_EQ(j["sources"][0]["kept"], 2);
+  EXPECT_EQ(j["sources"][0]["dropped"],
+            nlohmann::json({{"near-duplicates", 1}, {"empty picture", 1}, {"not readable", 2}}));
+  EXPECT_NE(log.find("1 near-duplicates"), std::string::npos) << log;
+  EXPECT_NE(log.find("not readable: "), std::string::npos);
+  EXPECT_NE(log.find("broken.png"), std::string::npos);
+}
+
+TEST(DataBuild, LimitCountsKeptPictures) {
+  TestFolder t;
+  fake_stamps(t);
+  build(t, t / "out", {"stamps"}, 5);
+  EXPECT_EQ(nlohmann::json::parse(slurp(t / "out/dataset.json"))["sources"][0]["kept"], 5);
+}
+
+TEST(DataBuild, OwnFolderAndTarsKeepTheirWords) {
+  TestFolder t;
+  for (int i = 0; i < 60; i++) {
+    put_png(t / ("mine/cats/c." + std::to_string(i) + ".png"), picture(i));
+    put(t / ("mine/cats/c." + std::to_string(i) + ".txt"), i % 2 ? "a cat" : "a dog");
+  }
+  put_png(t / "mine/wordless.png", picture(99));
+  build(t, t / "out", {t / "mine"});
+  Dataset train = Dataset::open(t / "out", "train");
+  EXPECT_EQ(train.size() + Dataset::open(t / "out", "val").size(), 60);
+  EXPECT_FALSE(fs::exists(t / "out/heldout/000000.tar")) << "class names repeat: nothing of them can be held out";
+  std::set<std::string> words;
+  for (int64_t i = 0; i < train.size(); i++) words.insert(train.meta(i).caption);
+  EXPECT_EQ(words, (std::set<std::string>{"a cat", "a dog"}));
+
+  build(t, t / "again", {t / "out"});  // a data set as a source: splits stay
+  EXPECT_EQ(Dataset::open(t / "again", "train").size(), train.size());
+  build(t, t / "one", {t / "out/train/000000.tar"});
+  EXPECT_TRUE(fs::exists(t / "one/train/000000.tar"));
+}
+
+TEST(DataBuild, RefusesAndLeavesThingsAlone) {
+  TestFolder t;
+  fake_stamps(t);
+  EXPECT_NE(refusal([&] { build(t, t / "o", {"stamp"}); }).find("unknown source 'stamp': neither emoji, stamps"),
+            std::string::npos);
+  EXPECT_NE(refusal([&] { build(t, t / "o", {}); }).find("no source named"), std::string::npos);
+  EXPECT_NE(refusal([&] { build(t, t / "o", {"stamps", "stamps"}); }).find("named twice"), std::string::npos);
+  EXPECT_NE(refusal([&] { build(t, "", {"stamps"}); }).find("--out"), std::string::npos);
+  std::ostringstream log;
+  EXPECT_NE(refusal([&] {
+              build_data({{"stamps"}, t / "o", 5000, t.path.string()}, log);
+            }).find("--size 5000"),
+            std::string::npos);
+
+  put(t / "photos/me.txt", "mine");
+  EXPECT_NE(refusal([&] { build(t, t / "photos", {"stamps"}); }).find("is no data set"), std::string::npos);
+  EXPECT_EQ(slurp(t / "photos/me.txt"), "mine");
+
+  fs::create_directories(t / "nothing");
+  build(t, t / "o", {"stamps"}, 3);
+  auto before = files_of(t / "o");
+  EXPECT_NE(refusal([&] { build(t, t / "o", {t / "nothing"}); }), "");
+  EXPECT_EQ(files_of(t / "o"), before) << "a failed build leaves the data set of before";
+  EXPECT_FALSE(fs::exists(t / ".o.part"));
+  build(t, t / "o", {"stamps"}, 4);
+  EXPECT_NE(files_of(t / "o"), before) << "a good one replaces it";
+}
+
+TEST(NearDuplicates, SizesAndFormatsButNotSmallDifferences) {
+  NearDuplicates near;
+  EXPECT_EQ(near.find_or_keep(picture(1)), -1);
+  EXPECT_EQ(near.find_or_keep(picture(2)), -1);
+  EXPECT_EQ(near.find_or_keep(resize(picture(2), 97, 97)), 1);
+  auto jpeg = encode_jpeg(over(picture(1), 255, 255, 255), 95);
+  EXPECT_EQ(near.find_or_keep(over(picture(1), 255, 255, 255)), -1) << "alpha counts";
+  EXPECT_EQ(near.find_or_keep(decode_image(jpeg, "jpeg")), 2);
+  Image hand = picture(1);  // as on a clock: a short dark stroke
+  for (int y = 14; y < 20; y++) std::fill_n(hand.at(18, y), 3, 0), std::fill_n(hand.at(19, y), 3, 0);
+  EXPECT_EQ(near.find_or_keep(hand), -1);
+  EXPECT_EQ(near.size(), 4);
+}
+
+TEST(DataShow, DrawsASheetAndRefusesEmptiness) {
+  TestFolder t;
+  fake_stamps(t);
+  build(t, t / "out", {"stamps"}, 20);
+  show_data(t / "out", t / "sheet.png", 8, "train");
+  EXPECT_GT(load_image(t / "sheet.png").width, 300);
+  EXPECT_NE(refusal([&] { show_data(t / "missing", t / "x.png", 8, "train"); }), "");
+  EXPECT_FALSE(fs::exists(t / "x.png"));
+}
+
+}  // namespace
+}  // namespace duet
