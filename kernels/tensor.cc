@@ -5,27 +5,32 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <mutex>
-#include <unordered_map>
 
 namespace duet {
 namespace {
 
-// Freed blocks by size. Sizes are rounded up so that nearly equal shapes share blocks.
+// Freed blocks by size. A request takes the smallest free block that is not more than half too large, so that batches whose
+// token counts differ a little share blocks instead of each taking its own from the system.
 class Cache {
  public:
   void* take(size_t& bytes) {
-    bytes = round(bytes);
+    const size_t unit = bytes >= kHuge ? kHuge : bytes >= 4096 ? 4096 : 64;
+    bytes = std::max<size_t>(unit, (bytes + unit - 1) / unit * unit);
     std::lock_guard l(mutex_);
-    if (auto it = free_.find(bytes); it != free_.end() && !it->second.empty()) {
+    if (auto it = free_.lower_bound(bytes); it != free_.end() && it->first <= bytes + bytes / 2) {
       void* p = it->second.back();
+      bytes = it->first;
       it->second.pop_back();
+      if (it->second.empty()) free_.erase(it);
       return p;
     }
-    void* p = std::aligned_alloc(bytes >= (2u << 20) ? size_t(2u << 20) : 64, bytes);
+    if (bytes >= kHuge) bytes = (bytes + bytes / 8 + kHuge - 1) / kHuge * kHuge;
+    void* p = std::aligned_alloc(bytes >= kHuge ? kHuge : 64, bytes);
     if (!p) refuse("out of memory: could not get ", bytes >> 20, " MiB more; use a smaller batch or model");
     // Huge pages: a block of a product touches 32 rows of its output, which are 32 pages of 4 KiB.
-    if (bytes >= (2u << 20)) madvise(p, bytes, MADV_HUGEPAGE);
+    if (bytes >= kHuge) madvise(p, bytes, MADV_HUGEPAGE);
     taken_ += bytes, ++calls_;
     return p;
   }
@@ -39,15 +44,9 @@ class Cache {
   }
 
  private:
-  static size_t round(size_t n) {
-    if (n <= 4096) return (n + 63) / 64 * 64 + (n == 0 ? 64 : 0);
-    size_t step = 4096;
-    while (step * 16 < n) step *= 2;  // at most 1/8 wasted
-    return (n + step - 1) / step * step >= (2u << 20) ? (n + (2u << 20) - 1) / (2u << 20) * (2u << 20)
-                                                      : (n + step - 1) / step * step;
-  }
+  static constexpr size_t kHuge = 2u << 20;
   std::mutex mutex_;
-  std::unordered_map<size_t, std::vector<void*>> free_;
+  std::map<size_t, std::vector<void*>> free_;
   size_t taken_ = 0, calls_ = 0;
 };
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/parallel.h"
 #include "kernels/table.h"
 
 namespace duet {
@@ -45,14 +46,19 @@ Optimizer::Result Optimizer::step(int64_t step, double lr) {
     const int64_t n = x.rows * x.cols;
     if (!u || u.count() != n) u = Tensor({n});
     const float mu = float(c_.momentum);
-    for (int64_t i = 0; i < n; ++i) {
-      float& mi = mm[x.first + i];
-      mi = mu * mi + g[x.first + i];
-      u.data()[i] = g[x.first + i] + mu * mi;
-    }
+    float *ud = u.data(), *md = mm + x.first, *wd = w + x.first;
+    const float* gd = g + x.first;
+    parallel_for(x.rows, [&](int64_t row) {
+      for (int64_t i = row * x.cols; i < (row + 1) * x.cols; ++i) {
+        md[i] = mu * md[i] + gd[i];
+        ud[i] = gd[i] + mu * md[i];
+      }
+    });
     cpu::newton_schulz(u.data(), x.rows, x.cols);
     const float k = float(lr * 0.2 * std::sqrt(double(std::max(x.rows, x.cols)))), keep = float(1 - lr * c_.decay);
-    for (int64_t i = 0; i < n; ++i) w[x.first + i] = w[x.first + i] * keep - k * u.data()[i];
+    parallel_for(x.rows, [&](int64_t row) {
+      for (int64_t i = row * x.cols; i < (row + 1) * x.cols; ++i) wd[i] = wd[i] * keep - k * ud[i];
+    });
   }
   cpu::lerp(ema.data(), w, float(1 - std::min(c_.ema, double(step) / double(step + 9))), f_.n);
   std::fill_n(g, f_.n, 0.0f);
