@@ -192,6 +192,9 @@ TEST(Fields, RefusesNamingFileLineKeyAndExpectation) {
       {"data = [1]", "c.toml:1: data.0: expected a table, got the integer 1"},
       {"steps = 1\nsteps = 2", "c.toml:2: not TOML: "},
       {"steps = ", "c.toml:1: not TOML: "},
+      {"[[=", "c.toml: not TOML: a table header is malformed"},
+      {"[[[data]]]", "c.toml: not TOML: a table header is malformed"},
+      {"[ = 1", "not TOML: "},
       {"note = \"\xff\"", "c.toml:1: not TOML: "},
       {std::string(2 << 20, ' '), "c.toml: 2097152 bytes; a config has at most"},
       {"data = [" + tables + "]", "c.toml:1: data: expected at most 4096 tables, got a list of 5000"},
@@ -210,6 +213,15 @@ TEST(Fields, RefusesAMillionDots) {
   deep.resize(8000);
   EXPECT_NE(complaint(deep + "b = 1").find("unknown key 'a'"), std::string::npos);
   EXPECT_NE(complaint("a = " + std::string(100'000, '[')).find("not TOML"), std::string::npos);
+}
+
+// toml++ 3.3 takes some characters for impossible; they are only wrong. An emoji's variation selector is one of them.
+TEST(Fields, RefusesPresentationFormsOutsideStrings) {
+  for (const char* c : {"\ufcc6", "\ufcff", "\ufe0f", "\ufefe", "\u00a0", "\u200b", "\u3000"}) {
+    EXPECT_NE(complaint(std::string("steps ") + c + "= 1").find("not TOML"), std::string::npos);
+    EXPECT_NE(complaint(std::string("n") + c + "i={").find("not TOML"), std::string::npos);
+    EXPECT_EQ(complaint(std::string("note = \"") + c + "\" # " + c), "accepted");
+  }
 }
 
 TEST(Fields, SetKey) {
