@@ -54,17 +54,26 @@ void set_precision(Precision p) {
   current = p;
 }
 
+// Each job reads memory in its own order: a panel whose k runs along lines is read panel by panel; where lines are k, 32
+// lines at a time are dealt out to all panels. Both write the same bytes.
 static void pack_all(const TileEngine& e, char* out, Mat m, int64_t outer, int64_t K, bool is_a) {
   const int width = is_a ? e.rows : e.cols;
   const size_t panel = panel_bytes(e, K, width);
-  parallel_for((outer + width - 1) / width, [&](int64_t i) {
-    char* d = out + i * panel;
-    for (int64_t k = 0; k < K; k += e.k_block) {
-      const int64_t ks = std::min(e.k_block, K - k);
-      (is_a ? e.pack_a : e.pack_b)(d, m, i * width, std::min<int64_t>(width, outer - i * width), k, ks);
-      d += size_t(ks) * width * e.element;  // every piece but the last is whole
-    }
-  });
+  const int64_t panels = (outer + width - 1) / width;
+  const auto pack = [&](int64_t i, int64_t k, int64_t ks) {
+    (is_a ? e.pack_a : e.pack_b)(out + i * panel + size_t(k) * width * e.element, m, i * width,
+                                 std::min<int64_t>(width, outer - i * width), k, ks);
+  };
+  if (m.transposed == is_a) {
+    constexpr int64_t kLines = 32;
+    parallel_for((K + kLines - 1) / kLines, [&](int64_t j) {
+      for (int64_t i = 0; i < panels; ++i) pack(i, j * kLines, std::min(kLines, K - j * kLines));
+    });
+  } else {
+    parallel_for(panels, [&](int64_t i) {
+      for (int64_t k = 0; k < K; k += e.k_block) pack(i, k, std::min(e.k_block, K - k));
+    });
+  }
 }
 
 std::shared_ptr<const PackedB> pack_b(Mat b, int64_t N, int64_t K) {
