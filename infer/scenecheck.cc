@@ -8,10 +8,10 @@
 namespace duet {
 namespace {
 
-constexpr float kSpeck = 0.004f;     // of the picture's area
+constexpr float kSpeck = 0.004f;  // of the picture's area
 constexpr float kLeastOverlap = 0.7f;
-constexpr float kOneColor = 0.8f;    // share of a part's inner pixels that must agree, else it is split
-constexpr size_t kMostFitted = 12;   // the largest parts; a page of noise has no more to tell
+constexpr float kOneColor = 0.8f;   // share of a part's inner pixels that must agree, else it is split
+constexpr size_t kMostFitted = 12;  // the largest parts; a page of noise has no more to tell
 
 struct Lab {
   float l = 0, a = 0, b = 0;
@@ -76,20 +76,26 @@ Ground find_ground(const Image& im) {
 
 struct Pixels {
   int w, h;
-  std::vector<float> rgb;       // (h,w,3) straight colour, over the ground where that is opaque
-  std::vector<float> alpha;     // (h,w)
-  std::vector<uint8_t> label;   // nearest colour
-  std::vector<uint8_t> thing;   // not ground
+  std::vector<float> rgb;      // (h,w,3) straight colour, over the ground where that is opaque
+  std::vector<float> alpha;    // (h,w)
+  std::vector<uint8_t> label;  // nearest colour
+  std::vector<uint8_t> thing;  // not ground
 };
 
 Pixels read_pixels(const Image& im, const Ground& ground) {
   size_t n = size_t(im.width) * im.height;
-  Pixels p{im.width, im.height, std::vector<float>(n * 3), std::vector<float>(n), std::vector<uint8_t>(n), std::vector<uint8_t>(n)};
+  Pixels p{im.width,
+           im.height,
+           std::vector<float>(n * 3),
+           std::vector<float>(n),
+           std::vector<uint8_t>(n),
+           std::vector<uint8_t>(n)};
   constexpr float kOffGround = 0.08f;  // about a third of the way to the nearest colour
   for (size_t i = 0; i < n; i++) {
     const uint8_t* px = im.rgba.data() + i * 4;
     float a = p.alpha[i] = px[3] / 255.0f;
-    for (int c = 0; c < 3; c++) p.rgb[i * 3 + c] = ground.opaque ? px[c] / 255.0f * a + ground.rgb[c] * (1 - a) : px[c] / 255.0f;
+    for (int c = 0; c < 3; c++)
+      p.rgb[i * 3 + c] = ground.opaque ? px[c] / 255.0f * a + ground.rgb[c] * (1 - a) : px[c] / 255.0f;
     if (!ground.opaque && a < 0.5f) continue;
     Lab lab = oklab(&p.rgb[i * 3]);
     p.label[i] = uint8_t(nearest_color(lab));
@@ -236,7 +242,8 @@ SeenThing fit(const Window& win, int color, float side) {
     float cx = float(mx) - r * mid.x, cy = float(my) - r * mid.y;
     cover(ideal.data(), win.w, win.h, Shape(s), cx, cy, r);
     float both = 0, either = 0;
-    for (size_t k = 0; k < ideal.size(); k++) both += std::min(ideal[k], win.cover[k]), either += std::max(ideal[k], win.cover[k]);
+    for (size_t k = 0; k < ideal.size(); k++)
+      both += std::min(ideal[k], win.cover[k]), either += std::max(ideal[k], win.cover[k]);
     if (both / either <= best) continue;
     best = both / either;
     radius = r;
@@ -252,7 +259,8 @@ SeenThing fit(const Window& win, int color, float side) {
 }  // namespace
 
 SeenScene find_things(const Image& image) {
-  if (image.width < 16 || image.height < 16) refuse("scene check: the picture is ", image.width, "x", image.height, ", at least 16x16 is needed");
+  if (image.width < 16 || image.height < 16)
+    refuse("scene check: the picture is ", image.width, "x", image.height, ", at least 16x16 is needed");
   Ground ground = find_ground(image);
   Pixels p = read_pixels(image, ground);
   SeenScene out;

@@ -1,10 +1,10 @@
-// A program that looks at drawn pictures: finds the things in them by colour and outline, and says what of a prompt came
-// out right. It knows the shapes and colours of vision/scene.h and nothing of the model. Any picture size from 16.
+// A program that looks at drawn pictures: finds the things in them by colour and outline, and says what of a prompt
+// came out right. It knows the shapes and colours of vision/scene.h and nothing of the model. Any picture size from 16.
 //
 // How: the ground is what the border shows (transparent, or one colour). What is not ground falls into connected parts;
-// parts under 0.4 % of the picture are specks and dropped. A part's colour is the vote of its inner pixels, each for the
-// nearest of the ten colours in OKLab; a part of two colours is taken as two things. Its shape is the outline that, laid
-// over it with the same area and centroid, overlaps it best; below 0.7 overlap it is no known shape.
+// parts under 0.4 % of the picture are specks and dropped. A part's colour is the vote of its inner pixels, each for
+// the nearest of the ten colours in OKLab; a part of two colours is taken as two things. Its shape is the outline that,
+// laid over it with the same area and centroid, overlaps it best; below 0.7 overlap it is no known shape.
 #pragma once
 #include <string>
 

@@ -15,7 +15,8 @@ struct Range {
   int pick(SceneRng& rng) const { return lo + rng.below(hi - lo + 1); }
 };
 constexpr Range kRadius[kSizes] = {{100, 115}, {152, 169}, {210, 230}};
-constexpr int kNear = 369, kMiddleLo = 451, kMiddleHi = 573;  // of a column or row: first <= kNear, last >= 1024 - kNear
+constexpr int kNear = 369, kMiddleLo = 451,
+              kMiddleHi = 573;  // of a column or row: first <= kNear, last >= 1024 - kNear
 
 struct Pair {
   Shape shape;
@@ -131,9 +132,12 @@ bool held_out(Shape shape, Color color) {
 bool held_out(const Thing& a, const Thing& b) {
   auto code = [](const Thing& t) { return int(t.shape) * kColors + int(t.color); };
   switch (relation_of(a.cx, a.cy, b.cx, b.cy)) {
-    case Relation::above: return (code(a) + 3 * code(b)) % 9 == 2;
-    case Relation::below: return (code(b) + 3 * code(a)) % 9 == 2;
-    default: return (code(a) + code(b)) % 9 == 4;
+    case Relation::above:
+      return (code(a) + 3 * code(b)) % 9 == 2;
+    case Relation::below:
+      return (code(b) + 3 * code(a)) % 9 == 2;
+    default:
+      return (code(a) + code(b)) % 9 == 4;
   }
 }
 
@@ -178,9 +182,12 @@ Relation mirror(Relation r) {
 
 Relation inverse(Relation r) {
   switch (r) {
-    case Relation::above: return Relation::below;
-    case Relation::below: return Relation::above;
-    default: return mirror(r);
+    case Relation::above:
+      return Relation::below;
+    case Relation::below:
+      return Relation::above;
+    default:
+      return mirror(r);
   }
 }
 

@@ -76,15 +76,15 @@ Relation relation_of(float ax, float ay, float bx, float by);
 bool clear_relation(const Thing& a, const Thing& b);
 Size size_of(float radius);
 
-Scene mirror(const Scene&);            // left and right swapped
+Scene mirror(const Scene&);  // left and right swapped
 Relation mirror(Relation);
-Relation inverse(Relation);            // a REL b == b inverse(REL) a
+Relation inverse(Relation);  // a REL b == b inverse(REL) a
 
 // RGBA, size x size, anti-aliased with exact pixel coverage. 8 <= size <= 4096.
 Image render(const Scene&, int size);
 
 Rgb rgb(Color);
-Rgb background_rgb(int background);    // of kGrey
+Rgb background_rgb(int background);  // of kGrey
 
 struct Point {
   float x, y;

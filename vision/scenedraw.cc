@@ -42,7 +42,7 @@ std::array<Outline, kShapes> make_outlines() {
   t[int(Shape::heart)] = heart();
   t[int(Shape::diamond)] = {{0, -1.18f}, {0.88f, 0}, {0, 1.18f}, {-0.88f, 0}};
   const float l = 1.02f, w = 0.36f;
-  t[int(Shape::cross)] = {{-w, -l}, {w, -l}, {w, -w}, {l, -w}, {l, w},  {w, w},
+  t[int(Shape::cross)] = {{-w, -l}, {w, -l}, {w, -w}, {l, -w}, {l, w},   {w, w},
                           {w, l},   {-w, l}, {-w, w}, {-l, w}, {-l, -w}, {-w, -w}};
   return t;
 }
@@ -90,8 +90,8 @@ void blend(uint8_t* px, Rgb color, float cover) {
 }  // namespace
 
 Rgb rgb(Color c) {
-  static constexpr Rgb k[kColors] = {{226, 36, 44},   {255, 138, 14},  {255, 217, 38}, {38, 164, 72}, {36, 92, 222},
-                                     {134, 58, 190},  {255, 142, 190}, {128, 76, 38},  {20, 20, 24},  {255, 255, 255}};
+  static constexpr Rgb k[kColors] = {{226, 36, 44},  {255, 138, 14},  {255, 217, 38}, {38, 164, 72}, {36, 92, 222},
+                                     {134, 58, 190}, {255, 142, 190}, {128, 76, 38},  {20, 20, 24},  {255, 255, 255}};
   return k[int(c)];
 }
 
@@ -132,7 +132,8 @@ void cover(float* out, int w, int h, Shape shape, float cx, float cy, float radi
     for (int x = 0; x < w; x++) {
       sum += acc[size_t(y) * (w + 2) + x];
       float share = std::fabs(sum);
-      out[size_t(y) * w + x] = share < 1e-5f ? 0 : std::min(1.0f, share);  // what rounding leaves beyond the edge is nothing
+      out[size_t(y) * w + x] =
+          share < 1e-5f ? 0 : std::min(1.0f, share);  // what rounding leaves beyond the edge is nothing
     }
   }
 }

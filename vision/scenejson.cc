@@ -37,7 +37,8 @@ E choice(simdjson::dom::element e, const char* key, int count) {
 }  // namespace
 
 std::string describe_json(const Scene& scene) {
-  nlohmann::ordered_json out{{"background", background_name(scene.background)}, {"things", nlohmann::ordered_json::array()}};
+  nlohmann::ordered_json out{{"background", background_name(scene.background)},
+                             {"things", nlohmann::ordered_json::array()}};
   for (const Thing& t : scene.things)
     out["things"].push_back({{"shape", name(t.shape)},
                              {"color", name(t.color)},
@@ -53,7 +54,8 @@ Scene scene_from_json(std::string_view json) {
   if (json.size() > kMostBytes) refuse("scene: more than ", kMostBytes, " bytes of JSON");
   simdjson::dom::parser parser;
   simdjson::dom::element root;
-  if (auto error = parser.parse(json.data(), json.size()).get(root)) refuse("scene: not JSON: ", simdjson::error_message(error));
+  if (auto error = parser.parse(json.data(), json.size()).get(root))
+    refuse("scene: not JSON: ", simdjson::error_message(error));
   Scene scene;
   std::string_view ground;
   if (root["background"].get(ground)) refuse("scene: needs the text \"background\"");
@@ -63,7 +65,9 @@ Scene scene_from_json(std::string_view json) {
   if (root["things"].get(things)) refuse("scene: needs the list \"things\"");
   if (things.size() > kMostThings) refuse("scene: at most ", kMostThings, " things, not ", things.size());
   for (simdjson::dom::element e : things) {
-    Thing t{.shape = choice<Shape>(e, "shape", kShapes), .color = choice<Color>(e, "color", kColors), .size = choice<Size>(e, "size", kSizes)};
+    Thing t{.shape = choice<Shape>(e, "shape", kShapes),
+            .color = choice<Color>(e, "color", kColors),
+            .size = choice<Size>(e, "size", kSizes)};
     t.cx = number(e, "cx", 0, 1);
     t.cy = number(e, "cy", 0, 1);
     t.radius = number(e, "radius", 0.001, 0.5);

@@ -1,5 +1,5 @@
-// Reading captions of scenes. Both languages become a row of marks (a colour, a place, a thing's noun, "of", ...) that a
-// small machine turns into things and relations.
+// Reading captions of scenes. Both languages become a row of marks (a colour, a place, a thing's noun, "of", ...) that
+// a small machine turns into things and relations.
 #include <algorithm>
 #include <cctype>
 #include <map>
@@ -11,7 +11,8 @@ namespace {
 
 constexpr size_t kMostThings = 6;
 
-// A place is collected piece by piece: "top" + "left", "왼쪽" + "위". -1, 0, 1 in each direction; 0 alone is the middle.
+// A place is collected piece by piece: "top" + "left", "왼쪽" + "위". -1, 0, 1 in each direction; 0 alone is the
+// middle.
 struct Place {
   bool any = false;
   int column = 0, row = 0;
@@ -115,8 +116,10 @@ struct Reader {
   // A place follows its thing, or stands before it.
   void settle(int owner) {
     if (!place.any) return;
-    if (owner >= 0 && !out.things[owner].cell) out.things[owner].cell = place.cell();
-    else next.cell = place.cell();
+    if (owner >= 0 && !out.things[owner].cell)
+      out.things[owner].cell = place.cell();
+    else
+      next.cell = place.cell();
     place = {};
   }
 };
@@ -160,7 +163,8 @@ ParsedScene read_english(std::string_view text) {
 
 // The longest word of the lexicon that begins the run of letters and leaves a particle (or nothing).
 Mark korean_mark(std::string_view run, std::string_view& particle) {
-  static constexpr std::string_view particles[] = {"", "이", "가", "은", "는", "과", "와", "의", "보다", "에", "에는", "에서", "도", "하고"};
+  static constexpr std::string_view particles[] = {"",   "이",   "가", "은",   "는",   "과", "와",
+                                                   "의", "보다", "에", "에는", "에서", "도", "하고"};
   for (size_t n = run.size(); n > 0; n--) {
     auto found = korean_words().find(run.substr(0, n));
     if (found == korean_words().end()) continue;
@@ -178,8 +182,10 @@ ParsedScene read_korean(std::string_view text) {
     if (!r.place.any) return;
     if (reference < 0) return r.settle(subject);
     if (auto rel = r.place.relation()) {
-      if (subject >= 0 && subject != reference) r.out.relations.push_back({subject, reference, *rel});
-      else r.awaiting = StatedRelation{-1, reference, *rel};
+      if (subject >= 0 && subject != reference)
+        r.out.relations.push_back({subject, reference, *rel});
+      else
+        r.awaiting = StatedRelation{-1, reference, *rel};
     }
     r.place = {};
     reference = -1;

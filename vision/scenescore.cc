@@ -34,8 +34,8 @@ int points(const Score& s) {
 }
 
 // All ways to give each stated thing one that is there, or none.
-void search(const ParsedScene& s, const SeenScene& there, std::vector<int>& match, size_t i, uint32_t used,
-            Score& best, std::vector<int>& best_match) {
+void search(const ParsedScene& s, const SeenScene& there, std::vector<int>& match, size_t i, uint32_t used, Score& best,
+            std::vector<int>& best_match) {
   if (i == s.things.size()) {
     Score score = score_as(s, there, match);
     if (best_match.empty() || points(score) > points(best)) best = score, best_match = match;

@@ -25,7 +25,8 @@ std::string english(const StatedThing& t, bool article, SceneRng& rng) {
   if (t.color) s += std::string(name(*t.color)) + " ";
   s += t.shape ? name(*t.shape) : "thing";
   if (!article) return s;
-  return (std::string_view("aeiou").find(s[0]) != std::string_view::npos ? "an " : "a ") + s;
+  std::string out = std::string_view("aeiou").find(s[0]) != std::string_view::npos ? "an " : "a ";
+  return out += s;
 }
 
 std::string english_place(Cell c, SceneRng& rng) {
@@ -35,21 +36,31 @@ std::string english_place(Cell c, SceneRng& rng) {
                                 {"at the bottom", "at the bottom"}};
   std::string word = name(c);
   switch (c) {
-    case Cell::top: return pick_word(edge[0], rng);
-    case Cell::left: return pick_word(edge[1], rng);
-    case Cell::right: return pick_word(edge[2], rng);
-    case Cell::bottom: return pick_word(edge[3], rng);
-    case Cell::centre: return pick_word({"in the centre", "in the center", "in the middle"}, rng);
-    default: return rng.chance(50) ? "in the " + word + " corner" : "at the " + word;
+    case Cell::top:
+      return pick_word(edge[0], rng);
+    case Cell::left:
+      return pick_word(edge[1], rng);
+    case Cell::right:
+      return pick_word(edge[2], rng);
+    case Cell::bottom:
+      return pick_word(edge[3], rng);
+    case Cell::centre:
+      return pick_word({"in the centre", "in the center", "in the middle"}, rng);
+    default:
+      return rng.chance(50) ? "in the " + word + " corner" : "at the " + word;
   }
 }
 
 std::string english_relation(Relation r, SceneRng& rng) {
   switch (r) {
-    case Relation::left_of: return pick_word({"to the left of", "left of"}, rng);
-    case Relation::right_of: return pick_word({"to the right of", "right of"}, rng);
-    case Relation::above: return "above";
-    default: return pick_word({"below", "under"}, rng);
+    case Relation::left_of:
+      return pick_word({"to the left of", "left of"}, rng);
+    case Relation::right_of:
+      return pick_word({"to the right of", "right of"}, rng);
+    case Relation::above:
+      return "above";
+    default:
+      return pick_word({"below", "under"}, rng);
   }
 }
 
@@ -57,17 +68,22 @@ std::string tell_english(const ParsedScene& s, SceneRng& rng) {
   std::vector<int> order = order_of(s);
   auto thing = [&](int i, bool article = true) {
     const StatedThing& t = s.things[i];
-    return english(t, article, rng) + (t.cell ? " " + english_place(*t.cell, rng) : "");
+    return english(t, article, rng) + (t.cell ? std::string(" ") += english_place(*t.cell, rng) : std::string());
   };
   std::string text;
   if (order.size() == 1) {
     const StatedThing& t = s.things[0];
     int way = rng.below(8);
-    if (way == 0) text = "there is " + thing(0);
-    else if (way == 1) text = thing(0, false);
-    else if (way == 2) text = t.cell ? english_place(*t.cell, rng) + ", " + english(t, true, rng) : "a picture of " + thing(0);
-    else if (way == 3 && t.cell) text = english(t, true, rng) + " is " + english_place(*t.cell, rng);
-    else text = thing(0);
+    if (way == 0)
+      text = "there is " + thing(0);
+    else if (way == 1)
+      text = thing(0, false);
+    else if (way == 2)
+      text = t.cell ? english_place(*t.cell, rng) + ", " + english(t, true, rng) : "a picture of " + thing(0);
+    else if (way == 3 && t.cell)
+      text = english(t, true, rng) + " is " + english_place(*t.cell, rng);
+    else
+      text = thing(0);
   } else if (!s.relations.empty()) {
     const StatedRelation& r = s.relations[0];
     int way = rng.below(4);
@@ -111,15 +127,24 @@ std::string korean(const StatedThing& t, SceneRng& rng) {
 
 std::string korean_place(Cell c, SceneRng& rng) {
   switch (c) {
-    case Cell::top_left: return "왼쪽 위에";
-    case Cell::top_right: return "오른쪽 위에";
-    case Cell::bottom_left: return "왼쪽 아래에";
-    case Cell::bottom_right: return "오른쪽 아래에";
-    case Cell::top: return pick_word({"위쪽에", "위에"}, rng);
-    case Cell::bottom: return pick_word({"아래쪽에", "아래에"}, rng);
-    case Cell::left: return "왼쪽에";
-    case Cell::right: return "오른쪽에";
-    default: return pick_word({"가운데에", "중앙에"}, rng);
+    case Cell::top_left:
+      return "왼쪽 위에";
+    case Cell::top_right:
+      return "오른쪽 위에";
+    case Cell::bottom_left:
+      return "왼쪽 아래에";
+    case Cell::bottom_right:
+      return "오른쪽 아래에";
+    case Cell::top:
+      return pick_word({"위쪽에", "위에"}, rng);
+    case Cell::bottom:
+      return pick_word({"아래쪽에", "아래에"}, rng);
+    case Cell::left:
+      return "왼쪽에";
+    case Cell::right:
+      return "오른쪽에";
+    default:
+      return pick_word({"가운데에", "중앙에"}, rng);
   }
 }
 
@@ -138,11 +163,16 @@ std::string tell_korean(const ParsedScene& s, SceneRng& rng) {
   if (order.size() == 1) {
     bool placed = s.things[0].cell.has_value();
     int way = rng.below(8);
-    if (way == 0) text += placed ? subject(noun(0)) + " " + place(0, " 있다") : subject(noun(0)) + " 있다";
-    else if (way == 1) text += place(0, " ") + subject(noun(0)) + " 있다";
-    else if (way == 2) text += place(0, " 있는 ") + noun(0) + (placed ? "" : " 하나");
-    else if (way == 3) text += place(0, " 있는 ") + noun(0) + (placed ? "" : " 그림");
-    else text += place(0, " ") + noun(0);
+    if (way == 0)
+      text += placed ? subject(noun(0)) + " " + place(0, " 있다") : subject(noun(0)) + " 있다";
+    else if (way == 1)
+      text += place(0, " ") + subject(noun(0)) + " 있다";
+    else if (way == 2)
+      text += place(0, " 있는 ") + noun(0) + (placed ? "" : " 하나");
+    else if (way == 3)
+      text += place(0, " 있는 ") + noun(0) + (placed ? "" : " 그림");
+    else
+      text += place(0, " ") + noun(0);
     return text;
   }
   if (!s.relations.empty()) {
@@ -150,10 +180,14 @@ std::string tell_korean(const ParsedScene& s, SceneRng& rng) {
     std::string where = korean_relation(r.relation);
     int way = rng.below(5);
     bool sentence = way < 3;
-    if (way == 0) text += subject(place(r.a, " 있는 ") + noun(r.a)) + " " + noun(r.b) + "의 " + where;
-    else if (way == 1) text += subject(noun(r.a)) + " " + noun(r.b) + "보다 " + where;
-    else if (way == 2) text += noun(r.b) + "의 " + where + " " + subject(noun(r.a));
-    else text += noun(r.b) + "의 " + where + (way == 3 ? " 있는 " : " ") + noun(r.a);
+    if (way == 0)
+      text += subject(place(r.a, " 있는 ") + noun(r.a)) + " " + noun(r.b) + "의 " + where;
+    else if (way == 1)
+      text += subject(noun(r.a)) + " " + noun(r.b) + "보다 " + where;
+    else if (way == 2)
+      text += noun(r.b) + "의 " + where + " " + subject(noun(r.a));
+    else
+      text += noun(r.b) + "의 " + where + (way == 3 ? " 있는 " : " ") + noun(r.a);
     for (size_t i = 2; i < order.size(); i++) {
       text += sentence ? " 있고 " : ", 그리고 ";
       text += place(order[i], " ");
@@ -165,14 +199,19 @@ std::string tell_korean(const ParsedScene& s, SceneRng& rng) {
   int way = rng.below(5);
   int last = int(order.size()) - 1;
   for (int i = 0; i <= last; i++) {
-    if (placed && way == 0) text += subject(noun(i)) + " " + place(i, i < last ? " 있고 " : " 있다");
-    else if (placed && way == 1) text += place(i, " ") + subject(noun(i)) + (i < last ? " 있고 " : " 있다");
-    else if (placed && way == 2) text += place(i, " ") + noun(i) + (i < last ? ", " : "");
+    if (placed && way == 0)
+      text += subject(noun(i)) + " " + place(i, i < last ? " 있고 " : " 있다");
+    else if (placed && way == 1)
+      text += place(i, " ") + subject(noun(i)) + (i < last ? " 있고 " : " 있다");
+    else if (placed && way == 2)
+      text += place(i, " ") + noun(i) + (i < last ? ", " : "");
     else {
       std::string t = place(i, " 있는 ") + noun(i);
       bool sentence = way == 3 || way == 0;
-      if (i == last) text += sentence ? subject(t) + " 있다" : t;
-      else text += i + 1 == last ? with(t) + " " : t + ", ";
+      if (i == last)
+        text += sentence ? subject(t) + " 있다" : t;
+      else
+        text += i + 1 == last ? with(t) + " " : t + ", ";
     }
   }
   return text;
@@ -223,8 +262,10 @@ Said choose_said(const Scene& scene, uint64_t seed, bool test) {
   bool must = test && !kept.empty();
   int pick = rng.below(1 << 20);
   bool related = !clear.empty() && !plain && rng.chance(60);
-  if (must) said.relations.push_back(kept[pick % kept.size()]);
-  else if (related) said.relations.push_back(clear[pick % clear.size()]);
+  if (must)
+    said.relations.push_back(kept[pick % kept.size()]);
+  else if (related)
+    said.relations.push_back(clear[pick % clear.size()]);
   bool all_placed = !plain && rng.chance(count == 1 ? 65 : 70), third_placed = rng.chance(40);
   for (int i = 0; i < count; i++) {
     bool in_relation = false;

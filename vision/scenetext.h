@@ -66,7 +66,8 @@ ScenePrompt random_prompt(uint64_t seed, SceneSplit, Lang);
 // Reads a caption of this kind; words it does not know are passed over. Takes any bytes; at most 6 things are read.
 ParsedScene parse_caption(std::string_view text, Lang);
 
-// {"background":"grey","things":[{"shape":"star","color":"red","size":"big","cell":"top left","cx":..,"cy":..,"radius":..}]}
+// {"background":"grey","things":[{"shape":"star","color":"red","size":"big","cell":"top
+// left","cx":.3,"cy":.3,"radius":.2}]}
 std::string describe_json(const Scene&);
 // The inverse; refuses anything else (at most 16 things). "cell" is derived and not read.
 Scene scene_from_json(std::string_view json);

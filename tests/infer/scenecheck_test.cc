@@ -38,7 +38,8 @@ Image worsened(const Image& in, float blur, float noise, uint64_t seed) {
   }
   Image out(w, h);
   for (size_t i = 0; i < p.size(); i += 4) {
-    for (int c = 0; c < 3; c++) out.rgba[i + c] = p[i + 3] > 0 ? uint8_t(std::min(255.0f, p[i + c] * 255 / p[i + 3]) + 0.5f) : 0;
+    for (int c = 0; c < 3; c++)
+      out.rgba[i + c] = p[i + 3] > 0 ? uint8_t(std::min(255.0f, p[i + c] * 255 / p[i + 3]) + 0.5f) : 0;
     out.rgba[i + 3] = uint8_t(p[i + 3] + 0.5f);
   }
   return out;
@@ -67,8 +68,8 @@ void expect_true_scenes_pass(int side, float blur, float noise, int count) {
 }
 
 TEST(SceneCheck, TrueScenes) { expect_true_scenes_pass(64, 0, 0, 3000); }
-TEST(SceneCheck, TrueScenesBlurredAndNoisy) { expect_true_scenes_pass(64, 0.7f, 8, 1500); }
-TEST(SceneCheck, TrueScenesBlurredAndNoisierStill) { expect_true_scenes_pass(64, 1.0f, 12, 1500); }
+TEST(SceneCheck, TrueScenesBlurredAndNoisy) { expect_true_scenes_pass(64, 0.7f, 8, 1000); }
+TEST(SceneCheck, TrueScenesBlurredAndNoisierStill) { expect_true_scenes_pass(64, 1.0f, 12, 1000); }
 TEST(SceneCheck, TrueScenesAt32) { expect_true_scenes_pass(32, 0, 0, 1500); }
 TEST(SceneCheck, TrueScenesAt128) { expect_true_scenes_pass(128, 0, 0, 300); }
 
@@ -179,11 +180,13 @@ TEST(SceneCheck, OnlyWhatIsSaidIsScored) {
   Scene drawn{.things = {{Shape::circle, Color::red, Size::big, 0.7f, 0.7f, 0.22f}}};
   Score s = check(render(drawn, 64), p).score;
   EXPECT_TRUE(s.whole());
-  for (Attribute a : {Attribute::size, Attribute::position, Attribute::relation, Attribute::background}) EXPECT_EQ(s[a].total, 0);
+  for (Attribute a : {Attribute::size, Attribute::position, Attribute::relation, Attribute::background})
+    EXPECT_EQ(s[a].total, 0);
 }
 
 TEST(SceneCheck, TouchingThingsOfTwoColoursAreTwo) {
-  Scene scene{.things = {{Shape::square, Color::red, Size::medium, 0.35f, 0.5f, 0.16f}, {Shape::square, Color::blue, Size::medium, 0.634f, 0.5f, 0.16f}}};
+  Scene scene{.things = {{Shape::square, Color::red, Size::medium, 0.35f, 0.5f, 0.16f},
+                         {Shape::square, Color::blue, Size::medium, 0.634f, 0.5f, 0.16f}}};
   SeenScene there = find_things(render(scene, 64));
   ASSERT_EQ(there.things.size(), 2u);
   EXPECT_NE(there.things[0].color, there.things[1].color);

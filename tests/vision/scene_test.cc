@@ -17,7 +17,8 @@ constexpr SceneSplit kSplits[] = {SceneSplit::train, SceneSplit::seen, SceneSpli
 
 // Equal up to the order of the things and the direction in which a relation is told.
 bool same_statement(const ParsedScene& a, const ParsedScene& b) {
-  if (a.things.size() != b.things.size() || a.relations.size() != b.relations.size() || a.background != b.background) return false;
+  if (a.things.size() != b.things.size() || a.relations.size() != b.relations.size() || a.background != b.background)
+    return false;
   std::vector<int> to(a.things.size(), -1);
   std::vector<bool> used(b.things.size());
   for (size_t i = 0; i < to.size(); i++) {
@@ -34,11 +35,12 @@ bool same_statement(const ParsedScene& a, const ParsedScene& b) {
 }
 
 TEST(Scene, OneSeedIsOneSceneOnEveryMachine) {
-  EXPECT_EQ(describe_json(random_scene(7, SceneSplit::train)),
-            R"({"background":"transparent","things":[{"shape":"star","color":"red","size":"small","cell":"right",)"
-            R"("cx":0.7431640625,"cy":0.544921875,"radius":0.107421875},{"shape":"circle","color":"blue","size":"small",)"
-            R"("cell":"top","cx":0.453125,"cy":0.3212890625,"radius":0.1005859375},{"shape":"triangle","color":"brown",)"
-            R"("size":"medium","cell":"bottom left","cx":0.2841796875,"cy":0.7197265625,"radius":0.1552734375}]})");
+  EXPECT_EQ(
+      describe_json(random_scene(7, SceneSplit::train)),
+      R"({"background":"transparent","things":[{"shape":"star","color":"red","size":"small","cell":"right",)"
+      R"("cx":0.7431640625,"cy":0.544921875,"radius":0.107421875},{"shape":"circle","color":"blue","size":"small",)"
+      R"("cell":"top","cx":0.453125,"cy":0.3212890625,"radius":0.1005859375},{"shape":"triangle","color":"brown",)"
+      R"("size":"medium","cell":"bottom left","cx":0.2841796875,"cy":0.7197265625,"radius":0.1552734375}]})");
 }
 
 TEST(Scene, ThingsStayApartInsideThePictureAndClearOfTheBorders) {
@@ -121,7 +123,8 @@ TEST(SceneRender, CoverageIsWhatManySamplesSay) {
       for (int x = 0; x < side; x++) {
         int hits = 0;
         for (int k = 0; k < samples * samples; k++)
-          hits += inside(outline(Shape(s)), (x + (k % samples + 0.5f) / samples - cx) / r, (y + (k / samples + 0.5f) / samples - cy) / r);
+          hits += inside(outline(Shape(s)), (x + (k % samples + 0.5f) / samples - cx) / r,
+                         (y + (k / samples + 0.5f) / samples - cy) / r);
         float want = float(hits) / (samples * samples);
         // A straight edge through a pixel of n x n samples is off by at most about one row of them.
         ASSERT_NEAR(got[y * side + x], want, 1.0f / samples) << name(Shape(s)) << " " << x << "," << y;
@@ -194,13 +197,15 @@ TEST(SceneText, PlainWordsComeFirst) {
 TEST(SceneText, KoreanParticlesFollowTheLastSyllable) {
   for (uint64_t seed = 0; seed < 3000; seed++) {
     std::string text = caption(random_scene(seed, SceneSplit::train), Lang::ko, seed) + " ";
-    for (const char* wrong : {"원가 ", "원와 ", "하트이 ", "하트과 ", "별가 ", "별와 ", "네모이 ", "삼각형가 ", "마름모과 ", "십자가이 "})
+    for (const char* wrong :
+         {"원가 ", "원와 ", "하트이 ", "하트과 ", "별가 ", "별와 ", "네모이 ", "삼각형가 ", "마름모과 ", "십자가이 "})
       ASSERT_EQ(text.find(wrong), std::string::npos) << text;
   }
 }
 
 TEST(SceneText, ReadsPlainSentences) {
-  ParsedScene p = parse_caption("A small BLUE star to the left of a yellow square, and a big pink heart in the top right corner!", Lang::en);
+  ParsedScene p = parse_caption(
+      "A small BLUE star to the left of a yellow square, and a big pink heart in the top right corner!", Lang::en);
   ASSERT_EQ(p.things.size(), 3u);
   EXPECT_EQ(p.things[0], (StatedThing{Shape::star, Color::blue, Size::small, {}}));
   EXPECT_EQ(p.things[2], (StatedThing{Shape::heart, Color::pink, Size::big, Cell::top_right}));
@@ -220,11 +225,14 @@ TEST(SceneText, ReadsPlainSentences) {
 }
 
 TEST(SceneText, ReadsAnyBytes) {
-  const std::string pieces[] = {"left", "of", " ", ",", "the", "square", "above", "원", "의", "왼쪽", "에", "있고", "이", "보다", "\xff", "red"};
+  const std::string pieces[] = {"left", "of",   " ",  ",",    "the", "square", "above", "원",
+                                "의",   "왼쪽", "에", "있고", "이",  "보다",   "\xff",  "red"};
   SceneRng rng{1};
   for (int i = 0; i < 20000; i++) {
     std::string text;
-    for (int k = rng.below(24); k > 0; k--) text += rng.chance(10) ? std::string(1, char(rng.below(256))) : pieces[rng.below(16)] + (rng.chance(60) ? " " : "");
+    for (int k = rng.below(24); k > 0; k--)
+      text +=
+          rng.chance(10) ? std::string(1, char(rng.below(256))) : pieces[rng.below(16)] + (rng.chance(60) ? " " : "");
     for (Lang lang : {Lang::en, Lang::ko}) {
       ParsedScene p = parse_caption(text, lang);
       ASSERT_LE(p.things.size(), 6u);
@@ -245,7 +253,8 @@ TEST(SceneText, AMirroredSceneSwapsItsWords) {
 }
 
 TEST(SceneText, FalseAndMissingWordsAreCounted) {
-  Scene s{.things = {{Shape::circle, Color::red, Size::small, 0.25f, 0.5f, 0.105f}, {Shape::star, Color::blue, Size::big, 0.7f, 0.5f, 0.22f}}};
+  Scene s{.things = {{Shape::circle, Color::red, Size::small, 0.25f, 0.5f, 0.105f},
+                     {Shape::star, Color::blue, Size::big, 0.7f, 0.5f, 0.22f}}};
   auto score = [&](const char* text) { return score_caption(parse_caption(text, Lang::en), s); };
   EXPECT_TRUE(score("a big blue star right of a small red circle").whole());
   EXPECT_EQ(score("a red circle and a green star")[Attribute::color], (Tally{1, 2}));
@@ -265,10 +274,12 @@ TEST(SceneJson, RoundTripAndRefusals) {
     Scene s = random_scene(seed, SceneSplit::train);
     ASSERT_EQ(scene_from_json(describe_json(s)), s);
   }
-  for (const char* bad : {"", "[]", "{", R"({"background":"grey"})", R"({"background":"blue","things":[]})",
-                          R"({"background":"grey","things":[{"shape":"egg","color":"red","size":"big","cx":0.5,"cy":0.5,"radius":0.1}]})",
-                          R"({"background":"grey","things":[{"shape":"star","color":"red","size":"big","cx":1e9,"cy":0.5,"radius":0.1}]})",
-                          R"({"background":"grey","things":[{"shape":"star","color":"red","size":"big","cx":0.5,"cy":0.5}]})"})
+  for (
+      const char* bad :
+      {"", "[]", "{", R"({"background":"grey"})", R"({"background":"blue","things":[]})",
+       R"({"background":"grey","things":[{"shape":"egg","color":"red","size":"big","cx":0.5,"cy":0.5,"radius":0.1}]})",
+       R"({"background":"grey","things":[{"shape":"star","color":"red","size":"big","cx":1e9,"cy":0.5,"radius":0.1}]})",
+       R"({"background":"grey","things":[{"shape":"star","color":"red","size":"big","cx":0.5,"cy":0.5}]})"})
     EXPECT_THROW(scene_from_json(bad), Error) << bad;
   EXPECT_THROW(scene_from_json(std::string(100000, '[')), Error);
 }
