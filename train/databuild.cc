@@ -10,6 +10,7 @@
 #include <set>
 
 #include "kernels/error.h"
+#include "kernels/files.h"
 #include "kernels/parallel.h"
 #include "text/unicode.h"
 #include "train/neardup.h"
@@ -192,8 +193,8 @@ uint64_t hash_files(const std::vector<std::string>& files) {
   XXH64_state_t* state = XXH64_createState();
   XXH64_reset(state, 0);
   for (auto& f : files) {
-    auto bytes = read_file(f, int64_t(1) << 40);
-    XXH64_update(state, bytes.data(), bytes.size());
+    Mapped tar(f);
+    XXH64_update(state, tar.bytes().data(), tar.bytes().size());
   }
   uint64_t h = XXH64_digest(state);
   XXH64_freeState(state);
@@ -271,7 +272,7 @@ void build_data(const BuildOptions& options, std::ostream& log) {
     print_table(tallies, log);
     if (files.empty()) refuse("no picture was kept, so nothing was written to ", options.out);
     std::string json = describe(options, tallies, files);
-    write_file_atomic((part / "dataset.json").string(), {reinterpret_cast<const uint8_t*>(json.data()), json.size()});
+    write_file((part / "dataset.json").string(), json);
     fs::remove_all(out);
     fs::rename(part, out);
   } catch (...) {

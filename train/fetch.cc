@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "kernels/error.h"
-#include "vision/codec.h"
+#include "kernels/files.h"
 
 namespace duet {
 namespace fs = std::filesystem;
@@ -138,7 +138,7 @@ Package fetch_package(const std::string& name, const std::string& cache) {
   r = run({"dpkg-deb", "-x", deb.string(), (part / "tree").string()}, part.string());
   if (r.status != 0) stop("unpacking failed: " + reason(r));
   fs::remove(deb, failed);
-  write_file_atomic((part / "version").string(), {reinterpret_cast<const uint8_t*>(version.data()), version.size()});
+  write_file((part / "version").string(), version);
   fs::remove_all(home, failed);
   fs::rename(part, home, failed);
   if (failed) stop(failed.message());

@@ -2,6 +2,7 @@
 #include <filesystem>
 
 #include "kernels/error.h"
+#include "kernels/files.h"
 #include "train/sources.h"
 #include "train/words.h"
 #include "vision/codec.h"
@@ -37,7 +38,7 @@ void find_source(const std::string& name, const SourceOptions& options, const Si
 Image draw_file(const std::string& path, int size) {
   if (lower_ascii(fs::path(path).extension().string()) != ".svg") return load_image(path);
   // Drawn larger than asked, so that trimming and the final area average keep fine lines.
-  return render_svg(read_file(path, 8 << 20), path, 3 * size);
+  return render_svg(as_bytes(read_file(path, 8 << 20)), path, 3 * size);
 }
 
 std::vector<std::string> files_below(const std::string& folder, const std::vector<std::string>& extensions) {
