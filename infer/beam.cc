@@ -1,0 +1,72 @@
+#include "infer/beam.h"
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+#include "kernels/error.h"
+
+namespace duet {
+
+Beams::Beams(const BeamOptions& o) : options_(o) {
+  CHECK(o.width >= 1 && o.most >= 1, "a beam of ", o.width, " and ", o.most, " tokens");
+}
+
+double Beams::score(const Beam& b) const {
+  return b.log_prob / std::pow((5 + double(b.tokens.size())) / 6, options_.length_power);
+}
+
+std::vector<int> Beams::advance(const float* logits, int64_t V) {
+  struct Candidate {
+    double log_prob;
+    int from, token;
+    bool operator<(const Candidate& c) const {  // better
+      return std::tuple(-log_prob, from, token) < std::tuple(-c.log_prob, c.from, c.token);
+    }
+  };
+  // Of each beam one more than the width: one of them may be the end.
+  std::vector<Candidate> all, row;
+  for (int b = 0; b < int(live_.size()); ++b, logits += V) {
+    const double most = *std::max_element(logits, logits + V);
+    CHECK(std::isfinite(most), "finite logits, not ", most);
+    double sum = 0;
+    for (int64_t v = 0; v < V; ++v) sum += std::exp(logits[v] - most);
+    const double base = live_[size_t(b)].log_prob - most - std::log(sum);
+    row.clear();
+    for (int64_t v = 0; v < V; ++v)
+      if (std::isfinite(logits[v])) row.push_back({base + logits[v], b, int(v)});
+    const size_t keep = std::min(row.size(), size_t(options_.width) + 1);
+    std::partial_sort(row.begin(), row.begin() + std::ptrdiff_t(keep), row.end());
+    all.insert(all.end(), row.begin(), row.begin() + std::ptrdiff_t(keep));
+  }
+  std::sort(all.begin(), all.end());
+
+  std::vector<Beam> next;
+  std::vector<int> from;
+  for (size_t i = 0; i < all.size() && int(next.size()) < options_.width; ++i) {
+    const Candidate& c = all[i];
+    Beam b{live_[size_t(c.from)].tokens, c.log_prob};
+    if (c.token == options_.eos) {
+      if (int(i) < options_.width) done_.push_back(std::move(b));
+      continue;
+    }
+    b.tokens.push_back(c.token);
+    if (int(b.tokens.size()) >= options_.most) {
+      done_.push_back(std::move(b));
+      continue;
+    }
+    next.push_back(std::move(b)), from.push_back(c.from);
+  }
+  if (int(done_.size()) >= options_.width) next.clear(), from.clear();
+  live_ = std::move(next);
+  CHECK(!live_.empty() || !done_.empty(), "a token that may follow");
+  return from;
+}
+
+const Beam& Beams::best() const {
+  CHECK(!done_.empty(), "a finished search");
+  return *std::max_element(done_.begin(), done_.end(),
+                           [this](const Beam& a, const Beam& b) { return score(a) < score(b); });
+}
+
+}  // namespace duet

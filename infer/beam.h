@@ -1,0 +1,36 @@
+// Beam search over next-token logits, of one sequence; knows nothing of the model.
+// Finished sequences are compared by log p / ((5 + length) / 6)^length_power (arXiv 1609.08144, section 7).
+#pragma once
+#include <cstdint>
+#include <vector>
+
+namespace duet {
+
+struct BeamOptions {
+  int width = 4;  // 1: greedy
+  int most = 38;  // tokens; a sequence that long ends without its end token
+  int eos = 2;
+  double length_power = 0.7;
+};
+
+struct Beam {
+  std::vector<int> tokens;  // without the end
+  double log_prob = 0;      // with it
+};
+
+class Beams {
+ public:
+  explicit Beams(const BeamOptions&);
+  const std::vector<Beam>& live() const { return live_; }  // best first; one empty one at the start; none when done
+  // logits (live, V), -inf forbids. Returns of each new live beam the old one that it continues by one token.
+  // Among equals the better old beam and the smaller token win.
+  std::vector<int> advance(const float* logits, int64_t V);
+  const Beam& best() const;  // when done
+
+ private:
+  double score(const Beam&) const;
+  BeamOptions options_;
+  std::vector<Beam> live_{Beam{}}, done_;
+};
+
+}  // namespace duet

@@ -1,0 +1,39 @@
+#include "infer/open.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+
+#include "kernels/parallel.h"
+
+namespace duet {
+namespace fs = std::filesystem;
+
+std::string find_weights(const std::string& given) {
+  if (!given.empty()) return given;
+  if (const char* named = std::getenv("DUET_WEIGHTS"); named && *named) return named;
+  std::error_code none;
+  const fs::path program = fs::read_symlink("/proc/self/exe", none).parent_path();
+  std::string looked;
+  for (const fs::path& at : {program / "assets/xs", program.parent_path() / "assets/xs", fs::path("assets/xs")}) {
+    if (fs::exists(at / "model.safetensors", none)) return at.string();
+    looked += (looked.empty() ? "" : ", ") + at.string();
+  }
+  refuse("no weights found (looked in ", looked, "); name some with --weights DIR or $DUET_WEIGHTS, or train a model ",
+         "with 'duet train', which writes RUN/model");
+}
+
+Opened open_model(const OpenOptions& o) {
+  if (o.threads < 0 || o.threads > 1024) refuse("--threads ", o.threads, " is not within 0 to 1024");
+  if (o.threads > 0) set_threads(o.threads);
+  if (o.precision != "auto" && o.precision != "f32" && o.precision != "bf16")
+    refuse("--precision '", o.precision, "' is none of auto, f32, bf16");
+  const bool narrow = o.precision == "bf16" || (o.precision == "auto" && has_amx());
+  set_precision(narrow ? Precision::bf16 : Precision::f32);
+  Opened opened{load_weights(find_weights(o.weights)), nullptr, {}};
+  opened.frozen = std::make_unique<Frozen>();
+  opened.name = fs::absolute(opened.loaded.path).parent_path().filename().string();
+  return opened;
+}
+
+}  // namespace duet

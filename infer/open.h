@@ -1,0 +1,35 @@
+// A model opened for use: found, loaded, its precision chosen, its weights packed once for the matrix products.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "fusion/weights.h"
+#include "kernels/gemm.h"
+
+namespace duet {
+
+inline constexpr const char* kVersion = "0.1.0";
+
+struct OpenOptions {
+  std::string weights;             // folder or safetensors file; empty: see find_weights
+  std::string precision = "auto";  // f32, bf16, or auto: bf16 where the CPU has AMX
+  int threads = 0;                 // 0: as many as the machine has (or DUET_THREADS)
+};
+
+struct Opened {
+  Loaded loaded;
+  std::unique_ptr<Frozen> frozen;  // the weights do not change while this lives
+  std::string name;                // the weights' folder: "xs"
+  const Model& model() const { return *loaded.model; }
+  const Tokenizer& tokenizer() const { return loaded.tokenizer; }
+  int size() const { return int(loaded.model->config.size); }
+};
+
+// `given`, else $DUET_WEIGHTS, else the first assets/xs that holds weights: beside the program, above it, in the current
+// folder. Refuses when there is none, saying where it looked and how to get some.
+std::string find_weights(const std::string& given);
+
+// Sets threads and precision for the whole program.
+Opened open_model(const OpenOptions&);
+
+}  // namespace duet

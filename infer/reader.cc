@@ -1,0 +1,228 @@
+#include "infer/reader.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "fusion/patchify.h"
+#include "infer/beam.h"
+#include "infer/sampler.h"
+#include "kernels/parallel.h"
+#include "text/unicode.h"
+#include "vision/patch.h"
+#include "vision/transform.h"
+
+namespace duet {
+namespace {
+
+constexpr int64_t kPictures = 16, kTexts = 64;  // in one pass
+
+bool opaque(const Image& image) {
+  for (size_t i = 3; i < image.rgba.size(); i += 4)
+    if (image.rgba[i] != 255) return false;
+  return true;
+}
+
+// Clean pictures (t = 1) on their way through the model.
+struct Pictures {
+  Var rows;                         // (B P, C): the vision stem's
+  Model::Times times;
+  std::vector<Sequence> sequences;  // one picture each
+  int32_t patches;                  // P
+};
+
+Pictures look(const Model& m, std::span<const Image> images) {
+  const int S = int(m.config.size), side = S / int(m.config.patch);
+  const int64_t B = int64_t(images.size());
+  std::vector<float> pixels(size_t(B) * S * S * 4);
+  parallel_for(B, [&](int64_t b) { to_pixels(model_view(images[size_t(b)], S), &pixels[size_t(b) * S * S * 4]); });
+  Pictures p{{}, m.times(std::vector<float>(size_t(B), 1.0f)), {}, int32_t(side * side)};
+  for (int b = 0; b < B; ++b) p.sequences.push_back({Segment::image(side, side, b + 1)});
+  p.rows = m.vision_stem(patchify(pixels.data(), B, S, S, m.config.patch), make_layout(p.sequences), p.times);
+  return p;
+}
+
+// Pictures in the fusion blocks' caches, each in `copies` sequences with room for `room` tokens of text.
+std::vector<KvCache> remember(const Model& m, std::span<const Image> images, int64_t copies, int64_t room) {
+  const int64_t B = int64_t(images.size());
+  const Pictures p = look(m, images);
+  auto once = m.fusion_caches(B, p.patches);
+  const std::vector<int32_t> none(size_t(B), 0);
+  m.fuse(p.rows, make_layout(p.sequences), p.times, &once, &none);
+  auto caches = m.fusion_caches(B * copies, p.patches + room);
+  const int64_t row = m.config.width, bytes = p.patches * row;
+  for (size_t i = 0; i < caches.size(); ++i)
+    parallel_for(B * copies, [&](int64_t s) {
+      std::copy_n(once[i].k.data() + s / copies * bytes, bytes, caches[i].k.data() + s * caches[i].capacity * row);
+      std::copy_n(once[i].v.data() + s / copies * bytes, bytes, caches[i].v.data() + s * caches[i].capacity * row);
+    });
+  return caches;
+}
+
+Tensor rows_of(const std::vector<int32_t>& v) { return Tensor::ints(v); }
+
+// Logits for the token after each text. The stem is causal and small, so it reads each text anew; the fusion blocks take
+// only the last token and find the rest in their caches. A sequence without a text is passed over.
+Tensor next_logits(const Model& m, const std::vector<std::vector<int>>& texts, int32_t patches,
+                   std::vector<KvCache>& caches) {
+  std::vector<int32_t> ids, last, used;
+  std::vector<Sequence> whole, tail;
+  for (const auto& t : texts) {
+    used.push_back(patches + std::max(int32_t(t.size()) - 1, 0));
+    tail.emplace_back();
+    if (t.empty()) continue;
+    ids.insert(ids.end(), t.begin(), t.end());
+    last.push_back(int32_t(ids.size()) - 1);
+    whole.push_back({Segment::text(int(t.size()))});
+    tail.back() = {Segment::text(1, int(t.size()) - 1)};
+  }
+  const Var said = gather(m.text_stem(rows_of(ids), make_layout(whole)), {}, rows_of(last));
+  return m.token_logits(m.fuse(said, make_layout(tail, used), {}, &caches, &used)).value();
+}
+
+// After a step the beams of a picture (sequences first ..) continue others: the text's keys and values move with them.
+void reorder(std::vector<KvCache>& caches, int64_t first, const std::vector<int>& from, int64_t at, int64_t n, int64_t C) {
+  for (auto& c : caches)
+    for (Tensor* t : {&c.k, &c.v}) {
+      std::vector<float> keep(from.size() * size_t(n * C));
+      for (size_t j = 0; j < from.size(); ++j)
+        std::copy_n(t->data() + ((first + from[j]) * c.capacity + at) * C, n * C, keep.data() + int64_t(j) * n * C);
+      for (size_t j = 0; j < from.size(); ++j)
+        std::copy_n(keep.data() + int64_t(j) * n * C, n * C, t->data() + ((first + int64_t(j)) * c.capacity + at) * C);
+    }
+}
+
+// Specials other than the end, and ids that the tokenizer does not have, are never said.
+void forbid(const Tokenizer& t, float* logits, int64_t V) {
+  for (int64_t v = 0; v < V; ++v)
+    if (v >= t.size() || (t.is_special(int(v)) && v != t.eos())) logits[v] = -std::numeric_limits<float>::infinity();
+}
+
+std::vector<Caption> caption_some(const Model& m, const Tokenizer& tokenizer, std::span<const Image> images,
+                                  const CaptionOptions& o) {
+  const int64_t B = int64_t(images.size()), W = o.beam, V = m.config.vocab, C = m.config.width;
+  const int32_t patches = int32_t(m.config.size / m.config.patch * (m.config.size / m.config.patch));
+  const int mark = tokenizer.special(o.korean ? "<|ko|>" : "<|en|>");
+  auto caches = remember(m, images, W, o.most + 1);
+  std::vector<Beams> searches(size_t(B), Beams({o.beam, o.most, tokenizer.eos(), o.length_power}));
+  for (int n = 1;; ++n) {  // n tokens of each text are known, the mark counted
+    std::vector<std::vector<int>> texts(size_t(B * W));
+    bool any = false;
+    for (int64_t b = 0; b < B; ++b) {
+      const auto& live = searches[size_t(b)].live();
+      for (size_t j = 0; j < live.size(); ++j, any = true) {
+        auto& t = texts[size_t(b * W) + j];
+        t.push_back(mark), t.insert(t.end(), live[j].tokens.begin(), live[j].tokens.end());
+      }
+    }
+    if (!any) break;
+    const Tensor logits = next_logits(m, texts, patches, caches);
+    std::vector<int64_t> row(size_t(B) + 1, 0);
+    for (int64_t b = 0; b < B; ++b) row[size_t(b) + 1] = row[size_t(b)] + int64_t(searches[size_t(b)].live().size());
+    parallel_for(B, [&](int64_t b) {
+      if (searches[size_t(b)].live().empty()) return;
+      for (int64_t r = row[size_t(b)]; r < row[size_t(b) + 1]; ++r) forbid(tokenizer, logits.data() + r * V, V);
+      const auto from = searches[size_t(b)].advance(logits.data() + row[size_t(b)] * V, V);
+      reorder(caches, b * W, from, patches, n, C);
+    });
+  }
+  std::vector<Caption> out;
+  for (const auto& s : searches) {
+    const Beam& best = s.best();
+    out.push_back({clean_caption(tokenizer.decode(best.tokens)), best.log_prob, int(best.tokens.size())});
+  }
+  return out;
+}
+
+// f(first, count) for pieces of at most `most`, their rows (count, E) one after the other
+template <class F>
+Tensor in_pieces(int64_t n, int64_t most, int64_t E, F f) {
+  Tensor out({n, E});
+  for (int64_t i = 0; i < n; i += most) {
+    const int64_t count = std::min(most, n - i);
+    std::copy_n(f(i, count).data(), count * E, out.data() + i * E);
+  }
+  return out;
+}
+
+}  // namespace
+
+Image model_view(const Image& image, int size) {
+  if (image.width == image.height || !opaque(image)) return fit_square(image, size);
+  const int side = std::min(image.width, image.height);
+  return resize(crop(image, (image.width - side) / 2, (image.height - side) / 2, side, side), size, size);
+}
+
+std::vector<Caption> caption_pictures(const Model& m, const Tokenizer& tokenizer, std::span<const Image> images,
+                                      const CaptionOptions& o) {
+  const NoGrad off;
+  if (o.beam < 1 || o.beam > 64) refuse("a beam of ", o.beam, " is not within 1 to 64");
+  if (tokenizer.eos() < 0) refuse("the tokenizer has no end token, so captions would not end; use one that duet trained");
+  std::vector<Caption> out;
+  for (size_t i = 0; i < images.size(); i += kPictures)
+    for (auto& c : caption_some(m, tokenizer, images.subspan(i, std::min<size_t>(kPictures, images.size() - i)), o))
+      out.push_back(std::move(c));
+  return out;
+}
+
+std::vector<double> caption_log_probs(const Model& m, const Tokenizer& tokenizer, const Image& image,
+                                      std::span<const std::string> texts) {
+  const NoGrad off;
+  const int64_t V = m.config.vocab;
+  std::vector<double> out;
+  for (size_t first = 0; first < texts.size(); first += kTexts) {
+    const auto some = texts.subspan(first, std::min<size_t>(kTexts, texts.size() - first));
+    std::vector<int32_t> ids;
+    std::vector<Sequence> said;
+    std::vector<std::vector<int>> tokens;
+    size_t longest = 0;
+    for (const auto& text : some) {
+      tokens.push_back(prompt_ids(tokenizer, text));
+      ids.insert(ids.end(), tokens.back().begin(), tokens.back().end());
+      said.push_back({Segment::text(int(tokens.back().size()))});
+      longest = std::max(longest, tokens.back().size());
+    }
+    auto caches = remember(m, {&image, 1}, int64_t(some.size()), int64_t(longest));
+    const std::vector<int32_t> used(some.size(), int32_t(caches[0].capacity - int64_t(longest)));
+    const Var stem = m.text_stem(rows_of(ids), make_layout(said));
+    const Tensor logits = m.token_logits(m.fuse(stem, make_layout(said, used), {}, &caches, &used)).value();
+    const float* row = logits.data();
+    for (const auto& t : tokens) {
+      double sum = 0;
+      for (size_t i = 0; i < t.size(); ++i, row += V) {
+        const double most = *std::max_element(row, row + V);
+        double z = 0;
+        for (int64_t v = 0; v < V; ++v) z += std::exp(row[v] - most);
+        sum += row[i + 1 < t.size() ? t[i + 1] : tokenizer.eos()] - most - std::log(z);
+      }
+      out.push_back(sum);
+    }
+  }
+  return out;
+}
+
+Tensor embed_pictures(const Model& m, std::span<const Image> images) {
+  const NoGrad off;
+  return in_pieces(int64_t(images.size()), kPictures, m.config.embed, [&](int64_t i, int64_t n) {
+    const Pictures p = look(m, images.subspan(size_t(i), size_t(n)));
+    const Layout l = make_layout(p.sequences);
+    return m.picture_embedding(m.fuse(p.rows, l, p.times), l.at).value();
+  });
+}
+
+Tensor embed_texts(const Model& m, const Tokenizer& tokenizer, std::span<const std::string> texts) {
+  const NoGrad off;
+  return in_pieces(int64_t(texts.size()), kTexts, m.config.embed, [&](int64_t i, int64_t n) {
+    std::vector<int32_t> ids;
+    std::vector<Sequence> said;
+    for (const auto& text : texts.subspan(size_t(i), size_t(n))) {
+      const auto t = prompt_ids(tokenizer, text);
+      ids.insert(ids.end(), t.begin(), t.end());
+      said.push_back({Segment::text(int(t.size()))});
+    }
+    const Layout l = make_layout(said);
+    return m.text_embedding(m.fuse(m.text_stem(rows_of(ids), l), l, {}), l.at).value();
+  });
+}
+
+}  // namespace duet
