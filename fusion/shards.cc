@@ -3,6 +3,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +18,8 @@
 namespace duet {
 namespace fs = std::filesystem;
 namespace {
+
+constexpr const char* kBadName = "file name is not plain UTF-8";
 
 // dir/base.EXT -> key dir/base, extension EXT in lower case; both empty when there is no dot or no base.
 std::pair<std::string, std::string> split_key(const std::string& path) {
@@ -37,6 +40,22 @@ std::string error_text(archive* a) {
   const char* text = archive_error_string(a);
   return text ? text : "unknown error";
 }
+
+// libarchive spells names by the thread's locale, and in "C" it cannot spell (the pax writer even crashes on) a Korean
+// name. For this object's life the thread speaks UTF-8; nothing else of the program's locale changes.
+class Utf8Names {
+ public:
+  Utf8Names() : before_(uselocale(utf8())) {}
+  ~Utf8Names() { uselocale(before_); }
+
+ private:
+  static locale_t utf8() {
+    static const locale_t it = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+    CHECK(it, "the locale C.UTF-8, part of libc-bin");
+    return it;
+  }
+  locale_t before_;
+};
 
 struct Reader {
   archive* a = archive_read_new();
@@ -71,9 +90,9 @@ bool entry_bytes(archive* a, std::span<const uint8_t> tar, int64_t size, std::sp
 }  // namespace
 
 std::vector<ShardView> index_shard(std::span<const uint8_t> tar, const std::string& name, const ShardLimits& limits) {
+  Utf8Names names;
   Reader r;
   archive_read_support_format_tar(r.a);
-  archive_read_set_options(r.a, "hdrcharset=UTF-8");
   if (tar.empty()) refuse(name, ": empty file, not a tar; build or copy it again");
   if (archive_read_open_memory(r.a, tar.data(), tar.size()) != ARCHIVE_OK)
     refuse(name, ": not a tar (", error_text(r.a), ")");
@@ -83,22 +102,25 @@ std::vector<ShardView> index_shard(std::span<const uint8_t> tar, const std::stri
     archive_entry* e;
     int rc = archive_read_next_header(r.a, &e);
     if (rc == ARCHIVE_EOF) break;
-    // A warning may stand for a file name that this locale cannot spell; the UTF-8 name below is still whole.
+    // A warning stands for a name that is not UTF-8, which is looked at below.
     if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
       refuse(name, ": byte ", archive_read_header_position(r.a), ": ", error_text(r.a),
              "; the tar is damaged or cut short, copy it again");
     if (entries >= limits.entries) refuse(name, ": more than ", limits.entries, " files in one tar; split it");
     if (archive_entry_filetype(e) != AE_IFREG || archive_entry_hardlink(e)) continue;
 
-    const char* path = archive_entry_pathname_utf8(e);
-    if (!path) path = archive_entry_pathname(e);
-    auto [key, ext] = split_key(path ? path : "");
+    const char* path = archive_entry_pathname(e);
+    if (!path) {
+      out.push_back({"(unreadable name)", {}, kBadName});
+      continue;
+    }
+    auto [key, ext] = split_key(path);
     if (key.empty()) continue;
     std::string fault;
     std::span<const uint8_t> bytes;
     int64_t size = archive_entry_size(e);
     std::string where = join(name, ": byte ", archive_read_header_position(r.a), ": ", ext, " of a sample");
-    if (!plain_name(key) || !plain_name(ext)) fault = "file name is not plain UTF-8";
+    if (!plain_name(key) || !plain_name(ext)) fault = kBadName;
     else if (size > limits.entry_bytes) fault = join("file over ", limits.entry_bytes >> 20, " MiB");
     else if (!entry_bytes(r.a, tar, size, &bytes, where)) fault = "sparse file";
 
@@ -186,6 +208,7 @@ void ShardWriter::open() {
   std::string number = std::to_string(files_.size());
   files_.push_back(dir_ + "/" + prefix_ + std::string(number.size() < 6 ? 6 - number.size() : 0, '0') + number + ".tar");
   part_ = files_.back() + ".part";
+  Utf8Names names;
   archive* a = archive_write_new();
   CHECK(a, "memory for a tar writer");
   archive_ = a;
@@ -222,6 +245,7 @@ void ShardWriter::add(const ShardSample& s) {
   if (s.parts.empty()) refuse(dir_, ": sample '", s.key, "' has no parts");
   if (in_shard_ == max_) close();
   if (!archive_) open();
+  Utf8Names names;
   archive* a = static_cast<archive*>(archive_);
   for (auto& [ext, bytes] : s.parts) {
     std::unique_ptr<archive_entry, void (*)(archive_entry*)> e(archive_entry_new(), archive_entry_free);
