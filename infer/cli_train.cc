@@ -43,12 +43,13 @@ void sample_grid(const Model& m, const Tokenizer& tokenizer, int64_t step, const
 
 void add_train_verb(CLI::App& app) {
   auto* verb = app.add_subcommand("train", "train a model: flow, caption and contrastive losses in one run");
-  static std::string path;
+  static std::string path, exported;
   static std::vector<std::string> sets;
   static bool resume = false, show = false;
   verb->add_option("CONFIG", path, "TOML file, for example assets/configs/xs.toml")->required();
   verb->add_option("--set", sets, "change a key: --set optimizer.lr=0.002 --set data.batch=32");
   verb->add_flag("--resume", resume, "go on from the newest checkpoint of 'out'; the same bits as if it had never stopped");
+  verb->add_option("--export", exported, "write the newest checkpoint's EMA weights and tokenizer to this folder, and leave");
   verb->add_flag("--show", show, "print the whole config and leave");
   verb->footer("Ctrl-C saves a checkpoint and leaves; a second Ctrl-C leaves at once.");
   verb->callback([] {
@@ -60,6 +61,12 @@ void add_train_verb(CLI::App& app) {
       return;
     }
     Trainer trainer(c);
+    if (!exported.empty()) {
+      if (!trainer.resume()) refuse(c.out, ": holds no checkpoint to export");
+      trainer.save_model(exported, DType::bf16);
+      std::printf("%s: weights of step %lld\n", exported.c_str(), (long long)trainer.done());
+      return;
+    }
     if (resume) {
       if (!trainer.resume()) std::fprintf(stderr, "duet: no checkpoint in %s yet; starting at step 0\n", c.out.c_str());
     } else if (std::filesystem::exists(c.out + "/log.jsonl")) {
