@@ -28,8 +28,8 @@ struct Pair {
   }
 };
 
-// Pair counts that follow the words. A count is exact; an entry of the heap may be stale and is checked when it comes up;
-// an entry of places may be stale too (the word no longer has the pair).
+// Pair counts that follow the words. A count is exact; an entry of the heap may be stale and is checked when it comes
+// up; an entry of places may be stale too (the word no longer has the pair).
 class Merger {
  public:
   explicit Merger(std::vector<Word> words) : words_(std::move(words)) {

@@ -10,9 +10,9 @@
 
 namespace duet {
 
-// Counts pieces as text goes by, so that a corpus need not fit in memory, then merges the most frequent pair (the one of
-// smaller ids among equals, as Hugging Face does) until the vocabulary is full. The result depends only on how often each
-// piece was seen.
+// Counts pieces as text goes by, so that a corpus need not fit in memory, then merges the most frequent pair (the one
+// of smaller ids among equals, as Hugging Face does) until the vocabulary is full. The result depends only on how often
+// each piece was seen.
 class BpeTrainer {
  public:
   void add(std::string_view text);

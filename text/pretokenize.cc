@@ -13,9 +13,8 @@ namespace {
 
 // PCRE2's own \s would add U+180E, which stopped being white space in Unicode 6.3.
 #define SPACE R"(\p{Z}\t-\r\x{85})"
-constexpr char kPattern[] =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^)" SPACE R"(\p{L}\p{N}]+|[)" SPACE R"(]+(?![^)" SPACE
-    R"(])|[)" SPACE R"(]+)";
+constexpr char kPattern[] = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^)" SPACE R"(\p{L}\p{N}]+|[)" SPACE
+                            R"(]+(?![^)" SPACE R"(])|[)" SPACE R"(]+)";
 #undef SPACE
 
 pcre2_code* compiled() {
@@ -32,10 +31,10 @@ pcre2_code* compiled() {
 }
 
 struct Matcher {
-  std::unique_ptr<pcre2_match_context, decltype(&pcre2_match_context_free)> context{
-      pcre2_match_context_create(nullptr), pcre2_match_context_free};
+  std::unique_ptr<pcre2_match_context, decltype(&pcre2_match_context_free)> context{pcre2_match_context_create(nullptr),
+                                                                                    pcre2_match_context_free};
   std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)> data{pcre2_match_data_create(1, nullptr),
-                                                                         pcre2_match_data_free};
+                                                                           pcre2_match_data_free};
   Matcher() {
     CHECK(context && data, "memory for a PCRE2 match");
     // The pattern steps back at most one character; the limits only promise that it stays so.

@@ -157,17 +157,32 @@ std::string Tokenizer::json() const {
   for (int id = 0; id < size(); ++id) {
     vocab[s.is_special[id] ? s.tokens[id] : spell_bytes(s.tokens[id])] = id;
     if (s.is_special[id])
-      added.push_back({{"id", id}, {"content", s.tokens[id]}, {"single_word", false}, {"lstrip", false},
-                       {"rstrip", false}, {"normalized", false}, {"special", true}});
+      added.push_back({{"id", id},
+                       {"content", s.tokens[id]},
+                       {"single_word", false},
+                       {"lstrip", false},
+                       {"rstrip", false},
+                       {"normalized", false},
+                       {"special", true}});
   }
-  for (auto [left, right] : s.merges) merges.push_back(spell_bytes(s.tokens[left]) + " " + spell_bytes(s.tokens[right]));
+  for (auto [left, right] : s.merges)
+    merges.push_back(spell_bytes(s.tokens[left]) + " " + spell_bytes(s.tokens[right]));
   json byte_level = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
-  json model = {{"type", "BPE"}, {"dropout", nullptr}, {"unk_token", nullptr}, {"continuing_subword_prefix", nullptr},
-                {"end_of_word_suffix", nullptr}, {"fuse_unk", false}, {"byte_fallback", false}, {"ignore_merges", false},
-                {"vocab", std::move(vocab)}, {"merges", std::move(merges)}};
-  json whole = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}, {"added_tokens", std::move(added)},
-                {"normalizer", nullptr}, {"pre_tokenizer", byte_level}, {"post_processor", nullptr},
-                {"decoder", byte_level}, {"model", std::move(model)}};
+  json model = {{"type", "BPE"},
+                {"dropout", nullptr},
+                {"unk_token", nullptr},
+                {"continuing_subword_prefix", nullptr},
+                {"end_of_word_suffix", nullptr},
+                {"fuse_unk", false},
+                {"byte_fallback", false},
+                {"ignore_merges", false},
+                {"vocab", std::move(vocab)},
+                {"merges", std::move(merges)}};
+  json whole = {{"version", "1.0"},          {"truncation", nullptr},
+                {"padding", nullptr},        {"added_tokens", std::move(added)},
+                {"normalizer", nullptr},     {"pre_tokenizer", byte_level},
+                {"post_processor", nullptr}, {"decoder", byte_level},
+                {"model", std::move(model)}};
   return whole.dump(1) + "\n";
 }
 

@@ -56,8 +56,8 @@ struct Reader {
 void check_kind(const Reader& r, dom::object root, dom::object model) {
   if (std::string_view kind = r.text(model, "model.", "type"); kind != "BPE")
     refuse(r.name, ": model.type is ", shown(kind), "; duet reads BPE");
-  for (const char* key : {"dropout", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback",
-                          "ignore_merges"})
+  for (const char* key :
+       {"dropout", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback", "ignore_merges"})
     r.must_be_off(model, "model.", key);
   r.must_be_off(root, "", "normalizer");
   dom::object cutter = r.object(root, "", "pre_tokenizer");
@@ -75,9 +75,11 @@ using Vocabulary = std::unordered_map<std::string_view, int>;
 Vocabulary read_vocabulary(const Reader& r, dom::object model) {
   Vocabulary ids;
   for (auto [spelled, value] : r.object(model, "model.", "vocab")) {
-    if (static_cast<int64_t>(ids.size()) >= kMaxTokens) refuse(r.name, ": model.vocab has more than ", kMaxTokens, " tokens");
+    if (static_cast<int64_t>(ids.size()) >= kMaxTokens)
+      refuse(r.name, ": model.vocab has more than ", kMaxTokens, " tokens");
     int id = r.id(value, "model.vocab.", spelled);
-    if (!ids.emplace(spelled, id).second) refuse(r.name, ": model.vocab has the key ", shown(spelled), " twice; remove one");
+    if (!ids.emplace(spelled, id).second)
+      refuse(r.name, ": model.vocab has the key ", shown(spelled), " twice; remove one");
   }
   return ids;
 }
@@ -115,7 +117,8 @@ std::vector<std::pair<int, int>> read_merges(const Reader& r, dom::object model,
     dom::array pair;
     if (!e.get(both)) {
       size_t space = both.find(' ');
-      if (space == both.npos) refuse(r.name, ": ", where(), " ", shown(both), " is not two tokens with a space between");
+      if (space == both.npos)
+        refuse(r.name, ": ", where(), " ", shown(both), " is not two tokens with a space between");
       left = both.substr(0, space);
       right = both.substr(space + 1);
     } else if (e.get(pair) || pair.size() != 2 || pair.at(0).get(left) || pair.at(1).get(right)) {
@@ -135,7 +138,8 @@ std::vector<std::string> by_id(const Reader& r, const Vocabulary& ids, const std
   std::vector<bool> taken(ids.size()), special(ids.size());
   auto in_range = [&](int id) {
     if (id >= static_cast<int>(ids.size()))
-      refuse(r.name, ": model.vocab has id ", id, " but only ", ids.size(), " tokens; ids must run from 0 without a hole");
+      refuse(r.name, ": model.vocab has id ", id, " but only ", ids.size(),
+             " tokens; ids must run from 0 without a hole");
   };
   for (int id : specials) {
     in_range(id);
@@ -156,7 +160,8 @@ std::vector<std::string> by_id(const Reader& r, const Vocabulary& ids, const std
 }  // namespace
 
 Tokenizer Tokenizer::parse(std::string_view json, const std::string& name) {
-  if (static_cast<int64_t>(json.size()) > kMaxBytes) refuse(name, ": is larger than ", kMaxBytes >> 20, " MiB, which no tokenizer.json is");
+  if (static_cast<int64_t>(json.size()) > kMaxBytes)
+    refuse(name, ": is larger than ", kMaxBytes >> 20, " MiB, which no tokenizer.json is");
   dom::parser parser;
   dom::object root;
   simdjson::padded_string padded(json);
@@ -171,8 +176,6 @@ Tokenizer Tokenizer::parse(std::string_view json, const std::string& name) {
   return make(by_id(r, ids, specials), merges, specials, name);
 }
 
-Tokenizer Tokenizer::load(const std::string& path) {
-  return parse(read_file(path, kMaxBytes), path);
-}
+Tokenizer Tokenizer::load(const std::string& path) { return parse(read_file(path, kMaxBytes), path); }
 
 }  // namespace duet

@@ -56,8 +56,10 @@ size_t utf8_sequence(std::string_view text, size_t at) {
   // The second byte's range is what rules out overlong forms (E0, F0), surrogates (ED) and too large values (F4).
   if (lead >= 0xE0 && lead <= 0xEF)
     return trail(at + 1, lead == 0xE0 ? 0xA0 : 0x80, lead == 0xED ? 0x9F : 0xBF) && trail(at + 2) ? 3 : 0;
-  if (lead >= 0xF0 && lead <= 0xF4)
-    return trail(at + 1, lead == 0xF0 ? 0x90 : 0x80, lead == 0xF4 ? 0x8F : 0xBF) && trail(at + 2) && trail(at + 3) ? 4 : 0;
+  if (lead >= 0xF0 && lead <= 0xF4) {
+    bool second = trail(at + 1, lead == 0xF0 ? 0x90 : 0x80, lead == 0xF4 ? 0x8F : 0xBF);
+    return second && trail(at + 2) && trail(at + 3) ? 4 : 0;
+  }
   return 0;
 }
 

@@ -1,6 +1,6 @@
 // Any bytes as tokenizer.json: refused in one line, or a tokenizer that is lossless and survives its own saving.
-// Seeds: tests/golden/tokenizer.json and files cut from it. A whole vocabulary is too large for a mutator to keep valid,
-// so an input that starts with '*' is taken as edits of a small valid file: what, where, new bytes.
+// Seeds: tests/golden/tokenizer.json and files cut from it. A whole vocabulary is too large for a mutator to keep
+// valid, so an input that starts with '*' is taken as edits of a small valid file: what, where, new bytes.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -15,7 +15,8 @@ const std::string& small_file() {
     std::string s = duet::train_bpe({"a red red red circle", "빨간 빨간 원 원", "it's 22 22!! !!"}, 300).json();
     std::string dense;
     for (char c : s)
-      if (c != '\n' && !(c == ' ' && (dense.empty() || std::string_view(",{[:").find(dense.back()) != std::string::npos)))
+      if (c != '\n' &&
+          !(c == ' ' && (dense.empty() || std::string_view(",{[:").find(dense.back()) != std::string::npos)))
         dense += c;
     return dense;
   }();
@@ -27,7 +28,8 @@ std::string edited(std::string_view edits) {
   std::string s = small_file();
   while (edits.size() >= 4) {
     auto b = [&](int i) { return static_cast<unsigned char>(edits[i]); };
-    size_t at = (b(0) | b(1) << 8) % (s.size() + 1), drop = b(2) % 16, put = std::min<size_t>(b(3) % 32, edits.size() - 4);
+    size_t at = (b(0) | b(1) << 8) % (s.size() + 1), drop = b(2) % 16,
+           put = std::min<size_t>(b(3) % 32, edits.size() - 4);
     s.replace(at, drop, edits.substr(4, put));
     edits.remove_prefix(4 + put);
   }

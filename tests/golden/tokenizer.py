@@ -1,4 +1,4 @@
-"""Makes tokenizer.json, tokenizer_cases.json and tokenizer_corpus.txt with Hugging Face `tokenizers` (made with 0.23.3).
+"""Makes tokenizer.json, tokenizer_cases.json and tokenizer_corpus.txt with Hugging Face `tokenizers` 0.23.3.
 
     pip install tokenizers && python3 tests/golden/tokenizer.py [--check SAVED.json]
 
@@ -35,11 +35,14 @@ def corpus(rng):
 
 def texts(rng, lines):
     """What could be cut or merged in more than one way."""
-    out = ["", " ", "  ", "\n", " \n ", "a  b   c\t\td \n\n e ", "trailing   ", "   leading", "don't I'm we'll they've he'd you're",
-           "DON'T 'S 's's 'tis", "x1y2 3z 10,000.5", "...---!!! ?", " ...", "<|eos|> is text, <|en|><|ko|>", "a_b-c/d\\e",
-           "빨간 원이 파란 사각형 위에 있다", "뷁 쀍 꿹", "한글 자모 ㅋㅋㅋ ㅠㅠ", "각각", "ＡＢＣ １２３", "日本語のテキスト、中文文本。", "ไทย ภาษา",
-           "e\u0301 n\u0303 o\u0308", "👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽 🇰🇷🇺🇸", "a\u00a0b\u2003c\u3000d\u2028e\u0085f\u200bg\ufeffh\u180ei\u001cj", "½ Ⅷ ² ٣ ௧",
-           "\u0000\u0001\u007f\u0080\u009f", "\U0010ffff\ue000\ufffd", "a" * 300, "가" * 200, " " * 150 + "x", "naanaananaaan aaaaaaa"]
+    out = [
+        "", " ", "  ", "\n", " \n ", "a  b   c\t\td \n\n e ", "trailing   ", "   leading",
+        "don't I'm we'll they've he'd you're", "DON'T 'S 's's 'tis", "x1y2 3z 10,000.5", "...---!!! ?", " ...",
+        "<|eos|> is text, <|en|><|ko|>", "a_b-c/d\\e", "빨간 원이 파란 사각형 위에 있다", "뷁 쀍 꿹", "한글 자모 ㅋㅋㅋ ㅠㅠ",
+        "각각", "ＡＢＣ １２３", "日本語のテキスト、中文文本。", "ไทย ภาษา", "e\u0301 n\u0303 o\u0308",
+        "👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽 🇰🇷🇺🇸", "a\u00a0b\u2003c\u3000d\u2028e\u0085f\u200bg\ufeffh\u180ei\u001cj", "½ Ⅷ ² ٣ ௧",
+        "\u0000\u0001\u007f\u0080\u009f", "\U0010ffff\ue000\ufffd", "a" * 300, "가" * 200, " " * 150 + "x",
+        "naanaananaaan aaaaaaa"]
     words = sorted({word for line in lines for word in line.split()})
     blocks = [(0x20, 0x7E)] * 4 + [(0xAC00, 0xD7A3)] * 3 + [(0, 0x2FF), (0x300, 0x36F), (0x1100, 0x11FF), (0x2000, 0x206F),
               (0x3000, 0x30FF), (0x1F300, 0x1F6FF), (0x4E00, 0x4EFF), (0x600, 0x6FF), (0x9, 0xD)]

@@ -56,8 +56,8 @@ TEST(TrainBpe, KoreanWordsBecomeTokens) {
 
 TEST(TrainBpe, RareAndLongAndEmpty) {
   EXPECT_EQ(train_bpe({}, 5000).size(), 272);
-  EXPECT_EQ(train_bpe({"once"}, 5000).size(), 272);      // below min_count
-  EXPECT_EQ(train_bpe({"once"}, 5000, 1).size(), 275);   // on, onc, once
+  EXPECT_EQ(train_bpe({"once"}, 5000).size(), 272);     // below min_count
+  EXPECT_EQ(train_bpe({"once"}, 5000, 1).size(), 275);  // on, onc, once
   EXPECT_THROW(train_bpe({}, 271), Error);
   std::string endless;
   std::mt19937 rng(2);

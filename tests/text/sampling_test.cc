@@ -81,8 +81,13 @@ TEST(Sampling, Refuses) {
   EXPECT_THROW(sample_token(std::vector<float>{1, kInf}, {.temperature = 1}, 0), Error);
   EXPECT_THROW(sample_token(std::vector<float>{-kInf}, {}, 0), Error);
   EXPECT_THROW(sample_token({}, {}, 0), Error);
-  for (SampleOptions o : {SampleOptions{.temperature = -1}, {.temperature = NAN}, {.temperature = kInf}, {.top_k = -1},
-                          {.top_p = 0}, {.top_p = 1.1f}, {.top_p = NAN}})
+  for (SampleOptions o : {SampleOptions{.temperature = -1},
+                          {.temperature = NAN},
+                          {.temperature = kInf},
+                          {.top_k = -1},
+                          {.top_p = 0},
+                          {.top_p = 1.1f},
+                          {.top_p = NAN}})
     EXPECT_THROW(sample_token(kLogits, o, 0), Error);
 }
 
