@@ -9,10 +9,12 @@
 
 #include "kernels/error.h"
 #include "tests/train/faketree.h"
+#include "tests/train/tinyfont.h"
 #include "train/cldr.h"
 #include "train/cutout.h"
 #include "train/emojifont.h"
 #include "train/words.h"
+#include "vision/transform.h"
 
 namespace duet {
 namespace {
@@ -124,7 +126,8 @@ TEST(Cldr, EmojiListWithGroupsAndTones) {
   TestFolder t;
   put(t / "list.txt",
       "# group: People & Body\n# subgroup: hand-fingers-open\n"
-      "1F44B ; fully-qualified # 👋 E0.6 waving hand\n1F44B 1F3FD ; fully-qualified # 👋🏽 E1.0 waving hand: medium "
+      "1F44B ; fully-qualified # 👋 E0.6 waving hand\n1F44B 1F3FD ; fully-qualified # 👋🏽 E1.0 waving hand: "
+      "medium "
       "skin tone\n"
       "263A FE0F ; fully-qualified # ☺️ E0.6 smiling face\n263A ; unqualified # ☺ E0.6 smiling face\n");
   auto list = read_emoji_test(t / "list.txt");
@@ -141,6 +144,57 @@ TEST(EmojiFont, RefusesOtherFiles) {
   TestFolder t;
   put(t / "x.ttf", "no font");
   EXPECT_NE(refusal([&] { EmojiFont f(t / "x.ttf"); }).find("x.ttf"), std::string::npos);
+}
+
+TEST(EmojiFont, DrawsStraightAlphaAndShapesSequences) {
+  TestFolder t;
+  Image half(16, 16);
+  for (int i = 0; i < 256; i++) half.rgba[size_t(i) * 4] = 200, half.rgba[size_t(i) * 4 + 3] = 128;
+  Image other = resize(picture(2), 16, 16);
+  put(t / "tiny.ttf", tiny_emoji_font(0x1f44b, 0x1f3fb, half, other, resize(picture(3), 16, 16)));
+  EmojiFont font(t / "tiny.ttf");
+  EXPECT_EQ(font.glyph("👋"), 1u);
+  EXPECT_EQ(font.glyph("👋🏻"), 3u) << "a sequence is one picture";
+  EXPECT_EQ(font.glyph("👋👋"), 0u) << "two pictures are none";
+  EXPECT_EQ(font.glyph("😀"), 0u) << "not in the font";
+  Image drawn = font.draw(1);
+  ASSERT_EQ(drawn.width, 16);
+  EXPECT_NEAR(drawn.at(8, 8)[0], 200, 2) << "not premultiplied";
+  EXPECT_EQ(drawn.at(8, 8)[3], 128);
+}
+
+TEST(Emoji, NamesInTwoLanguagesAndOneSkinTone) {
+  TestFolder cache;
+  put(fake_package(cache, "fonts-noto-color-emoji") + "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf",
+      tiny_emoji_font(0x1f983, 0x1f3fd, picture(1), picture(2), picture(3)));
+  std::string cldr = fake_package(cache, "unicode-cldr-core") + "/usr/share/unicode/cldr/common/";
+  for (const char* folder : {"annotations/", "annotationsDerived/"}) {
+    put(cldr + folder + "en.xml", kEn);
+    put(cldr + folder + "ko.xml", kKo);
+  }
+  std::string list = "# group: Animals & Nature\n# subgroup: animal-bird\n1F983 ; fully-qualified # x E1.0 turkey\n";
+  for (auto tone : {"1F3FB", "1F3FC", "1F3FD", "1F3FE", "1F3FF"})
+    list += std::string("1F983 ") + tone + " ; fully-qualified # x E1.0 turkey: toned\n";
+  list +=
+      "2600 ; fully-qualified # x E1.0 sun\n# group: Flags\n1F1E7 1F1FB ; fully-qualified # x E2.0 flag: Bouvet "
+      "Island\n";
+  put(fake_package(cache, "unicode-data") + "/usr/share/unicode/emoji/emoji-test.txt", list);
+  SourceReport report;
+  auto all = all_of("emoji", {cache.path.string(), 0, 1}, report);
+  EXPECT_EQ(report.found, 8);
+  EXPECT_EQ(report.dropped["further skin tones"], 4);
+  EXPECT_EQ(report.dropped["flag of another country"], 1);
+  auto turkey = by_key(all, "1f983");
+  ASSERT_TRUE(turkey);
+  EXPECT_EQ(turkey->meta.caption, "turkey");
+  EXPECT_EQ(turkey->meta.caption_ko, "칠면조");
+  EXPECT_EQ(turkey->meta.tags, (std::vector<std::string>{"bird", "thanksgiving"}));
+  EXPECT_EQ(turkey->meta.group, "Animals & Nature/animal-bird");
+  EXPECT_EQ(turkey->meta.style, "emoji");
+  EXPECT_EQ(turkey->draw(64).at(20, 20)[3], 255);
+  for (auto& c : all) {
+    if (c.key != "1f983") EXPECT_EQ(c.subject, "turkey") << "a skin tone falls where its base falls";
+  }
 }
 
 TEST(Stamps, WordsGroupsAndWhatIsLeftOut) {
