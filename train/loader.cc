@@ -148,6 +148,7 @@ struct Loader::State {
     } catch (const Error& e) {
       reason = "unreadable";
       detail = e.what();
+      if (std::string head = source.data.name(i) + ": "; detail.starts_with(head)) detail.erase(0, head.size());
     }
     std::lock_guard lock(mutex);
     if (!out) {
