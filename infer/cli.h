@@ -1,12 +1,42 @@
-// The command line, one file a group of verbs. Each adds its verbs to the program; main runs the one that was named.
+// The command line, one file a group of verbs. Each adds its verbs to the program; run_program runs the one that is named.
 #pragma once
 #include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "infer/open.h"
+#include "vision/image.h"
 
 namespace duet {
 
 void add_data_verbs(CLI::App&);
 void add_tokenizer_verbs(CLI::App&);
 void add_train_verb(CLI::App&);
-void add_draw_verbs(CLI::App&);
+void add_draw_verbs(CLI::App&);    // generate
+void add_read_verbs(CLI::App&);    // caption, classify, embed
+void add_search_verbs(CLI::App&);  // search, info
+
+// Exit codes: 0 done, 1 refused or failed (one line on stderr says what and how to mend it), 2 wrong usage.
+int run_program(CLI::App&, int argc, const char* const* argv);
+
+// --weights, --precision, --threads
+void add_open_options(CLI::App*, OpenOptions&);
+
+// The text, or a refusal that names the first byte that is not UTF-8.
+const std::string& utf8_or_refuse(const char* what, const std::string& text);
+
+// Whether an argument that may be a text or a picture is a picture: there is such a file or folder, or it is named like one.
+bool names_picture(const std::string& argument);
+
+// Pictures named on a command line, folders opened, decoded in pieces of at most 16 and given to `piece` with their paths.
+// A bad one is named on stderr and left out; the others go on. Returns how many were bad.
+struct BadPicture {
+  std::string path, why;
+};
+std::vector<BadPicture> for_pictures(
+    const std::vector<std::string>& files_and_folders, int size,
+    const std::function<void(const std::vector<std::string>& paths, const std::vector<Image>& images)>& piece);
+void refuse_if_any(const std::vector<BadPicture>&);  // at the end of a verb: exit 1
 
 }  // namespace duet

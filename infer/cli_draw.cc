@@ -1,5 +1,160 @@
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "fusion/shards.h"
 #include "infer/cli.h"
+#include "infer/pngmeta.h"
+#include "infer/sampler.h"
+#include "infer/styles.h"
+#include "kernels/error.h"
+#include "text/unicode.h"
+#include "vision/codec.h"
+#include "vision/draw.h"
+#include "vision/patch.h"
 
 namespace duet {
-void add_draw_verbs(CLI::App&) {}
+namespace fs = std::filesystem;
+namespace {
+
+constexpr int64_t kMostSeed = int64_t(1) << 53;  // JSON readers keep whole numbers up to here
+constexpr int kMostSize = 1024, kMostTokens = 64;
+
+struct GenerateOptions {
+  std::string prompt, out, negative, style;
+  int count = 1, size = 0;
+  int64_t seed = -1;
+  DrawOptions draw;
+  bool json = false, grid = false;
+  OpenOptions open;
+};
+
+std::string style_names() {
+  std::string s;
+  for (const char* name : kStyles) s += std::string(s.empty() ? "" : " ") + name;
+  return s;
+}
+
+// "a/b.png" -> "a/b-3.png"
+std::string numbered(const std::string& file, const std::string& part) {
+  return file.substr(0, file.size() - 4) + "-" + part + ".png";
+}
+
+void check_out(const std::string& out) {
+  std::string end = fs::path(out).extension().string();
+  for (char& c : end) c = char(std::tolower(uint8_t(c)));
+  if (end != ".png") refuse("-o ", out, ": duet writes PNG, which carries the prompt along; let the name end in .png");
+  const fs::path folder = fs::path(out).parent_path();
+  if (!folder.empty() && !fs::is_directory(folder)) refuse("-o ", out, ": no folder ", folder.string(), "; make it first");
+}
+
+// The words as the model gets them. None at all: the text of no words, which draws whatever it likes.
+std::vector<int> ids_of(const Tokenizer& tokenizer, const char* what, const std::string& words) {
+  if (words.empty()) return {};
+  const size_t whole = prompt_ids(tokenizer, words, 1 << 20).size();
+  if (whole > kMostTokens)
+    std::fprintf(stderr, "duet: the %s has %zu tokens; the last %zu are left out\n", what, whole, whole - kMostTokens);
+  return prompt_ids(tokenizer, words, kMostTokens);
+}
+
+void generate(GenerateOptions o) {
+  DrawnMeta meta;
+  meta.prompt = clean_caption(utf8_or_refuse("prompt", o.prompt));
+  meta.negative = clean_caption(utf8_or_refuse("--negative", o.negative));
+  meta.style = clean_caption(utf8_or_refuse("--style", o.style));
+  if (o.seed < 0) o.seed = std::random_device{}();
+  if (o.seed > kMostSeed - o.count) refuse("--seed ", o.seed, " is too large; up to 2^53 there is room for every picture");
+  if (o.out.empty()) o.out = "duet-" + std::to_string(o.seed) + ".png";
+  check_out(o.out);
+
+  const Opened opened = open_model(o.open);
+  const Model& m = opened.model();
+  const int S = o.size ? o.size : opened.size(), patch = int(m.config.patch);
+  if (S < patch || S > kMostSize || S % patch)
+    refuse("--size ", S, ": must be a multiple of ", patch, ", from ", patch, " to ", kMostSize, "; this model learned at ",
+           opened.size());
+  o.draw.width = o.draw.height = S;
+  meta.steps = o.draw.steps, meta.guidance = o.draw.guidance, meta.heun = o.draw.heun;
+  meta.width = meta.height = S;
+  meta.precision = precision() == Precision::bf16 ? "bf16" : "f32";
+  meta.model = opened.name, meta.model_hash = hex64(opened.loaded.hash), meta.version = kVersion;
+
+  DrawRequest request{ids_of(opened.tokenizer(), "prompt", with_style(meta.prompt, meta.style)),
+                      ids_of(opened.tokenizer(), "negative prompt", meta.negative), 0};
+  if (request.prompt.empty()) {
+    request.prompt = {opened.tokenizer().bos()};
+    if (request.negative.empty()) o.draw.guidance = 1;  // nothing to steer by
+  }
+  // Pieces of about 1024 patches: large enough to fill the machine, small enough for its memory.
+  const int piece = std::max(1, 1024 * patch / S * patch / S);
+  const auto start = std::chrono::steady_clock::now();
+  nlohmann::ordered_json files = nlohmann::ordered_json::array();
+  std::vector<std::pair<Image, std::string>> cells;
+  for (int first = 0; first < o.count; first += piece) {
+    std::vector<DrawRequest> requests;
+    for (int i = first; i < std::min(o.count, first + piece); ++i) {
+      requests.push_back(request);
+      requests.back().seed = uint64_t(o.seed + i);
+    }
+    const auto pixels = draw(m, opened.tokenizer(), requests, o.draw);
+    for (size_t i = 0; i < requests.size(); ++i) {
+      const Image image = from_pixels(pixels.data() + i * size_t(S) * size_t(S) * 4, S, S);
+      meta.seed = int64_t(requests[i].seed);
+      const std::string path = o.count == 1 ? o.out : numbered(o.out, std::to_string(first + int(i) + 1));
+      write_file_atomic(path, encode_png(image, drawn_texts(meta)));
+      if (!o.json) std::printf("%s\n", path.c_str());
+      files.push_back({{"file", path}, {"seed", meta.seed}});
+      if (o.grid) cells.emplace_back(image, "seed " + std::to_string(meta.seed));
+    }
+  }
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  std::string grid;
+  if (o.grid) {
+    grid = numbered(o.out, "grid");
+    const int columns = std::clamp(int(std::ceil(std::sqrt(double(o.count)))), 1, 12);
+    write_file_atomic(grid, encode_png(contact_sheet(cells, columns, std::clamp(S, 128, 256))));
+    if (!o.json) std::printf("%s\n", grid.c_str());
+  }
+  if (!o.json) {
+    std::fprintf(stderr, "duet: seed %lld, %d steps, guidance %g, %dx%d, %s: %.2f s\n", (long long)o.seed, o.draw.steps,
+                 o.draw.guidance, S, S, meta.precision.c_str(), seconds);
+    return;
+  }
+  nlohmann::ordered_json j{{"prompt", meta.prompt}, {"negative", meta.negative}, {"style", meta.style},
+                           {"files", files},        {"steps", meta.steps},       {"guidance", o.draw.guidance},
+                           {"heun", meta.heun},     {"width", S},                {"height", S},
+                           {"precision", meta.precision}, {"model", meta.model}, {"model_hash", meta.model_hash},
+                           {"seconds", seconds}};
+  if (o.grid) j["grid"] = grid;
+  std::printf("%s\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+}
+
+}  // namespace
+
+void add_draw_verbs(CLI::App& app) {
+  auto* verb = app.add_subcommand("generate", "draw pictures from words: PNG with transparency, prompt and seed inside");
+  auto o = std::make_shared<GenerateOptions>();
+  verb->add_option("PROMPT", o->prompt, "what to draw, English or Korean; \"\" draws whatever the model likes")->required();
+  verb->add_option("-o,--out", o->out, "FILE.png; with -n above 1 FILE-1.png ... (default: duet-SEED.png)");
+  verb->add_option("-n,--count", o->count, "how many, with seeds SEED, SEED+1 ...")->check(CLI::Range(1, 10000))->capture_default_str();
+  verb->add_option("--seed", o->seed, "0 and up; the same seed and settings give the same bytes (default: random, printed)")
+      ->check(CLI::Range(int64_t(0), kMostSeed));
+  verb->add_option("--size", o->size, "pixels a side (default: what the model learned)")->check(CLI::Range(1, kMostSize));
+  verb->add_option("--steps", o->draw.steps, "steps from noise to picture; fewer are faster")->check(CLI::Range(1, 1000))->capture_default_str();
+  verb->add_option("--guidance", o->draw.guidance, "how strictly to follow the words; 1: as it comes")->check(CLI::Range(0.0, 30.0))->capture_default_str();
+  verb->add_option("--negative", o->negative, "words to steer away from");
+  verb->add_option("--style", o->style, "look, said after the prompt: " + style_names() + ", or one of your data's");
+  verb->add_flag("--heun", o->draw.heun, "second-order steps: twice the time a step, fewer steps needed");
+  verb->add_flag("--grid", o->grid, "also one page of all: FILE-grid.png");
+  verb->add_flag("--json", o->json, "print what was written, and how, as JSON");
+  add_open_options(verb, o->open);
+  verb->footer(
+      "Paths go to standard output, the seed to standard error.\n"
+      "  duet generate \"a red circle above a blue star\" -o circle.png --seed 7\n"
+      "  duet generate \"고양이\" -n 4 --grid --style emoji -o cat.png");
+  verb->callback([o] { generate(*o); });
+}
+
 }  // namespace duet

@@ -6,7 +6,7 @@
 
 namespace duet {
 
-static bool has_hangul(const std::string& s) {
+bool has_hangul(const std::string& s) {
   for (size_t i = 0; i + 2 < s.size(); ++i) {
     const auto a = uint8_t(s[i]), b = uint8_t(s[i + 1]);
     if ((a >= 0xea && a <= 0xed) && (b & 0xc0) == 0x80) return true;  // U+A000..U+DFFF: Hangul syllables and little else

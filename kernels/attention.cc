@@ -51,8 +51,9 @@ void attention(float* o, float* lse, const float* q, int64_t ldq, const float* k
     const int64_t b = job / H, h = job % H, C = H * D;
     const float *kh = k + int64_t(sp.k_at[b]) * ldkv + h * D, *vh = v + int64_t(sp.k_at[b]) * ldkv + h * D;
     for (int64_t n0 = sp.q_at[b]; n0 < sp.q_at[b + 1]; n0 += kBlock) {
-      const int64_t rows = std::min<int64_t>(kBlock, sp.q_at[b + 1] - n0), w = (widest(sp.limit + n0, rows) + 15) / 16 * 16;
-      const int64_t keys = std::min<int64_t>(w, sp.k_at[b + 1] - sp.k_at[b]);
+      const int64_t rows = std::min<int64_t>(kBlock, sp.q_at[b + 1] - n0);
+      // Not one key more than is seen: behind it a cache may hold any bits, and 0 * NaN is NaN.
+      const int64_t keys = widest(sp.limit + n0, rows), w = (keys + 15) / 16 * 16;
       float* s = scratch<float>(2, rows * w);
       gemm(s, w, {q + n0 * ldq + h * D, ldq}, {kh, ldkv, true}, rows, keys, D);
       for (int64_t i = 0; i < rows; ++i) lse[(n0 + i) * H + h] = softmax_row(s + i * w, sp.limit[n0 + i], w, scale);

@@ -2,6 +2,13 @@
 //   duet_bench products | step | draw | loader DIR...   [--config assets/configs/xs.toml] [--precision f32|bf16]
 // Limits are measured in the same run: products against the tile engine fed from the first cache, memory-bound kernels
 // against a copy. Figures are medians of several runs.
+#ifdef DUET_PEER_DNNL
+#include <dnnl.h>
+#endif
+#ifdef DUET_PEER_EIGEN
+#include <Eigen/Dense>
+#endif
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -47,7 +54,7 @@ static Tensor noise(Shape s, uint64_t seed) {
 static void products() {
   const double peak = measure_peak();
   std::printf("tile engine from the first cache: %.0f GFLOP/s on %d threads\n", peak / 1e9, threads());
-  std::printf("%-34s %10s %10s %8s\n", "C (M,N) = A B, K", "ms", "GFLOP/s", "of peak");
+  std::printf("%-23s %10s %10s %8s   peers, GFLOP/s\n", "C (M,N) = A B, K", "ms", "GFLOP/s", "of peak");
   const int64_t shapes[][3] = {{1024, 1024, 1024}, {5632, 960, 320}, {5632, 1728, 320}, {5632, 320, 864}, {1728, 320, 5632},
                                {5632, 1536, 512},  {5632, 3072, 768}, {128, 1728, 320}};
   for (const auto& s : shapes) {
@@ -56,8 +63,22 @@ static void products() {
     Tensor C({M, N});
     const double t = median_seconds(9, [&] { gemm(C.data(), N, {A.data(), K}, {B.data(), K, true}, M, N, K); });
     const double rate = 2.0 * double(M * N * K) / t;
-    std::printf("%5lld x %5lld, %5lld %26.3f %10.0f %7.0f%%\n", (long long)M, (long long)N, (long long)K, t * 1e3, rate / 1e9,
+    std::printf("%5lld x %5lld, %5lld %15.3f %10.0f %7.0f%%", (long long)M, (long long)N, (long long)K, t * 1e3, rate / 1e9,
                 100 * rate / peak);
+#ifdef DUET_PEER_DNNL  // f32; its threads are OpenMP's
+    const double d = median_seconds(9, [&] {
+      dnnl_sgemm('N', 'T', M, N, K, 1, A.data(), K, B.data(), K, 0, C.data(), N);
+    });
+    std::printf("   oneDNN sgemm %7.0f", 2.0 * double(M * N * K) / d / 1e9);
+#endif
+#ifdef DUET_PEER_EIGEN
+    using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+    const Eigen::Map<Matrix> a(A.data(), M, K), b(B.data(), N, K);
+    Eigen::Map<Matrix> c(C.data(), M, N);
+    const double g = median_seconds(3, [&] { c.noalias() = a * b.transpose(); });
+    std::printf("   Eigen (1 thread) %6.0f", 2.0 * double(M * N * K) / g / 1e9);
+#endif
+    std::printf("\n");
   }
   const int64_t N = 8192, C = 768;
   const Tensor x = noise({N, C}, 3), mod = noise({1, 6 * C}, 4);
