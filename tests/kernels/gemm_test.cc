@@ -1,0 +1,127 @@
+#include "kernels/gemm.h"
+
+#include "tests/kernels/gradcheck.h"
+#include "kernels/error.h"
+
+namespace duet {
+namespace {
+
+template <class V>
+auto plain_linear(const V& in, int64_t N, int64_t C, int64_t O, bool bias) {
+  using T = typename V::value_type::value_type;
+  std::vector<T> y;
+  for (int64_t n = 0; n < N; ++n)
+    for (int64_t o = 0; o < O; ++o) {
+      T s = bias ? in[2][size_t(o)] : T(0.0);
+      for (int64_t c = 0; c < C; ++c) s = s + in[0][size_t(n * C + c)] * in[1][size_t(o * C + c)];
+      y.push_back(s);
+    }
+  return y;
+}
+
+struct Size {
+  int64_t N, C, O;
+  int samples;
+};
+
+TEST(Gemm, LinearAndItsGradients) {
+  for (const Size s : {Size{1, 1, 1, 9}, {7, 13, 17, 24}, {33, 50, 35, 16}, {12, 32, 32, 8}, {70, 1030, 65, 4},
+                       {64, 256, 768, 3}})
+    for (bool bias : {false, true}) {
+      std::vector<Tensor> in{normals({s.N, s.C}, 1), normals({s.O, s.C}, 2, 1 / std::sqrt(float(s.C)))};
+      if (bias) in.push_back(normals({s.O}, 3));
+      check_op(join("linear ", s.N, "x", s.C, "->", s.O, bias ? " bias" : ""), in,
+               [&](auto& v) { return linear(v[0], v[1], bias ? v[2] : Var()); },
+               [&](const auto& a) { return plain_linear(a, s.N, s.C, s.O, bias); }, s.samples, {}, true);
+    }
+}
+
+// Every way a matrix can lie, with strides wider than the matrix, accumulating or not; nothing outside C is written.
+TEST(Gemm, TransposesStridesAndAccumulation) {
+  const ThreadsBack back;
+  for (const Precision p : precisions())
+    for (const auto& [M, N, K] : std::vector<std::array<int64_t, 3>>{{1, 1, 1}, {13, 31, 47}, {32, 64, 384}, {37, 33, 1100}})
+      for (int way = 0; way < 8; ++way) {
+        set_precision(p);
+        const bool ta = way & 1, tb = way & 2, more = way & 4;
+        const int64_t lda = (ta ? M : K) + 3, ldb = (tb ? K : N) + 5, ldc = N + 7;
+        const Tensor A = normals({ta ? K : M, lda}, 1), B = normals({tb ? N : K, ldb}, 2), C0 = normals({M, ldc}, 3);
+        const Tensor C = C0.clone();
+        gemm(C.data(), ldc, {A.data(), lda, ta}, {B.data(), ldb, tb}, M, N, K, {.accumulate = more});
+        Compare value(join("gemm ", M, "x", N, "x", K, " way ", way, p == Precision::bf16 ? " bf16" : ""));
+        for (int64_t m = 0; m < M; ++m)
+          for (int64_t n = 0; n < ldc; ++n) {
+            const float c0 = C0.data()[m * ldc + n];
+            if (n >= N) {
+              ASSERT_EQ(C.data()[m * ldc + n], c0) << "outside of C";
+              continue;
+            }
+            double truth = more ? c0 : 0;
+            float naive = float(truth);
+            for (int64_t k = 0; k < K; ++k) {
+              const float a = A.data()[ta ? k * lda + m : m * lda + k], b = B.data()[tb ? n * ldb + k : k * ldb + n];
+              truth += double(a) * b;
+              naive += p == Precision::bf16 ? round_bf16(a) * round_bf16(b) : a * b;
+            }
+            value(truth, naive, C.data()[m * ldc + n]);
+          }
+      }
+}
+
+// The promise the sampler rests on: an element of C does not depend on how many rows or columns are computed with it.
+TEST(Gemm, AnElementIsTheSameBitsInAnyProduct) {
+  const ThreadsBack back;
+  for (const Precision p : precisions()) {
+    set_precision(p);
+    const int64_t M = 83, N = 71, K = 1300;
+    const Tensor A = normals({M, K}, 1), B = normals({N, K}, 2);
+    set_threads(1);
+    Tensor C({M, N});
+    gemm(C.data(), N, {A.data(), K}, {B.data(), K, true}, M, N, K);
+    for (int n : {2, 3}) {
+      set_threads(n);
+      Tensor again({M, N});
+      gemm(again.data(), N, {A.data(), K}, {B.data(), K, true}, M, N, K);
+      EXPECT_TRUE(same_bits(C, again)) << n << " threads";
+    }
+    for (const auto& [m0, n0, m, n] : std::vector<std::array<int64_t, 4>>{{0, 0, 1, 1}, {82, 70, 1, 1}, {5, 3, 40, 33},
+                                                                          {31, 0, 2, 71}, {12, 32, 12, 32}}) {
+      Tensor part({m, n});
+      gemm(part.data(), n, {A.data() + m0 * K, K}, {B.data() + n0 * K, K, true}, m, n, K);
+      for (int64_t i = 0; i < m; ++i)
+        for (int64_t j = 0; j < n; ++j)
+          ASSERT_EQ(part.data()[i * n + j], C.data()[(m0 + i) * N + n0 + j]) << m0 << "," << n0 << " of " << m << "x" << n;
+    }
+  }
+}
+
+TEST(Gemm, PackedWeightsGiveTheSameBits) {
+  const ThreadsBack back;
+  for (const Precision p : precisions()) {
+    set_precision(p);
+    const NoGrad off;
+    const Var x(normals({19, 50}, 1)), w(normals({37, 50}, 2)), b(normals({37}, 3));
+    const Var plain = linear(x, w, b);
+    const Frozen f;
+    EXPECT_TRUE(same_bits(plain.value(), linear(x, w, b).value()));
+    EXPECT_TRUE(same_bits(plain.value(), linear(x, w, b).value())) << "from the store of packed weights";
+  }
+}
+
+TEST(Gemm, RefusesWeightsPackedForAnotherProduct) {
+  const Tensor w = normals({8, 8}, 1);
+  const auto packed = pack_b({w.data(), 8, true}, 8, 8);
+  Tensor c({8, 9});
+  EXPECT_THROW(gemm(c.data(), 9, {w.data(), 8}, {w.data(), 8, true}, 8, 9, 8, {.packed = packed.get()}), Error);
+}
+
+TEST(Gemm, CountsItsWork) {
+  const int64_t before = gemm_flops();
+  const Tensor a = normals({3, 5}, 1);
+  Tensor c({3, 3});
+  gemm(c.data(), 3, {a.data(), 5}, {a.data(), 5, true}, 3, 3, 5);
+  EXPECT_EQ(gemm_flops() - before, 2 * 3 * 3 * 5);
+}
+
+}  // namespace
+}  // namespace duet
