@@ -1,0 +1,99 @@
+#include "infer/cli.h"
+
+#include <cstdio>
+#include <filesystem>
+#include <optional>
+
+#include "infer/reader.h"
+#include "infer/search.h"
+#include "kernels/error.h"
+#include "kernels/parallel.h"
+#include "text/unicode.h"
+#include "vision/codec.h"
+
+namespace duet {
+
+int run_program(CLI::App& app, int argc, const char* const* argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  } catch (const std::exception& e) {
+    std::fflush(stdout);
+    std::fprintf(stderr, "duet: %s\n", e.what());
+    return 1;
+  }
+  return 0;
+}
+
+void add_open_options(CLI::App* verb, OpenOptions& o) {
+  verb->add_option("--weights", o.weights, "model folder or .safetensors (default: $DUET_WEIGHTS, else assets/xs)");
+  verb->add_option("--precision", o.precision, "f32, bf16, or auto: bf16 where the CPU has AMX")
+      ->check(CLI::IsMember({"auto", "f32", "bf16"}))
+      ->capture_default_str();
+  verb->add_option("--threads", o.threads, "threads; 0: all")->check(CLI::Range(0, 1024))->capture_default_str();
+}
+
+const std::string& utf8_or_refuse(const char* what, const std::string& text) {
+  for (size_t i = 0; i < text.size();) {
+    const size_t n = utf8_sequence(text, i);
+    if (n == 0) {
+      char hex[8];
+      std::snprintf(hex, sizeof hex, "0x%02x", unsigned(uint8_t(text[i])));
+      refuse(what, ": byte ", i, " (", hex, ") is not UTF-8; type it in a UTF-8 terminal, or convert it with iconv");
+    }
+    i += n;
+  }
+  return text;
+}
+
+bool names_picture(const std::string& s) {
+  std::error_code none;
+  return std::filesystem::exists(s, none) || has_picture_name(s);
+}
+
+std::vector<BadPicture> for_pictures(
+    const std::vector<std::string>& given, int size,
+    const std::function<void(const std::vector<std::string>&, const std::vector<Image>&)>& piece) {
+  constexpr size_t kPiece = 16;
+  std::vector<BadPicture> bad;
+  const auto blame = [&](const std::string& path, const std::string& why) {
+    std::fprintf(stderr, "duet: %s\n", why.c_str());
+    bad.push_back({path, why});
+  };
+  std::vector<std::string> paths;
+  for (const auto& g : given) {
+    try {
+      for (auto& p : list_pictures(g)) paths.push_back(std::move(p));
+    } catch (const Error& e) {
+      blame(g, e.what());
+    }
+  }
+  for (size_t first = 0; first < paths.size(); first += kPiece) {
+    const size_t n = std::min(kPiece, paths.size() - first);
+    std::vector<std::optional<Image>> read(n);
+    std::vector<std::string> why(n);
+    parallel_for(int64_t(n), [&](int64_t i) {
+      try {
+        read[size_t(i)] = model_view(load_image(paths[first + size_t(i)]), size);
+      } catch (const Error& e) {
+        why[size_t(i)] = e.what();
+      }
+    });
+    std::vector<std::string> names;
+    std::vector<Image> images;
+    for (size_t i = 0; i < n; ++i) {
+      if (read[i]) names.push_back(paths[first + i]), images.push_back(std::move(*read[i]));
+      else blame(paths[first + i], why[i]);
+    }
+    if (!images.empty()) piece(names, images);
+  }
+  return bad;
+}
+
+void refuse_if_any(const std::vector<BadPicture>& bad) {
+  if (!bad.empty())
+    refuse(bad.size(), bad.size() == 1 ? " picture" : " pictures", " could not be read (named above); all others are done");
+}
+
+}  // namespace duet

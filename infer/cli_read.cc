@@ -1,0 +1,193 @@
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "infer/classify.h"
+#include "infer/cli.h"
+#include "infer/reader.h"
+#include "kernels/error.h"
+#include "text/unicode.h"
+
+namespace duet {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+void print(const Json& j) {
+  std::printf("%s\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+}
+void add_bad(Json& list, const std::vector<BadPicture>& bad) {
+  for (const auto& b : bad) list.push_back({{"file", b.path}, {"error", b.why}});
+}
+
+struct CaptionArgs {
+  std::vector<std::string> pictures;
+  std::string lang = "en";
+  int beam = 4;
+  bool json = false;
+  OpenOptions open;
+};
+
+void caption_verb(const CaptionArgs& o) {
+  const Opened opened = open_model(o.open);
+  Json list = Json::array();
+  const auto bad = for_pictures(o.pictures, opened.size(), [&](const auto& paths, const auto& images) {
+    std::vector<std::vector<Caption>> said;
+    std::vector<std::string> langs;
+    for (const char* lang : {"en", "ko"}) {
+      if (o.lang != "both" && o.lang != lang) continue;
+      CaptionOptions c;
+      c.korean = std::string_view(lang) == "ko", c.beam = o.beam;
+      langs.push_back(lang), said.push_back(caption_pictures(opened.model(), opened.tokenizer(), images, c));
+    }
+    for (size_t i = 0; i < paths.size(); ++i) {
+      Json captions = Json::array();
+      for (size_t l = 0; l < langs.size(); ++l) {
+        const Caption& c = said[l][i];
+        captions.push_back({{"lang", langs[l]}, {"text", c.text}, {"log_prob", c.log_prob}, {"tokens", c.tokens}});
+        if (!o.json) std::printf("%s: %s\n", paths[i].c_str(), c.text.c_str());
+      }
+      list.push_back({{"file", paths[i]}, {"captions", captions}});
+    }
+    std::fflush(stdout);
+  });
+  add_bad(list, bad);
+  if (o.json) print(list);
+  refuse_if_any(bad);
+}
+
+struct ClassifyArgs {
+  std::vector<std::string> pictures;
+  std::string labels, sentence, by = "embedding";
+  int top = 5;
+  bool json = false;
+  OpenOptions open;
+};
+
+std::vector<std::string> split_labels(const std::string& text) {
+  std::vector<std::string> out;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t end = std::min(text.find(',', at), text.size());
+    if (std::string label = clean_caption(text.substr(at, end - at)); !label.empty()) out.push_back(std::move(label));
+    at = end + 1;
+  }
+  return out;
+}
+
+void classify_verb(const ClassifyArgs& o) {
+  const auto labels = split_labels(utf8_or_refuse("--labels", o.labels));
+  utf8_or_refuse("--template", o.sentence);
+  const Opened opened = open_model(o.open);
+  const Classifier classify(opened.model(), opened.tokenizer(), labels, o.sentence,
+                            o.by == "caption" ? ClassifyBy::caption : ClassifyBy::embedding);
+  if (!o.json) {
+    std::printf("by %s, templates:", o.by.c_str());
+    for (const auto& t : classify.templates()) std::printf(" \"%s\"", t.c_str());
+    std::printf("\n");
+  }
+  Json list = Json::array();
+  const auto bad = for_pictures(o.pictures, opened.size(), [&](const auto& paths, const auto& images) {
+    const auto all = classify(images);
+    for (size_t i = 0; i < paths.size(); ++i) {
+      std::vector<size_t> order(labels.size());
+      for (size_t l = 0; l < order.size(); ++l) order[l] = l;
+      std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return all[i][a] > all[i][b]; });
+      Json probabilities;
+      for (size_t l : order) probabilities[labels[l]] = all[i][l];
+      list.push_back({{"file", paths[i]}, {"label", labels[order[0]]}, {"probabilities", probabilities}});
+      if (o.json) continue;
+      std::printf("%s:", paths[i].c_str());
+      for (size_t k = 0; k < std::min(order.size(), size_t(o.top)); ++k)
+        std::printf("%s %s %.3f", k ? "," : "", labels[order[k]].c_str(), all[i][order[k]]);
+      std::printf("\n");
+    }
+  });
+  add_bad(list, bad);
+  if (o.json) print({{"by", o.by}, {"templates", classify.templates()}, {"results", list}});
+  refuse_if_any(bad);
+}
+
+struct EmbedArgs {
+  std::vector<std::string> items;
+  bool text = false, json = false;
+  OpenOptions open;
+};
+
+void embed_verb(const EmbedArgs& o) {
+  std::vector<std::string> pictures, texts, names;
+  for (const auto& item : o.items) {
+    if (!o.text && names_picture(item)) pictures.push_back(item);
+    else texts.push_back(clean_caption(utf8_or_refuse("text", item)));
+  }
+  const Opened opened = open_model(o.open);
+  const int64_t E = opened.model().config.embed;
+  std::vector<std::vector<float>> rows;
+  const auto take = [&](const std::string& name, const float* row) { names.push_back(name), rows.emplace_back(row, row + E); };
+  Json list = Json::array();
+  const auto bad = for_pictures(pictures, opened.size(), [&](const auto& paths, const auto& images) {
+    const Tensor t = embed_pictures(opened.model(), images);
+    for (size_t i = 0; i < paths.size(); ++i) {
+      take(paths[i], t.data() + int64_t(i) * E);
+      list.push_back({{"file", paths[i]}, {"embedding", rows.back()}});
+    }
+  });
+  const Tensor t = embed_texts(opened.model(), opened.tokenizer(), texts);
+  for (size_t i = 0; i < texts.size(); ++i) {
+    take(texts[i], t.data() + int64_t(i) * E);
+    list.push_back({{"text", texts[i]}, {"embedding", rows.back()}});
+  }
+  add_bad(list, bad);
+  if (o.json) {
+    print({{"model", opened.name}, {"dimensions", E}, {"items", list}});
+  } else {
+    for (size_t i = 0; i < rows.size(); ++i) {
+      for (const auto& other : rows) {
+        double dot = 0;
+        for (int64_t e = 0; e < E; ++e) dot += double(rows[i][size_t(e)]) * other[size_t(e)];
+        std::printf("%6.3f ", dot);
+      }
+      std::printf(" %s\n", names[i].c_str());
+    }
+  }
+  refuse_if_any(bad);
+}
+
+}  // namespace
+
+void add_read_verbs(CLI::App& app) {
+  auto* caption = app.add_subcommand("caption", "say what is on pictures");
+  auto c = std::make_shared<CaptionArgs>();
+  caption->add_option("IMAGE", c->pictures, "JPEG, PNG or WebP of any size, or folders of them")->required();
+  caption->add_option("--lang", c->lang, "en, ko or both")->check(CLI::IsMember({"en", "ko", "both"}))->capture_default_str();
+  caption->add_option("--beam", c->beam, "wordings followed at a time; 1: the likeliest next word")->check(CLI::Range(1, 64))->capture_default_str();
+  caption->add_flag("--json", c->json, "captions with their log-probabilities");
+  add_open_options(caption, c->open);
+  caption->footer("  duet caption cat.png photos/ --lang both");
+  caption->callback([c] { caption_verb(*c); });
+
+  auto* classify = app.add_subcommand("classify", "which of some labels fits a picture, without training for them");
+  auto l = std::make_shared<ClassifyArgs>();
+  classify->add_option("IMAGE", l->pictures, "JPEG, PNG or WebP of any size, or folders of them")->required();
+  classify->add_option("--labels", l->labels, "two or more, with commas between; English or Korean")->required();
+  classify->add_option("--template", l->sentence, "sentence with {} for the label (default: a few built in for each language)");
+  classify->add_option("--by", l->by, "embedding: the contrastive head; caption: how likely the model would say it")
+      ->check(CLI::IsMember({"embedding", "caption"}))
+      ->capture_default_str();
+  classify->add_option("--top", l->top, "labels printed for each picture")->check(CLI::Range(1, 1000000))->capture_default_str();
+  classify->add_flag("--json", l->json, "all probabilities, and the templates used");
+  add_open_options(classify, l->open);
+  classify->footer("  duet classify photos/ --labels \"cat,dog,airplane\"\n  duet classify a.png --labels \"고양이,개\" --by caption");
+  classify->callback([l] { classify_verb(*l); });
+
+  auto* embed = app.add_subcommand("embed", "unit vectors of pictures and texts; close where they mean the same");
+  auto e = std::make_shared<EmbedArgs>();
+  embed->add_option("ITEM", e->items, "pictures or folders (by their names), and texts")->required();
+  embed->add_flag("--text", e->text, "take every ITEM as a text");
+  embed->add_flag("--json", e->json, "print the vectors; without it, the table of cosines between all items");
+  add_open_options(embed, e->open);
+  embed->footer("  duet embed cat.png \"a cat\" \"자동차\"\n  duet embed photos/ --json > vectors.json");
+  embed->callback([e] { embed_verb(*e); });
+}
+
+}  // namespace duet

@@ -1,0 +1,41 @@
+// What a drawn PNG says of itself: how it was made, so that it can be made again.
+//   parameters          the infotext that image tools write and read (AUTOMATIC1111's stable-diffusion-webui)
+//   duet                the same as JSON: the fields below
+//   XML:com.adobe.xmp   XMP with IPTC's digital source type trainedAlgorithmicMedia: made by a model
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "vision/pngtext.h"
+
+namespace duet {
+
+struct DrawnMeta {
+  std::string prompt, negative, style;  // as given; the model was told with_style(prompt, style)
+  int64_t seed = 0;
+  int steps = 0;
+  double guidance = 0;
+  bool heun = false;
+  int width = 0, height = 0;
+  std::string precision;          // f32 or bf16: the same seed draws other bits in the other
+  std::string model, model_hash;  // name of the weights' folder; XXH3 of the file
+  std::string version;            // of duet
+  template <class V>
+  void fields(V&& v) {
+    v("prompt", prompt), v("negative", negative), v("style", style), v("seed", seed), v("steps", steps);
+    v("guidance", guidance), v("heun", heun), v("width", width), v("height", height), v("precision", precision);
+    v("model", model), v("model_hash", model_hash), v("version", version);
+  }
+  bool operator==(const DrawnMeta&) const = default;
+};
+
+std::string infotext(const DrawnMeta&);
+std::vector<PngText> drawn_texts(const DrawnMeta&);
+
+// Of a PNG that duet drew; none if it has no `duet` text. Refuses a damaged one.
+std::optional<DrawnMeta> read_drawn(std::span<const uint8_t> png, const std::string& name);
+
+}  // namespace duet
