@@ -1,0 +1,202 @@
+// The verbs as a person calls them, in this process: exit codes, what is printed, what is written.
+#include "infer/cli.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "infer/pngmeta.h"
+#include "kernels/files.h"
+#include "kernels/parallel.h"
+#include "tests/infer/tiny.h"
+
+namespace duet {
+namespace {
+namespace fs = std::filesystem;
+
+struct Result {
+  int code;
+  std::string out, err;
+};
+
+struct CliTest : testing::Test {
+  TempDir dir;
+  int was = threads();
+  void SetUp() override { save_weights(dir / "tiny", *tiny_model(), tiny_tokenizer(), DType::f32, {{"training", "{\"lr\": 0.5}"}}); }
+  void TearDown() override { set_threads(was), set_precision(Precision::f32); }
+
+  // `args` and the tiny model, unless there is a --weights already
+  Result run(std::vector<std::string> args) {
+    if (std::find(args.begin(), args.end(), "--weights") == args.end() && args[0] != "info" && args[0] != "--version")
+      args.insert(args.begin() + 1, {"--weights", dir / "tiny", "--precision", "f32"});
+    args.insert(args.begin(), "duet");
+    std::vector<const char*> argv;
+    for (const auto& a : args) argv.push_back(a.c_str());
+    CLI::App app;
+    app.require_subcommand(1);
+    add_draw_verbs(app), add_read_verbs(app), add_search_verbs(app);
+    testing::internal::CaptureStdout(), testing::internal::CaptureStderr();
+    const int code = run_program(app, int(argv.size()), argv.data());
+    std::fflush(stdout);
+    Result r{code, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
+    return r;
+  }
+  std::string bytes(const std::string& name) { return read_file(dir / name, 1 << 20); }
+  // Refused: exit 1, one line on stderr that holds `says`, nothing new in the folder.
+  void refused(const std::vector<std::string>& args, const std::string& says) {
+    const auto files = [&] { return std::distance(fs::recursive_directory_iterator(dir.path), {}); };
+    const auto before = files();
+    const Result r = run(args);
+    EXPECT_EQ(r.code, 1) << r.out << r.err;
+    EXPECT_NE(r.err.find(says), std::string::npos) << r.err;
+    EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << r.err;
+    EXPECT_EQ(files(), before);
+  }
+};
+
+TEST_F(CliTest, TheSameSeedGivesTheSameBytesWhateverCountAndThreads) {
+  ASSERT_EQ(run({"generate", "빨간 원", "--seed", "5", "--steps", "3", "-o", dir / "one.png", "--threads", "1"}).code, 0);
+  const Result r = run({"generate", "빨간 원", "--seed", "3", "--steps", "3", "-n", "4", "-o", dir / "four.png", "--threads", "3"});
+  ASSERT_EQ(r.code, 0) << r.err;
+  EXPECT_EQ(r.out, (dir / "four-1.png") + "\n" + (dir / "four-2.png") + "\n" + (dir / "four-3.png") + "\n" + (dir / "four-4.png") + "\n");
+  EXPECT_EQ(bytes("one.png"), bytes("four-3.png"));
+  EXPECT_NE(bytes("four-2.png"), bytes("four-3.png"));
+  ASSERT_EQ(run({"generate", "파란 원", "--seed", "5", "--steps", "3", "-o", dir / "blue.png"}).code, 0);
+  EXPECT_NE(load_image(dir / "one.png").rgba, load_image(dir / "blue.png").rgba) << "the words must matter";
+}
+
+TEST_F(CliTest, APictureCarriesHowItWasMade) {
+  const Result r = run({"generate", "a red  circle", "--seed", "7", "--steps", "2", "--guidance", "2.5", "--negative", "별", "--style",
+                        "emoji", "--size", "32", "--heun", "--json", "--grid", "-o", dir / "x.png"});
+  ASSERT_EQ(r.code, 0) << r.err;
+  const auto j = nlohmann::json::parse(r.out);
+  EXPECT_EQ(j["files"][0]["file"], dir / "x.png");
+  EXPECT_EQ(j["files"][0]["seed"], 7);
+  EXPECT_TRUE(fs::exists(j["grid"].get<std::string>()));
+  const auto png = read_file(dir / "x.png", 1 << 20);
+  const auto m = read_drawn(as_bytes(png), "x.png");
+  ASSERT_TRUE(m);
+  EXPECT_EQ(m->prompt, "a red circle");
+  EXPECT_EQ(m->negative, "별");
+  EXPECT_EQ(m->style, "emoji");
+  EXPECT_EQ(m->seed, 7);
+  EXPECT_EQ(m->steps, 2);
+  EXPECT_EQ(m->guidance, 2.5);
+  EXPECT_TRUE(m->heun);
+  EXPECT_EQ(m->width, 32);
+  EXPECT_EQ(m->model, "tiny");
+  EXPECT_EQ(load_image(dir / "x.png").width, 32);
+  // A style is said as the loader says it.
+  ASSERT_EQ(run({"generate", "a red circle, emoji", "--seed", "7", "--steps", "2", "--guidance", "2.5", "--negative", "별", "--size",
+                 "32", "--heun", "-o", dir / "y.png"}).code, 0);
+  EXPECT_EQ(load_image(dir / "x.png").rgba, load_image(dir / "y.png").rgba);
+}
+
+TEST_F(CliTest, NoWordsDrawSomethingAndARandomSeedIsTold) {
+  const Result r = run({"generate", "", "--steps", "2", "-o", dir / "x.png"});
+  ASSERT_EQ(r.code, 0) << r.err;
+  const auto png = read_file(dir / "x.png", 1 << 20);
+  const auto m = read_drawn(as_bytes(png), "x.png");
+  EXPECT_NE(r.err.find("seed " + std::to_string(m->seed)), std::string::npos) << r.err;
+  ASSERT_EQ(run({"generate", "", "--steps", "2", "--seed", std::to_string(m->seed), "-o", dir / "y.png"}).code, 0);
+  EXPECT_EQ(bytes("x.png"), bytes("y.png"));
+}
+
+TEST_F(CliTest, GenerateRefuses) {
+  refused({"generate", "a \xff b", "-o", dir / "x.png"}, "prompt: byte 2 (0xff) is not UTF-8");
+  refused({"generate", "a", "--negative", "\xed\xa0\x80", "-o", dir / "x.png"}, "--negative: byte 0");
+  refused({"generate", "a", "-o", dir / "x.jpg"}, ".png");
+  refused({"generate", "a", "-o", dir / "no/x.png"}, "make it first");
+  refused({"generate", "a", "--size", "30", "-o", dir / "x.png"}, "multiple of 8");
+  refused({"generate", "a", "--weights", dir / "nowhere", "-o", dir / "x.png"}, "nowhere");
+  std::ofstream(dir / "tiny/model.safetensors", std::ios::in | std::ios::out).seekp(2000) << "flipped";
+  refused({"generate", "a", "-o", dir / "x.png"}, "model.safetensors");
+}
+
+TEST_F(CliTest, WrongUsageIsExitCode2) {
+  EXPECT_EQ(run({"generate"}).code, 2);
+  EXPECT_EQ(run({"generate", "a", "--steps", "0"}).code, 2);
+  EXPECT_EQ(run({"generate", "a", "--seed", "-1"}).code, 2);
+  EXPECT_EQ(run({"generate", "a", "--bogus"}).code, 2);
+  EXPECT_EQ(run({"generate", "a", "--precision", "f64"}).code, 2);
+  EXPECT_EQ(run({"caption", "a.png", "--lang", "fr"}).code, 2);
+  EXPECT_EQ(run({"generate", "--help"}).code, 0);
+}
+
+TEST_F(CliTest, CaptionNamesABadPictureAndGoesOn) {
+  save_picture(dir / "a.png", tiny_picture(1));
+  save_picture(dir / "c.png", tiny_picture(2, 1, 1));
+  std::ofstream(dir / "b.png") << "nothing";
+  Result r = run({"caption", dir / "a.png", dir / "b.png", dir / "c.png", "--lang", "both", "--beam", "2"});
+  EXPECT_EQ(r.code, 1);
+  EXPECT_NE(r.err.find("b.png"), std::string::npos) << r.err;
+  EXPECT_EQ(std::count(r.out.begin(), r.out.end(), '\n'), 4) << r.out;
+  r = run({"caption", dir / "a.png", dir / "missing.png", "--json"});
+  EXPECT_EQ(r.code, 1);
+  const auto j = nlohmann::json::parse(r.out);
+  ASSERT_EQ(j.size(), 2u);
+  EXPECT_EQ(j[0]["captions"][0]["lang"], "en");
+  EXPECT_TRUE(j[1].contains("error"));
+  EXPECT_EQ(run({"caption", dir / "a.png"}).code, 0);
+}
+
+TEST_F(CliTest, ClassifyPrintsProbabilitiesAndTemplates) {
+  save_picture(dir / "a.png", tiny_picture(1));
+  for (const char* by : {"embedding", "caption"}) {
+    const Result r = run({"classify", dir / "a.png", "--labels", "cat, 개 ,dog", "--by", by, "--json"});
+    ASSERT_EQ(r.code, 0) << r.err;
+    const auto j = nlohmann::json::parse(r.out);
+    EXPECT_FALSE(j["templates"].empty());
+    double sum = 0;
+    for (const auto& [label, p] : j["results"][0]["probabilities"].items()) sum += p.get<double>();
+    EXPECT_EQ(j["results"][0]["probabilities"].size(), 3u);
+    EXPECT_NEAR(sum, 1, 1e-9);
+  }
+  refused({"classify", dir / "a.png", "--labels", "cat"}, "two or more");
+  refused({"classify", dir / "a.png", "--labels", "cat,dog", "--template", "photo"}, "{}");
+}
+
+TEST_F(CliTest, EmbedTakesPicturesAndTexts) {
+  save_picture(dir / "a.png", tiny_picture(1));
+  const Result r = run({"embed", dir / "a.png", "a red circle", "--json"});
+  ASSERT_EQ(r.code, 0) << r.err;
+  const auto j = nlohmann::json::parse(r.out);
+  ASSERT_EQ(j["items"].size(), 2u);
+  EXPECT_EQ(j["items"][0]["embedding"].size(), 16u);
+  EXPECT_EQ(j["items"][1]["text"], "a red circle");
+  EXPECT_EQ(run({"embed", dir / "missing.png", "a red circle"}).code, 1);
+  EXPECT_EQ(run({"embed", "--text", "missing.png"}).code, 0);
+}
+
+TEST_F(CliTest, SearchFindsThePictureItself) {
+  fs::create_directories(dir / "photos");
+  for (int i = 0; i < 4; ++i) save_picture(dir / "photos/" + std::to_string(i) + ".png", tiny_picture(uint64_t(i)));
+  const Result r = run({"search", dir / "photos", dir / "photos/2.png", "-n", "3", "-o", dir / "sheet.png", "--json"});
+  ASSERT_EQ(r.code, 0) << r.err;
+  const auto j = nlohmann::json::parse(r.out);
+  ASSERT_EQ(j["results"].size(), 3u);
+  EXPECT_EQ(j["results"][0]["file"], dir / "photos/2.png");
+  EXPECT_GT(load_image(dir / "sheet.png").width, 300);
+  EXPECT_EQ(run({"search", dir / "photos", "빨간 원", "--no-sheet"}).code, 0);
+  refused({"search", dir / "nowhere", "a"}, "nowhere");
+  refused({"search", dir / "photos", ""}, "empty");
+}
+
+TEST_F(CliTest, InfoTellsWhatTheWeightsHold) {
+  const Result r = run({"info", dir / "tiny", "--json"});
+  ASSERT_EQ(r.code, 0) << r.err;
+  const auto j = nlohmann::json::parse(r.out);
+  EXPECT_EQ(j["config"]["width"], 32);
+  EXPECT_EQ(j["parameters"], count_params(*tiny_model()));
+  EXPECT_EQ(j["metadata"]["training"]["lr"], 0.5);
+  EXPECT_EQ(j["tokenizer"]["tokens"], tiny_tokenizer().size());
+  EXPECT_GT(j["tensors"].size(), 20u);
+  EXPECT_EQ(run({"info", dir / "tiny", "--tensors"}).code, 0);
+  setenv("DUET_WEIGHTS", (dir / "tiny").c_str(), 1);
+  EXPECT_EQ(run({"info"}).code, 0);
+  unsetenv("DUET_WEIGHTS");
+}
+
+}  // namespace
+}  // namespace duet
