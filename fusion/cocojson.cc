@@ -64,6 +64,7 @@ void guarded(const std::string& file, const EachFault& bad, F&& f) {
 dom::object read_object(dom::parser& parser, std::span<const uint8_t> bytes, const std::string& name) {
   dom::element root;
   dom::object object;
+  if (bytes.empty()) refuse(name, ": empty; expected a JSON object");
   if (bytes.size() > kMaxJson) refuse(name, ": more than ", kMaxJson >> 20, " MiB of JSON");
   if (auto error = parser.parse(reinterpret_cast<const char*>(bytes.data()), bytes.size()).get(root))
     refuse(name, ": not JSON (", simdjson::error_message(error), ")");

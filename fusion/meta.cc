@@ -41,6 +41,7 @@ bool Meta::has_text() const {
 
 Meta parse_meta(std::span<const uint8_t> bytes, const std::string& name) {
   if (bytes.size() > kMaxBytes) refuse(name, ": ", bytes.size(), " bytes of JSON; at most ", kMaxBytes);
+  if (bytes.empty()) refuse(name, ": empty; expected a JSON object with 'caption'");
   thread_local dom::parser parser;
   dom::element root;
   dom::object object;

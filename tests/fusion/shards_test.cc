@@ -318,7 +318,7 @@ TEST(Coco, JoinsPicturesAndCaptions) {
   EXPECT_EQ(c.bad.size(), 3u);
   EXPECT_NE(c.bad.at("../out.png").find("outside"), std::string::npos);
   EXPECT_EQ(c.bad.at("4.png"), "no caption");
-  for (const char* bad : {"{}", "[", "{\"images\":5,\"annotations\":[]}", "{\"images\":[{\"id\":1}],\"annotations\":[]}",
+  for (const char* bad : {"", "{}", "[", "{\"images\":5,\"annotations\":[]}", "{\"images\":[{\"id\":1}],\"annotations\":[]}",
                           "{\"images\":[],\"annotations\":[{\"image_id\":1}]}"}) {
     write(dir / "b.json", bad);
     std::string said = message([&] { read_coco(dir / "b.json", dir / "img", c.each(), c.fault()); });
