@@ -24,6 +24,7 @@ namespace {
 thread_local bool inside = false;
 
 // One job at a time. Workers spin briefly for the next job (a step has hundreds of them, microseconds apart) and then sleep.
+// A job waits for the workers that entered it, not for all: on a busy machine one may not run for many milliseconds.
 class Pool {
  public:
   explicit Pool(int n) {
@@ -46,11 +47,15 @@ class Pool {
       std::lock_guard l(mutex_);
       f_ = &f, n_ = n, error_ = nullptr;
       next_.store(0);
-      busy_.store(int(workers_.size()));
+      open_ = true;
       epoch_.fetch_add(1);
     }
     wake_.notify_all();
     take();
+    {
+      std::lock_guard l(mutex_);
+      open_ = false;
+    }
     for (int spins = 0; busy_.load(std::memory_order_acquire) > 0; ++spins)
       spins < 4000 ? DUET_PAUSE() : std::this_thread::yield();
     if (error_) std::rethrow_exception(error_);
@@ -78,6 +83,8 @@ class Pool {
         wake_.wait(l, [&] { return epoch_.load() != seen; });
         seen = epoch_.load();
         if (stop_) return;
+        if (!open_) continue;
+        busy_.fetch_add(1);
       }
       take();
       busy_.fetch_sub(1, std::memory_order_release);
@@ -93,7 +100,7 @@ class Pool {
   int64_t n_ = 0;
   const std::function<void(int64_t)>* f_ = nullptr;
   std::exception_ptr error_;
-  bool stop_ = false;
+  bool stop_ = false, open_ = false;
 };
 
 int default_threads() {
