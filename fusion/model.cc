@@ -4,7 +4,31 @@
 
 namespace duet {
 
-static constexpr int64_t kTimeFeatures = 128;
+static constexpr int64_t kTimeFeatures = 128, kPlaceFeatures = 64;
+
+// Where a patch lies in its picture, for a stem that otherwise sees relative positions alone: with u, v in (0,1) down and
+// across, cos and sin of pi f u and pi f v for f = 1 .. 16. (N, 64)
+static Tensor place_features(const Layout& l) {
+  constexpr int64_t F = kPlaceFeatures / 4;
+  Tensor out({l.N(), kPlaceFeatures});
+  const int32_t *at = l.at.data<int32_t>(), *pos = l.pos.data<int32_t>();
+  for (int64_t b = 0; b < l.B(); ++b) {
+    int32_t side[2] = {1, 1};  // rows, columns
+    for (int32_t n = at[b]; n < at[b + 1]; ++n)
+      for (int axis = 0; axis < 2; ++axis) side[axis] = std::max(side[axis], pos[2 * n + axis] + 1);
+    for (int axis = 0; axis < 2; ++axis) {
+      std::vector<float> table(size_t(side[axis] * 2 * F));
+      for (int32_t i = 0; i < side[axis]; ++i)
+        for (int64_t f = 0; f < F; ++f) {
+          const double a = 3.14159265358979 * double(f + 1) * (double(i) + 0.5) / double(side[axis]);
+          table[size_t(i * 2 * F + f)] = float(std::cos(a)), table[size_t(i * 2 * F + F + f)] = float(std::sin(a));
+        }
+      for (int32_t n = at[b]; n < at[b + 1]; ++n)
+        std::copy_n(table.data() + pos[2 * n + axis] * 2 * F, 2 * F, out.data() + n * kPlaceFeatures + axis * 2 * F);
+    }
+  }
+  return out;
+}
 
 static Tensor zeros_i32(int64_t n) { return Tensor::zeros({n}, DType::i32); }
 
@@ -14,7 +38,7 @@ Model::Model(const ModelConfig& c, uint64_t seed) : config(c) {
   Init i{seed};
   const int64_t C = c.width, P = patch_values();
   table_ = i.normal({c.vocab, C}, 0.02f);
-  patch_in_ = Linear(P, C, i, 1, true);
+  patch_in_ = Linear(P, C, i, 1, true), place_in_ = Linear(kPlaceFeatures, C, i, 0);
   time1_ = Linear(kTimeFeatures, C, i, 1, true), time2_ = Linear(C, C, i, 1, true);
   time_vision_ = Linear(C, 6 * C, i, 0), time_fusion_ = Linear(C, 6 * C, i, 0), time_head_ = Linear(C, 2 * C, i, 0);
   flow_out_ = Linear(C, P, i, 0, true);
@@ -43,7 +67,7 @@ Var Model::text_stem(const Tensor& ids, const Layout& l) const {
 }
 
 Var Model::vision_stem(const Tensor& patches, const Layout& l, const Times& t) const {
-  Var x = patch_in_(Var(patches));
+  Var x = add(patch_in_(Var(patches)), place_in_(Var(place_features(l))));
   for (auto& b : vision_) x = b(x, l, t.vision);
   return x;
 }
@@ -82,7 +106,7 @@ Var Model::text_embedding(const Var& h, const Tensor& at) const {
 
 void Model::params(const Visit& v) {
   v("table", table_);
-  patch_in_.params("vision.patch_in", v);
+  patch_in_.params("vision.patch_in", v), place_in_.params("vision.place_in", v);
   time1_.params("time.in", v), time2_.params("time.out", v);
   time_vision_.params("time.vision", v), time_fusion_.params("time.fusion", v), time_head_.params("time.head", v);
   for (size_t i = 0; i < vision_.size(); ++i) vision_[i].params("vision." + std::to_string(i), v);

@@ -61,7 +61,7 @@ class Model {
 
  private:
   Var table_;                          // (V,C), tied: input embedding and output head
-  Linear patch_in_, time1_, time2_, time_vision_, time_fusion_, time_head_, flow_out_, embed_picture_, embed_text_;
+  Linear patch_in_, place_in_, time1_, time2_, time_vision_, time_fusion_, time_head_, flow_out_, embed_picture_, embed_text_;
   Var own_flow_, own_text_, own_pool_;  // modulation of the norms before the heads
   std::vector<Block> vision_, text_, fusion_;
   Var pooled(const Var& h, const Tensor& at, const Linear& to, int64_t column) const;
