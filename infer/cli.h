@@ -13,9 +13,11 @@ namespace duet {
 void add_data_verbs(CLI::App&);
 void add_tokenizer_verbs(CLI::App&);
 void add_train_verb(CLI::App&);
+void add_demo_verb(CLI::App&);
 void add_draw_verbs(CLI::App&);    // generate
 void add_read_verbs(CLI::App&);    // caption, classify, embed
 void add_search_verbs(CLI::App&);  // search, info
+void add_eval_verbs(CLI::App&);    // eval scenes, icons, retrieval, classify, caption
 
 // Exit codes: 0 done, 1 refused or failed (one line on stderr says what and how to mend it), 2 wrong usage.
 int run_program(CLI::App&, int argc, const char* const* argv);

@@ -1,0 +1,279 @@
+// duet eval: what a model can do, in figures, each with its n, its seed and what chance would give.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "infer/classify.h"
+#include "infer/cli.h"
+#include "infer/eval_icons.h"
+#include "infer/eval_read.h"
+#include "infer/eval_scenes.h"
+#include "infer/sampler.h"
+#include "kernels/files.h"
+#include "vision/codec.h"
+#include "vision/draw.h"
+
+namespace duet {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct EvalOptions {
+  OpenOptions open;
+  DrawOptions draw;
+  std::vector<std::string> dirs;
+  std::string split = "heldout", lang = "en", json, sheet, results, refs, sentence, by = "embedding";
+  int n = 200, batch = 24, beam = 4, show = 12;
+  uint64_t seed = 1;
+  bool plain = false, deep = false;
+};
+
+EvalOptions& options(const std::string& verb) {  // each verb has its own; they live as long as the program
+  static std::map<std::string, EvalOptions> all;
+  return all[verb];
+}
+
+void add_common(CLI::App* verb, EvalOptions& o) {
+  add_open_options(verb, o.open);
+  verb->add_option("--seed", o.seed, "of everything random: choice, noise, intervals")->capture_default_str();
+  verb->add_option("--json", o.json, "also write all figures to this file; - is standard output, the table then on stderr");
+}
+
+void add_drawing(CLI::App* verb, EvalOptions& o) {
+  verb->add_option("--steps", o.draw.steps, "steps of the sampler")->check(CLI::Range(1, 1000))->capture_default_str();
+  verb->add_option("--guidance", o.draw.guidance, "how strongly the words pull; 1: no guidance")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str();
+  verb->add_flag("--heun", o.draw.heun, "second-order steps, twice the work each");
+  verb->add_option("--batch", o.batch, "pictures drawn together; changes speed only")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+}
+
+void add_sets(CLI::App* verb, EvalOptions& o, bool many) {
+  auto* dirs = verb->add_option("DIR", o.dirs, "data set, as 'duet data build' writes it")->required();
+  if (!many) dirs->expected(1);
+}
+
+void add_split(CLI::App* verb, EvalOptions& o) {
+  verb->add_option("--split", o.split, "heldout, val or train")
+      ->check(CLI::IsMember({"heldout", "val", "train"}))
+      ->capture_default_str();
+}
+
+Json of(const Interval& i) { return {i.low, i.high}; }
+
+Json of(const RankSummary& r) {
+  Json j = {{"n", r.n}, {"candidates", r.candidates}, {"median_rank", r.median_rank}};
+  for (int k = 0; k < 3; ++k)
+    j[fmt::format("within_{}", RankSummary::kWithin[k])] = {
+        {"share", r.share[k]}, {"interval_95", of(r.interval[k])}, {"chance", r.chance[k]}};
+  return j;
+}
+
+Json header(const char* verb, const EvalOptions& o, const Opened& opened) {
+  return {{"eval", verb},
+          {"weights", opened.loaded.path},
+          {"weights_xxh3", hex64(opened.loaded.hash)},
+          {"precision", precision() == Precision::bf16 ? "bf16" : "f32"},
+          {"seed", o.seed}};
+}
+
+void put_drawing(Json& j, const EvalOptions& o) {
+  j["steps"] = o.draw.steps, j["guidance"] = o.draw.guidance, j["heun"] = o.draw.heun;
+}
+
+void report(const EvalOptions& o, const Json& j, const std::string& table) {
+  std::fprintf(o.json == "-" ? stderr : stdout, "%s", table.c_str());
+  const std::string text = j.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+  if (o.json == "-") std::fputs(text.c_str(), stdout);
+  else if (!o.json.empty()) write_file(o.json, text);
+}
+
+void write_sheet(const EvalOptions& o, const Image& sheet) {
+  if (o.sheet.empty()) return;
+  write_file_atomic(o.sheet, encode_png(sheet));
+  std::fprintf(stderr, "%s\n", o.sheet.c_str());
+}
+
+std::vector<EvalSet> load_sets(const EvalOptions& o, const std::string& split, int size) {
+  std::vector<EvalSet> sets;
+  for (const auto& dir : o.dirs) sets.push_back(load_set(dir, split, size));
+  return sets;
+}
+
+Json named_sets(const std::vector<EvalSet>& sets) {
+  Json j = Json::array();
+  for (const auto& s : sets) j.push_back({{"name", s.name}, {"pictures", s.pictures.size()}, {"unreadable", s.bad}});
+  return j;
+}
+
+std::string heading(const std::string& what, const EvalOptions& o, const Opened& opened) {
+  return fmt::format("{}; {} ({}), seed {}\n", what, opened.loaded.path, precision() == Precision::bf16 ? "bf16" : "f32", o.seed);
+}
+
+void run_scenes(const EvalOptions& o) {
+  const Opened opened = open_model(o.open);
+  if (opened.size() < 16) refuse(opened.loaded.path, ": draws ", opened.size(), " pixels a side; the checker needs 16");
+  const SceneEval e =
+      eval_scenes(eval_model(opened, o.draw, o.beam), {o.n, o.seed, o.batch, o.sheet.empty() ? 0 : o.show});
+  Json j = header("scenes", o, opened);
+  put_drawing(j, o);
+  j["n"] = o.n, j["beam"] = o.beam;
+  j["drawn"] = Json::parse(e.drawn), j["captioned"] = Json::parse(e.captioned);
+  for (const auto& [name, all] : {std::pair("drawn", &e.drawn_gap), std::pair("captioned", &e.captioned_gap)})
+    for (const auto& g : *all)
+      j["korean_minus_english"][name][g.split] = {{"whole_points", g.points}, {"interval_95", of(g.interval)}};
+  j["seconds"] = {{"draw", e.draw_seconds}, {"caption", e.caption_seconds}};
+  report(o, j,
+         heading(fmt::format("Scenes: {} of each group, {} steps, guidance {}, captions with beam {}", o.n, o.draw.steps,
+                             o.draw.guidance, o.beam),
+                 o, opened) +
+             e.table + fmt::format("\ndrawn in {:.1f} s, captioned in {:.1f} s\n", e.draw_seconds, e.caption_seconds));
+  if (!o.sheet.empty()) write_sheet(o, contact_sheet(e.cells, std::min(o.show, 12), 128));
+}
+
+void run_icons(const EvalOptions& o) {
+  const Opened opened = open_model(o.open);
+  const auto sets = load_sets(o, "train", opened.size());
+  const IconEval e = eval_icons(eval_model(opened, o.draw, o.beam), sets, {o.n, o.seed, !o.plain, o.batch});
+  Json j = header("icons", o, opened);
+  put_drawing(j, o);
+  j["n"] = e.drawings.size(), j["styled"] = !o.plain, j["sets"] = named_sets(sets);
+  for (const auto& [name, r] : e.rows) j["own_source"][name] = of(r);
+  j["distance"] = {{"median_to_source", e.median_to_source},
+                   {"median_to_nearest", e.median_to_nearest},
+                   {"median_source_to_neighbour", e.median_spacing},
+                   {"near_copies", e.near_copies}};
+  for (const auto& d : e.drawings)
+    j["drawings"].push_back({{"set", sets[size_t(d.set)].name},
+                             {"key", sets[size_t(d.set)].keys[size_t(d.source)]},
+                             {"lang", language(d.korean)},
+                             {"prompt", d.prompt},
+                             {"rank", d.rank},
+                             {"to_source", d.to_source},
+                             {"nearest", sets[size_t(d.set)].keys[size_t(d.nearest)]},
+                             {"to_nearest", d.to_nearest}});
+  j["seconds"] = {{"draw", e.draw_seconds}, {"rank", e.rank_seconds}};
+  report(o, j,
+         heading(fmt::format("Icons: {} training captions{}, {} steps, guidance {}", e.drawings.size(),
+                             o.plain ? "" : " with their style named", o.draw.steps, o.draw.guidance),
+                 o, opened) +
+             e.table() + fmt::format("drawn in {:.1f} s, ranked in {:.1f} s\n", e.draw_seconds, e.rank_seconds));
+  if (!o.sheet.empty()) write_sheet(o, icon_sheet(e, sets, o.show, o.seed));
+}
+
+void run_retrieval(const EvalOptions& o) {
+  const Opened opened = open_model(o.open);
+  const auto sets = load_sets(o, o.split, opened.size());
+  const RetrievalEval e = eval_retrieval(eval_model(opened, o.draw, o.beam), sets, o.seed);
+  Json j = header("retrieval", o, opened);
+  j["split"] = o.split, j["sets"] = named_sets(sets);
+  for (const auto& r : e.rows) {
+    Json row = {{"set", r.set}, {"lang", language(r.korean)}, {"direction", r.from_text ? "text_to_picture" : "picture_to_text"}};
+    row.update(of(r.ranks));
+    j["rows"].push_back(row);
+  }
+  report(o, j, heading("Retrieval on " + o.split + ", per cent", o, opened) + e.table());
+}
+
+void run_classify(const EvalOptions& o) {
+  const Opened opened = open_model(o.open);
+  const EvalSet set = load_set(o.dirs.at(0), o.split, opened.size());
+  std::vector<Meta> known;  // all categories of training may be said, also those that the split lacks
+  if (o.split != "train" && std::filesystem::is_directory(o.dirs[0] + "/train")) {
+    const Dataset train = Dataset::open(o.dirs[0], "train");
+    for (int64_t i = 0; i < train.size(); ++i) known.push_back(train.meta(i));
+  }
+  const auto labels = categories({&set.meta, &known}, o.deep);
+  const Classifier classifier(opened.model(), opened.tokenizer(), labels, o.sentence,
+                              o.by == "caption" ? ClassifyBy::caption : ClassifyBy::embedding);
+  const ClassifyEval e = eval_classify(classifier, set, labels, o.deep, o.seed);
+  const ClassSummary& s = e.summary;
+  Json j = header("classify", o, opened);
+  j["split"] = o.split, j["set"] = set.name, j["by"] = o.by, j["templates"] = classifier.templates();
+  j["n"] = s.n, j["classes"] = s.classes, j["classes_present"] = s.present;
+  j["accuracy"] = {{"share", s.accuracy}, {"interval_95", of(s.accuracy_interval)}, {"majority", s.majority}, {"uniform", s.uniform}};
+  j["balanced_accuracy"] = {{"share", s.balanced}, {"interval_95", of(s.balanced_interval)}, {"one_class", s.balanced_chance},
+                            {"uniform", s.uniform}};
+  for (size_t c = 0; c < e.labels.size(); ++c)
+    j["by_class"][e.labels[c]] = {{"right", s.right[c]}, {"total", s.total[c]}};
+  report(o, j, heading("Zero-shot classes of " + set.name + ", " + o.split + ", by " + o.by, o, opened) + e.table());
+}
+
+void run_caption(const EvalOptions& o) {
+  const Opened opened = open_model(o.open);
+  const EvalSet set = load_set(o.dirs.at(0), o.split, opened.size());
+  const CaptionEval e = eval_caption(eval_model(opened, o.draw, o.beam), set, o.lang == "ko", o.seed);
+  Json j = header("caption", o, opened);
+  j["split"] = o.split, j["set"] = set.name, j["lang"] = o.lang, j["beam"] = o.beam, j["n"] = e.said.size();
+  j["exact"] = {{"share", e.exact}, {"interval_95", of(e.exact_interval)}};
+  j["names_concept"] = {{"share", e.named}, {"interval_95", of(e.named_interval)}};
+  j["shared_words"] = {{"bleu_1", e.bleu1}, {"bleu_4", e.bleu4}, {"rouge_l", e.rouge_l}, {"cider_d", e.cider_d}};
+  for (const auto& s : e.said)
+    j["captions"].push_back({{"key", set.keys[size_t(s.picture)]}, {"said", s.text}, {"references", s.references},
+                             {"exact", s.exact}, {"names_concept", s.named}});
+  j["seconds"] = e.caption_seconds;
+  report(o, j,
+         heading(fmt::format("Captions of {}, {}, {}, beam {}", set.name, o.split, o.lang, o.beam), o, opened) + e.table());
+  if (!o.results.empty()) write_file(o.results, coco_results(e));
+  if (!o.refs.empty()) write_file(o.refs, coco_references(e, set));
+}
+
+}  // namespace
+
+void add_eval_verbs(CLI::App& app) {
+  auto* eval = app.add_subcommand("eval", "what a model can do, in figures: scenes, icons, retrieval, classify, caption");
+  eval->require_subcommand(1);
+
+  auto* scenes = eval->add_subcommand("scenes", "draw scenes from prompts and let a program check them; caption true scenes");
+  EvalOptions& s = options("scenes");
+  s.beam = 1;
+  scenes->add_option("-n,--count", s.n, "scenes of each of seen, unseen in en, ko")->check(CLI::Range(1, 100000))->capture_default_str();
+  scenes->add_option("--beam", s.beam, "beams of a caption; 1: greedy")->check(CLI::Range(1, 64))->capture_default_str();
+  scenes->add_option("--sheet", s.sheet, "PNG of drawings of each group, with what is wrong");
+  scenes->add_option("--show", s.show, "drawings of each group on the sheet")->check(CLI::Range(1, 200))->capture_default_str();
+  add_drawing(scenes, s), add_common(scenes, s);
+  scenes->footer("Unseen scenes hold combinations of shape, colour and relation that training leaves out.");
+  scenes->callback([&s] { run_scenes(s); });
+
+  auto* icons = eval->add_subcommand("icons", "draw training captions; rank their own pictures by a plain image distance");
+  EvalOptions& i = options("icons");
+  i.n = 300, i.show = 64;
+  add_sets(icons, i, true);
+  icons->add_option("-n,--count", i.n, "captions, half of them Korean")->check(CLI::Range(1, 100000))->capture_default_str();
+  icons->add_option("--sheet", i.sheet, "PNG of drawings beside their own pictures");
+  icons->add_option("--show", i.show, "pairs on the sheet")->check(CLI::Range(1, 1000))->capture_default_str();
+  icons->add_flag("--plain", i.plain, "do not name the style: \"apple\" instead of \"apple, emoji\"");
+  add_drawing(icons, i), add_common(icons, i);
+  icons->callback([&i] { run_icons(i); });
+
+  auto* retrieval = eval->add_subcommand("retrieval", "find pictures by text and texts by picture, in both languages");
+  EvalOptions& r = options("retrieval");
+  add_sets(retrieval, r, true), add_split(retrieval, r), add_common(retrieval, r);
+  retrieval->callback([&r] { run_retrieval(r); });
+
+  auto* classify = eval->add_subcommand("classify", "zero-shot: pictures into the categories of their data set");
+  EvalOptions& c = options("classify");
+  add_sets(classify, c, false), add_split(classify, c), add_common(classify, c);
+  classify->add_flag("--deep", c.deep, "the last folder of a category instead of the first");
+  classify->add_option("--template", c.sentence, "sentence with {} for the label (default: the built-in ones)");
+  classify->add_option("--by", c.by, "embedding or caption likelihood")
+      ->check(CLI::IsMember({"embedding", "caption"}))
+      ->capture_default_str();
+  classify->callback([&c] { run_classify(c); });
+
+  auto* caption = eval->add_subcommand("caption", "caption pictures and compare with what people wrote");
+  EvalOptions& p = options("caption");
+  add_sets(caption, p, false), add_split(caption, p), add_common(caption, p);
+  caption->add_option("--lang", p.lang, "en or ko")->check(CLI::IsMember({"en", "ko"}))->capture_default_str();
+  caption->add_option("--beam", p.beam, "beams; 1: greedy")->check(CLI::Range(1, 64))->capture_default_str();
+  caption->add_option("--results", p.results, "captions as pycocoevalcap reads them");
+  caption->add_option("--refs", p.refs, "references in COCO format, with the same image ids");
+  caption->callback([&p] { run_caption(p); });
+}
+
+}  // namespace duet

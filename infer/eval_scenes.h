@@ -1,0 +1,35 @@
+// Does it draw and say what is asked? Prompts of plain scenes, judged by a program that looks (infer/scenecheck.h), and
+// captions of true scenes, judged by reading them back (vision/scenetext.h).
+#pragma once
+#include <string>
+#include <vector>
+
+#include "infer/eval_model.h"
+#include "infer/eval_stats.h"
+
+namespace duet {
+
+struct SceneEvalOptions {
+  int n = 200;        // prompts, and captions, of each of {seen, unseen} x {en, ko}
+  uint64_t seed = 1;  // prompt i comes from (seed, i) in both languages: the scenes are the same, said in each
+  int batch = 24;
+  int show = 0;       // drawn pictures of each group kept for a contact sheet
+};
+
+struct SceneEval {
+  // SceneReport::json of the groups "seen en", "seen ko", "unseen en", "unseen ko": each attribute's right, total, percent
+  std::string drawn, captioned;
+  struct Gap {                   // Korean minus English, in points of whole scenes right
+    std::string split;
+    double points = 0;
+    Interval interval;  // paired bootstrap
+  };
+  std::vector<Gap> drawn_gap, captioned_gap;
+  std::vector<std::pair<Image, std::string>> cells;  // drawn picture, and its prompt with what is wrong
+  double draw_seconds = 0, caption_seconds = 0;
+  std::string table;
+};
+
+SceneEval eval_scenes(const EvalModel&, const SceneEvalOptions&);
+
+}  // namespace duet
