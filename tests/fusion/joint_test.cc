@@ -1,0 +1,144 @@
+#include "fusion/joint.h"
+
+#include "fusion/flow.h"
+#include "kernels/error.h"
+#include "tests/fusion/tiny.h"
+
+namespace duet {
+namespace {
+
+struct Pass {
+  float total;
+  Tensor grads;
+};
+
+Pass pass(Model& m, const Flat& f, const JointBatch& b, const JointConfig& c) {
+  std::fill_n(f.grads.data(), f.n, 0.0f);
+  const JointLoss l = joint_loss(m, b, c);
+  l.total.backward();
+  return {l.total.data()[0], f.grads.clone()};
+}
+
+TEST(Joint, SameBitsWithAnyNumberOfThreads) {
+  const SettingsBack back;
+  for (const Precision p : all_precisions()) {
+    set_precision(p);
+    Model m(tiny_config());
+    shake(m);
+    const Flat f = flatten([&](const Visit& v) { m.params(v); });
+    const TinyBatch t;
+    set_threads(1);
+    const Pass one = pass(m, f, t.batch, {});
+    for (int n : {2, 3}) {
+      set_threads(n);
+      const Pass other = pass(m, f, t.batch, {});
+      EXPECT_EQ(one.total, other.total);
+      EXPECT_TRUE(equal_bits(one.grads.data(), other.grads.data(), f.n)) << n << " threads";
+    }
+  }
+}
+
+// Every parameter is moved by the loss as its gradient says: a central difference along random directions in all
+// parameters. The quotient's own error: h^2 times a third derivative (seen by halving h) and the loss's rounding / h.
+TEST(Joint, GradientIsTheSlope) {
+  Model m(tiny_config());
+  shake(m);
+  const Flat f = flatten([&](const Visit& v) { m.params(v); });
+  const TinyBatch t;
+  const Pass at = pass(m, f, t.batch, {});
+  const Tensor w = f.values.clone();
+  for (uint64_t direction = 0; direction < 4; ++direction) {
+    double slope = 0;
+    for (int64_t i = 0; i < f.n; ++i) slope += double(at.grads.data()[i]) * normal(50 + direction, uint64_t(i));
+    const auto quotient = [&](float h) {
+      const auto value = [&](float step) {
+        for (int64_t i = 0; i < f.n; ++i) f.values.data()[i] = w.data()[i] + step * normal(50 + direction, uint64_t(i));
+        const NoGrad off;
+        return double(joint_loss(m, t.batch, {}).total.data()[0]);
+      };
+      return (value(h) - value(-h)) / (2.0 * h);
+    };
+    const float h = 2e-4f;
+    const double wide = quotient(2 * h), near = quotient(h), curve = std::abs(wide - near);
+    EXPECT_NEAR(slope, near, curve + 20 * 0x1p-24 * at.total / h) << "curvature " << curve;
+    std::copy_n(w.data(), f.n, f.values.data());
+  }
+}
+
+TEST(Joint, EveryParameterHasAGradient) {
+  Model m(tiny_config());
+  shake(m);
+  const Flat f = flatten([&](const Visit& v) { m.params(v); });
+  const TinyBatch t;
+  const Pass p = pass(m, f, t.batch, {});
+  for (const auto& e : f.entries) {
+    float most = 0;
+    for (int64_t i = 0; i < e.shape.count(); ++i) most = std::max(most, std::abs(p.grads.data()[e.first + i]));
+    EXPECT_GT(most, 0) << e.name;
+  }
+}
+
+TEST(Joint, PartsAreWeighedAndCanBeLeftOut) {
+  Model m(tiny_config());
+  shake(m);
+  const TinyBatch t;
+  const NoGrad off;
+  const JointLoss all = joint_loss(m, t.batch, {.flow = 2, .caption = 0.5, .contrast = 0.25});
+  EXPECT_FLOAT_EQ(all.total.data()[0], 2 * all.flow + 0.5f * all.caption + 0.25f * all.contrast);
+  const JointLoss flow = joint_loss(m, t.batch, {.flow = 1, .caption = 0, .contrast = 0});
+  EXPECT_EQ(flow.flow, all.flow);
+  EXPECT_EQ(flow.total.data()[0], flow.flow);
+  // Without words nothing is contrasted and the words do not matter to the picture.
+  const JointLoss dropped = joint_loss(m, t.batch, {.drop = 1});
+  EXPECT_EQ(dropped.contrast, 0);
+  TinyBatch other;
+  for (auto& text : other.batch.text) text[1] = 299;
+  EXPECT_EQ(joint_loss(m, other.batch, {.drop = 1}).flow, dropped.flow);
+  EXPECT_NE(joint_loss(m, other.batch, {.drop = 0}).flow, joint_loss(m, t.batch, {.drop = 0}).flow);
+}
+
+// The second and later training steps of one shape ask the system for nothing.
+TEST(Joint, NoNewMemoryAfterTheSecondStep) {
+  Model m(tiny_config());
+  shake(m);
+  const Flat f = flatten([&](const Visit& v) { m.params(v); });
+  const TinyBatch t;
+  for (int i = 0; i < 2; ++i) pass(m, f, t.batch, {});
+  const size_t calls = memory_stats().calls;
+  for (int i = 0; i < 5; ++i) pass(m, f, t.batch, {});
+  EXPECT_EQ(memory_stats().calls, calls);
+}
+
+TEST(Joint, RefusesBatchesThatDoNotFit) {
+  Model m(tiny_config());
+  TinyBatch t;
+  t.batch.text[2] = {3};
+  EXPECT_THROW(joint_loss(m, t.batch, {}), Error);
+  t.batch.text.pop_back();
+  EXPECT_THROW(joint_loss(m, t.batch, {}), Error);
+}
+
+TEST(Flow, ScheduleIsWhatItSays) {
+  double mean = 0, square = 0;
+  const int n = 20000;
+  for (int i = 0; i < n; ++i) {
+    const float t = sample_t(5, uint64_t(i), -0.4f, 1.0f);
+    ASSERT_GT(t, 0);
+    ASSERT_LT(t, 1);
+    const double u = std::log(t / (1 - t));
+    mean += u / n, square += u * u / n;
+  }
+  EXPECT_NEAR(mean, -0.4, 4 / std::sqrt(double(n)));  // 4 standard errors
+  EXPECT_NEAR(square - mean * mean, 1, 4 * std::sqrt(2.0 / n));
+  EXPECT_FLOAT_EQ(flow_weight(0.5f), 4);
+  EXPECT_FLOAT_EQ(flow_weight(0.999f), 400);  // no more noise than kLeastNoise is assumed
+  float f[6];
+  time_features(f, 0.25f, 6);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FLOAT_EQ(f[i], float(std::cos(250 * std::pow(10000.0, -i / 3.0))));
+    EXPECT_FLOAT_EQ(f[3 + i], float(std::sin(250 * std::pow(10000.0, -i / 3.0))));
+  }
+}
+
+}  // namespace
+}  // namespace duet

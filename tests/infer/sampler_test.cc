@@ -1,0 +1,162 @@
+#include "infer/sampler.h"
+
+#include <gtest/gtest.h>
+
+#include "kernels/error.h"
+#include "tests/fusion/tiny.h"
+#include "text/bpetrain.h"
+
+namespace duet {
+namespace {
+
+const Tokenizer& words() {
+  static const Tokenizer t = train_bpe({"a red circle", "빨간 원"}, 290, 1);
+  return t;
+}
+
+const Model& model() {
+  static const Model* m = [] {
+    auto* made = new Model(tiny_config());
+    shake(*made);
+    return made;
+  }();
+  return *m;
+}
+
+DrawRequest request(uint64_t seed, int tokens) {
+  DrawRequest r{.prompt = {3}, .negative = {}, .seed = seed};
+  for (int i = 1; i < tokens; ++i) r.prompt.push_back(20 + int(mix(seed, uint64_t(i)) % 250));
+  return r;
+}
+
+std::vector<DrawRequest> five() {
+  std::vector<DrawRequest> r;
+  for (int i = 0; i < 5; ++i) r.push_back(request(uint64_t(i + 1), 1 + 7 * i));
+  r[2].negative = {3, 40, 41};
+  return r;
+}
+
+const std::vector<DrawOptions> kWays = {{.steps = 4, .guidance = 3},
+                                        {.steps = 3, .guidance = 1},
+                                        {.steps = 3, .guidance = 2, .heun = true, .width = 24, .height = 12}};
+
+TEST(Sampler, APictureDependsOnItsRequestAlone) {
+  const SettingsBack back;
+  for (const Precision p : all_precisions())
+    for (const DrawOptions& o : kWays) {
+      set_precision(p);
+      const auto all = five();
+      set_threads(1);
+      const auto batch = draw(model(), words(), all, o);
+      const size_t n = batch.size() / 5;
+      EXPECT_EQ(n, size_t((o.width ? o.width : 16) * (o.height ? o.height : 16) * 4));
+      for (float x : batch) ASSERT_TRUE(std::isfinite(x));
+      for (int threads : {2, 3}) {
+        set_threads(threads);
+        EXPECT_EQ(batch, draw(model(), words(), all, o)) << threads << " threads";
+      }
+      set_threads(1);
+      for (size_t b = 0; b < 5; ++b) {
+        const auto alone = draw(model(), words(), {all[b]}, o);
+        EXPECT_TRUE(equal_bits(alone.data(), batch.data() + b * n, int64_t(n)))
+            << "request " << b << " alone" << (p == Precision::bf16 ? ", bf16" : "");
+      }
+      EXPECT_FALSE(equal_bits(batch.data(), batch.data() + n, int64_t(n)));
+    }
+}
+
+// The cached words and the doubled pass of guidance, against one pass over [text][image] without a cache.
+TEST(Sampler, OneStepIsTheFlowHeadOverTheWholeSequence) {
+  const SettingsBack back;
+  for (const Precision p : all_precisions()) {
+    set_precision(p);
+    const DrawRequest r = request(5, 9);
+    const auto got = draw(model(), words(), {r}, {.steps = 1, .guidance = 1});
+    const NoGrad off;
+    const Model& m = model();
+    const int64_t P = 16, V = m.patch_values();
+    Tensor z({P, V});
+    for (int64_t i = 0; i < P * V; ++i) z.data()[i] = normal(r.seed, uint64_t(i));
+    const auto times = m.times({0.0f});
+    std::vector<int32_t> ids(r.prompt.begin(), r.prompt.end()), from;
+    const int n = int(ids.size());
+    for (int i = 0; i < n; ++i) from.push_back(i);
+    for (int i = 0; i < P; ++i) from.push_back(-i - 1);
+    const Var text = m.text_stem(Tensor::ints(ids), make_layout({{Segment::text(n)}}));
+    const Var seen = m.vision_stem(z, make_layout({{Segment::image(4, 4, 1)}}), times);
+    const Var h = m.fuse(gather(text, seen, Tensor::ints(from)),
+                         make_layout({{Segment::text(n), Segment::image(4, 4, 1)}}), times);
+    std::vector<int32_t> picture;
+    for (int i = 0; i < P; ++i) picture.push_back(n + i);
+    const Var x = m.flow_head(gather(h, {}, Tensor::ints(picture)), Tensor::ints(std::vector<int32_t>(size_t(P), 1)), times);
+    for (int64_t patch = 0; patch < P; ++patch)
+      for (int64_t y = 0; y < 4; ++y)
+        for (int64_t i = 0; i < 16; ++i) {
+          const float guess = x.data()[patch * V + y * 16 + i], noise = z.data()[patch * V + y * 16 + i];
+          // one step from t = 0 to 1: z + (x - z), rounded as the sampler rounds it
+          ASSERT_EQ(got[size_t(((patch / 4 * 4 + y) * 16 + patch % 4 * 4) * 4 + i)], noise + (guess - noise))
+              << "patch " << patch << (p == Precision::bf16 ? ", bf16" : "");
+        }
+  }
+}
+
+TEST(Sampler, NoMemoryAfterTheFirstStep) {
+  const SettingsBack back;
+  set_threads(1);
+  for (const DrawOptions& way : kWays) {
+    DrawOptions o = way;
+    o.steps = 6;
+    size_t first = 0;
+    draw(model(), words(), five(), o, [&](int step, const float*) {
+      if (step == 1) first = memory_stats().calls;
+      EXPECT_EQ(memory_stats().calls, first) << "step " << step;
+    });
+    EXPECT_EQ(memory_stats().calls, first);
+  }
+}
+
+// With a model that always predicts the same picture, any number of steps of either kind ends exactly at it.
+TEST(Sampler, AConstantPredictionIsReached) {
+  const SettingsBack back;
+  set_threads(1);
+  Model m(tiny_config());  // heads start at zero
+  m.params([&](const std::string& name, Var& v) {
+    if (name == "head.flow.bias")
+      for (int64_t i = 0; i < v.value().count(); ++i) v.data()[i] = 0.1f * float(i % 4);
+  });
+  for (bool heun : {false, true})
+    for (int steps : {1, 2, 7}) {
+      const auto x = draw(m, words(), {request(1, 3)}, {.steps = steps, .guidance = 3, .heun = heun});
+      for (size_t i = 0; i < x.size(); ++i) ASSERT_NEAR(x[i], 0.1f * float(i % 4), 4 * steps * 0x1p-24) << steps;
+    }
+}
+
+TEST(Sampler, GuidanceSteersAwayFromTheNegative) {
+  const SettingsBack back;
+  set_threads(1);
+  const DrawRequest r = request(5, 9);
+  DrawRequest against = r;
+  against.negative = r.prompt;
+  // with = without: guidance has nothing to add, up to the rounding of x + g (x - x)
+  EXPECT_EQ(draw(model(), words(), {against}, {.steps = 2, .guidance = 7}),
+            draw(model(), words(), {r}, {.steps = 2, .guidance = 1}));
+  EXPECT_NE(draw(model(), words(), {r}, {.steps = 2, .guidance = 7}), draw(model(), words(), {r}, {.steps = 2, .guidance = 1}));
+}
+
+TEST(Sampler, PromptsCarryTheirLanguage) {
+  EXPECT_EQ(prompt_ids(words(), "a red circle")[0], words().special("<|en|>"));
+  EXPECT_EQ(prompt_ids(words(), "빨간 원")[0], words().special("<|ko|>"));
+  EXPECT_EQ(prompt_ids(words(), "a ㅋ")[0], words().special("<|ko|>"));
+  EXPECT_EQ(prompt_ids(words(), "café → é 日本")[0], words().special("<|en|>"));
+  EXPECT_EQ(prompt_ids(words(), "a red circle", 2).size(), 2u);
+  EXPECT_EQ(prompt_ids(words(), "").size(), 1u);
+}
+
+TEST(Sampler, RefusesSizesThatAreNoPatches) {
+  EXPECT_THROW(draw(model(), words(), {request(1, 3)}, {.width = 18}), Error);
+  EXPECT_THROW(draw(model(), words(), {request(1, 3)}, {.steps = 0}), Error);
+  EXPECT_TRUE(draw(model(), words(), {}, {}).empty());
+}
+
+}  // namespace
+}  // namespace duet
