@@ -12,8 +12,27 @@
 #include "vision/codec.h"
 
 namespace duet {
+namespace {
+
+// Options as people read them: "-n,--count INT (=1)"; what is allowed stands in the words beside.
+struct PlainHelp : CLI::Formatter {
+  std::string make_option_opts(const CLI::Option* o) const override {
+    if (o->get_type_size() == 0) return "";
+    const std::string type = o->get_type_name(), value = o->get_default_str();
+    return " " + type.substr(0, type.find(':')) + (value.empty() ? "" : " (=" + value + ")");
+  }
+};
+
+void set_help(CLI::App& app, const std::shared_ptr<PlainHelp>& help) {
+  app.formatter(help);
+  for (CLI::App* verb : app.get_subcommands({})) set_help(*verb, help);
+}
+
+}  // namespace
 
 int run_program(CLI::App& app, int argc, const char* const* argv) {
+  app.name("duet");
+  set_help(app, std::make_shared<PlainHelp>());
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

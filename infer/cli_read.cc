@@ -45,7 +45,7 @@ void caption_verb(const CaptionArgs& o) {
       Json captions = Json::array();
       for (size_t l = 0; l < langs.size(); ++l) {
         const Caption& c = said[l][i];
-        captions.push_back({{"lang", langs[l]}, {"text", c.text}, {"log_prob", c.log_prob}, {"tokens", c.tokens}});
+        captions.push_back({{"lang", langs[l]}, {"text", c.text}, {"log_prob", c.log_prob}, {"tokens", c.ids.size()}});
         if (!o.json) std::printf("%s: %s\n", paths[i].c_str(), c.text.c_str());
       }
       list.push_back({{"file", paths[i]}, {"captions", captions}});

@@ -129,7 +129,7 @@ std::vector<Caption> caption_some(const Model& m, const Tokenizer& tokenizer, st
   std::vector<Caption> out;
   for (const auto& s : searches) {
     const Beam& best = s.best();
-    out.push_back({clean_caption(tokenizer.decode(best.tokens)), best.log_prob, int(best.tokens.size())});
+    out.push_back({clean_caption(tokenizer.decode(best.tokens)), best.log_prob, best.tokens});
   }
   return out;
 }

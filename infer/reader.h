@@ -23,8 +23,8 @@ struct CaptionOptions {
 };
 struct Caption {
   std::string text;     // cleaned (text/unicode.h)
-  double log_prob = 0;  // of the text and its end
-  int tokens = 0;
+  double log_prob = 0;  // of the text and its end; without the end where it was cut at `most` tokens
+  std::vector<int> ids;  // its tokens
 };
 std::vector<Caption> caption_pictures(const Model&, const Tokenizer&, std::span<const Image>, const CaptionOptions& = {});
 

@@ -77,9 +77,31 @@ TEST_F(ReaderTest, BeamOfOneIsTheUncachedArgmax) {
       const Caption c = caption_pictures(*model, tokenizer, {&image, 1}, o)[0];
       text.erase(text.begin());
       EXPECT_EQ(c.text, clean_caption(tokenizer.decode(text)));
-      EXPECT_EQ(c.tokens, int(text.size()));
+      EXPECT_EQ(c.ids, text);
       EXPECT_NEAR(c.log_prob, sum, 1e-5 * std::abs(sum));
     }
+  }
+}
+
+// A beam changes its parents as it goes: what the caches then hold must be the new parents' text.
+TEST_F(ReaderTest, BeamsScoreAsTheUncachedModelScoresTheirText) {
+  const int64_t V = model->config.vocab;
+  CaptionOptions o;
+  o.beam = 4, o.most = 10;
+  for (const Image& image : pictures(8)) {
+    const Caption c = caption_pictures(*model, tokenizer, {&image, 1}, o)[0];
+    std::vector<int> text{tokenizer.special("<|en|>")};
+    text.insert(text.end(), c.ids.begin(), c.ids.end());
+    const Tensor logits = plain_logits(*model, image, text);
+    if (int(c.ids.size()) < o.most) text.push_back(tokenizer.eos());
+    double sum = 0;
+    for (size_t t = 0; t + 1 < text.size(); ++t) {
+      float* row = logits.data() + int64_t(t) * V;
+      for (int v = 0; v < V; ++v)
+        if (v >= tokenizer.size() || (tokenizer.is_special(v) && v != tokenizer.eos())) row[v] = kNever;
+      sum += log_prob(row, V, text[t + 1]);
+    }
+    EXPECT_NEAR(c.log_prob, sum, 1e-5 * std::abs(sum)) << c.text;
   }
 }
 
