@@ -230,19 +230,20 @@ std::string CaptionEval::table() const {
 std::string coco_results(const CaptionEval& e) {
   auto out = nlohmann::ordered_json::array();
   for (const auto& s : e.said) out.push_back({{"image_id", s.picture}, {"caption", joined(caption_words(without_style(s.text)))}});
-  return out.dump(1) + "\n";
+  return out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 std::string coco_references(const CaptionEval& e, const EvalSet& set) {
-  nlohmann::ordered_json out = {{"info", nlohmann::ordered_json::object()}, {"type", "captions"},
-                                {"licenses", nlohmann::ordered_json::array()}};
-  auto &images = out["images"] = nlohmann::ordered_json::array(), &notes = out["annotations"] = nlohmann::ordered_json::array();
+  auto images = nlohmann::ordered_json::array(), notes = images;
   for (const auto& s : e.said) {
     images.push_back({{"id", s.picture}, {"file_name", set.keys[size_t(s.picture)] + ".png"}});
     for (const auto& r : s.references)
       notes.push_back({{"id", notes.size()}, {"image_id", s.picture}, {"caption", joined(caption_words(r))}});
   }
-  return out.dump(1) + "\n";
+  const nlohmann::ordered_json out = {{"info", nlohmann::ordered_json::object()}, {"type", "captions"},
+                                      {"licenses", nlohmann::ordered_json::array()}, {"images", images},
+                                      {"annotations", notes}};
+  return out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace duet

@@ -30,10 +30,10 @@ TEST(EvalStats, RankCountsTiesAgainst) {
 }
 
 TEST(EvalStats, ChanceByHand) {
-  EXPECT_DOUBLE_EQ(chance_within(10, 100), 0.1);
-  EXPECT_DOUBLE_EQ(chance_within(1, 4, 2), 0.5);
-  EXPECT_DOUBLE_EQ(chance_within(2, 4, 2), 1 - 2.0 / 4 * 1.0 / 3);
-  EXPECT_DOUBLE_EQ(chance_within(10, 5), 1);
+  EXPECT_NEAR(chance_within(10, 100), 0.1, 1e-12);
+  EXPECT_NEAR(chance_within(1, 4, 2), 0.5, 1e-12);
+  EXPECT_NEAR(chance_within(2, 4, 2), 1 - 2.0 / 4 * 1.0 / 3, 1e-12);
+  EXPECT_NEAR(chance_within(10, 5), 1, 1e-12);
 }
 
 TEST(EvalStats, BootstrapCoversTheMeanAtItsWidth) {
@@ -158,7 +158,7 @@ EvalModel scene_model(bool draws_right, bool says_right) {
         const Image own = render(p.scene, 64);
         (*pictures)[p.text] = draws_right ? own : render(random_prompt(mix(5, i + 1000), split, lang).scene, 64);
         Said all = p.said;
-        for (auto& t : all.things) t = {true, true, true};
+        for (size_t t = 0; t < all.things.size(); ++t) all.things[t] = {true, p.scene.things[t].size != Size::medium, true};
         (*words)[{own.rgba, lang == Lang::ko}] = tell(stated(p.scene, all), lang, i);
       }
   EvalModel m;
@@ -255,7 +255,7 @@ TEST(EvalIcons, OwnSourceFirstOrLost) {
   const auto& all = right.rows.back().ranks;
   EXPECT_EQ(right.rows.back().name, "all");
   EXPECT_DOUBLE_EQ(all.share[0], 1);
-  EXPECT_DOUBLE_EQ(all.chance[2], 10.0 / 150);
+  EXPECT_NEAR(all.chance[2], 10.0 / 150, 1e-12);
   EXPECT_EQ(right.median_to_source, 0);
   EXPECT_DOUBLE_EQ(right.near_copies, 1);
   int korean = 0;
@@ -317,7 +317,7 @@ TEST(EvalRetrieval, PerfectAndShifted) {
   EXPECT_EQ(right.rows[2].ranks.candidates, 32);  // every fifth has no Korean
   for (const auto& r : right.rows) {
     EXPECT_DOUBLE_EQ(r.ranks.share[0], 1);
-    EXPECT_DOUBLE_EQ(r.ranks.chance[2], 10.0 / double(r.ranks.candidates));
+    EXPECT_NEAR(r.ranks.chance[2], 10.0 / double(r.ranks.candidates), 1e-12);
     EXPECT_EQ(r.ranks.interval[0].low, 1);
   }
   const auto wrong = eval_retrieval(reading_model(sets[0], 1), sets, 1);
