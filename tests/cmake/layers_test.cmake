@@ -1,0 +1,31 @@
+# layers.cmake is tried on small trees made here: it must pass the sound one and fail on each that breaks a rule.
+#   cmake -DOUT=FOLDER -P tests/cmake/layers_test.cmake
+function(expect result name file text)
+  set(tree ${OUT}/${name})
+  file(REMOVE_RECURSE ${tree})
+  foreach(sound "vision/codec.h:kernels/files.h" "text/bpe.h:kernels/files.h" "fusion/model.cc:vision/codec.h"
+                "train/step.cc:fusion/model.h" "infer/draw.cc:text/bpe.h" "infer/main.cc:train/step.h" "infer/cli_train.cc:train/step.h")
+    string(REPLACE ":" ";" pair ${sound})
+    list(GET pair 0 from)
+    list(GET pair 1 to)
+    file(WRITE ${tree}/${from} "#include \"${to}\"\n")
+  endforeach()
+  file(APPEND ${tree}/${file} "${text}\n")
+  execute_process(COMMAND ${CMAKE_COMMAND} -DROOT=${tree} -P ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/layers.cmake
+                  RESULT_VARIABLE code OUTPUT_QUIET ERROR_QUIET)
+  if((result STREQUAL "pass" AND NOT code EQUAL 0) OR (result STREQUAL "fail" AND code EQUAL 0))
+    message(SEND_ERROR "${name}: layers.cmake should ${result}, but ends with ${code}")
+  endif()
+endfunction()
+
+expect(pass sound infer/draw.cc "#include <vector>")
+expect(fail vision_sees_text vision/codec.h "#include \"text/bpe.h\"")
+expect(fail text_sees_vision text/bpe.h "#include \"vision/codec.h\"")
+expect(fail kernels_see_vision kernels/files.h "#include \"vision/image.h\"")
+expect(fail fusion_sees_infer fusion/model.cc "#include \"infer/draw.h\"")
+expect(fail train_sees_infer train/step.cc "#include \"infer/draw.h\"")
+expect(fail infer_sees_train infer/draw.cc "#include \"train/step.h\"")
+expect(fail indented infer/draw.cc "  #  include \"train/step.h\"")
+expect(fail by_dots infer/draw.cc "#include \"../train/step.h\"")
+expect(fail cuda_too kernels/attention.cu "#include \"vision/image.h\"")
+expect(fail sees_tests fusion/model.cc "#include \"tests/fusion/tiny.h\"")
