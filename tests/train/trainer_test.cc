@@ -1,0 +1,251 @@
+#include "train/trainer.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <thread>
+
+#include "fusion/fields.h"
+#include "fusion/weights.h"
+#include "kernels/safetensors.h"
+#include "tests/fusion/tiny.h"
+#include "tests/train/faketree.h"
+#include "train/checkpoint.h"
+
+extern char** environ;
+
+namespace duet {
+namespace {
+namespace fs = std::filesystem;
+
+TrainConfig tiny(const std::string& out) {
+  TrainConfig c;
+  load_toml(std::string(DUET_SOURCE_DIR) + "/assets/configs/tiny.toml", c);
+  c.tokenizer = std::string(DUET_SOURCE_DIR) + "/" + c.tokenizer;
+  c.out = out;
+  return c;
+}
+
+void run(Trainer& t) {
+  t.run({}, [] { return false; });
+}
+
+std::string checkpoint(const std::string& root, int64_t step) {
+  char name[40];
+  std::snprintf(name, sizeof name, "/step-%08lld", (long long)step);
+  return root + name;
+}
+
+// Names of the tensors of two checkpoints that are not the same bits: of weights, m, v and ema.
+std::string differing(const std::string& a, const std::string& b) {
+  const Safetensors x = Safetensors::open(a + "/state.safetensors"), y = Safetensors::open(b + "/state.safetensors");
+  EXPECT_EQ(x.tensors().size(), 4u);
+  std::string names;
+  for (const auto& [name, t] : x.tensors())
+    if (as_text(t.bytes) != as_text(y.at(name).bytes)) names += name + " ";
+  return names;
+}
+
+// One batch, its noise and noise levels held fixed, is learnt by heart.
+TEST(Trainer, OverfitsOneBatch) {
+  const SettingsBack back;
+  set_precision(Precision::f32);
+  Model m(tiny_config());
+  Flat f = flatten([&](const Visit& v) { m.params(v); });
+  Optimizer o(f, {.decay = 0, .clip = 0});
+  // Pictures whose patches are slopes of colour: the flow head sees 32 channels, so 64 free values a patch would not fit.
+  TinyBatch t(4);
+  for (size_t i = 0; i < t.pixels.size(); ++i) {
+    const uint64_t of = i / 1024 * 4 + i % 4;  // picture and channel
+    const float x = float(i / 4 % 16) / 8 - 1, y = float(i / 64 % 16) / 8 - 1;
+    t.pixels[i] = 0.5f * (normal(1, of) + normal(2, of) * x + normal(3, of) * y);
+  }
+  const JointConfig c{.drop = 0, .read = 1};
+  JointLoss first, last;
+  constexpr int kSteps = 1500;
+  for (int step = 1; step <= kSteps; ++step) {
+    last = joint_loss(m, t.batch, c);
+    if (step == 1) first = last;
+    last.total.backward();
+    o.step(step, 0.01 * std::min(1.0, 1.1 - double(step) / kSteps));
+  }
+  std::printf("one batch: flow %.4f -> %.2e, caption %.3f -> %.2e, contrast %.3f -> %.2e\n", first.flow, last.flow,
+              first.caption, last.caption, first.contrast, last.contrast);
+  EXPECT_LT(last.flow, 0.01 * first.flow);
+  EXPECT_LT(last.caption, 0.01 * first.caption);
+  EXPECT_LT(last.contrast, 0.01 * first.contrast);
+}
+
+TEST(Trainer, ResumesAtEveryStepToTheSameBits) {
+  const SettingsBack back;
+  const TestFolder dir;
+  for (const char* precision : {"f32", "bf16"}) {
+    if (precision == std::string("bf16") && !has_amx()) continue;
+    const auto config = [&](const std::string& name) {
+      TrainConfig c = tiny(dir / (precision + name));
+      c.precision = precision, c.steps = 6, c.warmup = 2, c.save_every = 1, c.keep = 100, c.accumulate = 2;
+      c.data.batch = 4;
+      return c;
+    };
+    set_threads(1);
+    Trainer whole(config("whole"));
+    EXPECT_FALSE(whole.resume());
+    run(whole);
+    EXPECT_EQ(whole.done(), 6);
+    for (int threads : {1, 2})
+      for (int64_t k = 1; k < 6; ++k) {
+        set_threads(threads);
+        const TrainConfig c = config(join(threads, "from", k));
+        fs::create_directories(c.out);
+        fs::copy(checkpoint(config("whole").out, k), checkpoint(c.out, k), fs::copy_options::recursive);
+        Trainer again(c);
+        EXPECT_TRUE(again.resume());
+        EXPECT_EQ(again.done(), k);
+        run(again);
+        EXPECT_EQ(differing(checkpoint(config("whole").out, 6), checkpoint(c.out, 6)), "")
+            << "resumed at " << k << " with " << threads << " threads, " << precision;
+      }
+  }
+}
+
+// A loss too large for a float: the step changes nothing, is counted, and the next one goes on.
+TEST(Trainer, ANonFiniteLossIsNotApplied) {
+  const SettingsBack back;
+  const TestFolder dir;
+  TrainConfig c = tiny(dir / "run");
+  c.loss.flow = 3e38;
+  Trainer t(c);
+  const auto bits = [&] {
+    t.save();
+    return checkpoint(c.out, t.done());
+  };
+  const std::string before = bits();
+  const Trainer::Step s = t.step();
+  EXPECT_FALSE(s.applied);
+  EXPECT_FALSE(std::isfinite(s.loss));
+  EXPECT_EQ(differing(before, bits()), "");
+  EXPECT_EQ(Safetensors::open(checkpoint(c.out, 1) + "/state.safetensors").metadata().at("skipped"), "1");
+  c.loss.flow = 1, c.out = dir / "sound";
+  Trainer sound(c);
+  sound.save();
+  EXPECT_TRUE(sound.step().applied);
+  sound.save();
+  EXPECT_EQ(differing(checkpoint(c.out, 0), checkpoint(c.out, 1)), "ema m v weights ");
+}
+
+TEST(Trainer, WritesWeightsThatDraw) {
+  const SettingsBack back;
+  const TestFolder dir;
+  TrainConfig c = tiny(dir / "run");
+  c.steps = 3, c.save_every = 100;
+  Trainer t(c);
+  run(t);
+  const Loaded l = load_weights(c.out + "/model");
+  EXPECT_EQ(l.metadata.at("steps"), "3");
+  c.start = c.out + "/model", c.out = dir / "more";
+  Trainer more(c);
+  EXPECT_TRUE(more.step().applied);
+}
+
+TEST(Trainer, RefusesConfigsThatDoNotFit) {
+  const TestFolder dir;
+  const auto complaint = [&](const std::function<void(TrainConfig&)>& change) -> std::string {
+    TrainConfig c = tiny(dir / "run");
+    change(c);
+    try {
+      Trainer t(c);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "accepted";
+  };
+  EXPECT_EQ(complaint([](auto&) {}), "accepted");
+  EXPECT_NE(complaint([](auto& c) { c.model.vocab = 300; }).find("model.vocab"), std::string::npos);
+  EXPECT_NE(complaint([](auto& c) { c.data.size = 32; }).find("must be equal"), std::string::npos);
+  EXPECT_NE(complaint([](auto& c) { c.precision = "f64"; }).find("f64"), std::string::npos);
+  EXPECT_NE(complaint([](auto& c) { c.steps = 0; }).find("steps"), std::string::npos);
+}
+
+// What the killed process runs; see below.
+TrainConfig killed_config(const std::string& out) {
+  TrainConfig c = tiny(out);
+  c.steps = 40, c.save_every = 1, c.keep = 2, c.data.batch = 4;
+  return c;
+}
+
+TEST(TrainerChild, DISABLED_TrainsUntilItIsKilled) {
+  const char* out = std::getenv("DUET_TEST_RUN");
+  ASSERT_TRUE(out);
+  Trainer t(killed_config(out));
+  t.resume();
+  run(t);
+}
+
+// kill -9 at any moment, also in the middle of a save: the newest checkpoint loads, no step that was saved is lost, and the
+// run that goes on ends at the bits of one that was never killed. DUET_KILLS sets how many times (30).
+TEST(Trainer, SurvivesKill9) {
+  const SettingsBack back;
+  const TestFolder dir;
+  const int kills = std::getenv("DUET_KILLS") ? std::atoi(std::getenv("DUET_KILLS")) : 30;
+  {
+    Trainer whole(killed_config(dir / "whole"));
+    run(whole);
+  }
+  int killed = 0, saving = 0, runs = 0;
+  for (; killed < kills; ++runs) {
+    const std::string out = dir / join("run", runs);
+    int64_t newest = 0;
+    for (;;) {
+      const std::string variable = "DUET_TEST_RUN=" + out;
+      std::vector<char*> env;
+      for (char** e = environ; *e; ++e) env.push_back(*e);
+      env.push_back(const_cast<char*>(variable.c_str())), env.push_back(nullptr);
+      const char* args[] = {"train_tests", "--gtest_filter=TrainerChild.*", "--gtest_also_run_disabled_tests", "--gtest_brief=1",
+                            nullptr};
+      posix_spawn_file_actions_t files;
+      posix_spawn_file_actions_init(&files);
+      posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
+      posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+      pid_t child;
+      ASSERT_EQ(posix_spawn(&child, "/proc/self/exe", &files, nullptr, const_cast<char**>(args), env.data()), 0);
+      posix_spawn_file_actions_destroy(&files);
+      // Wait for its first new checkpoint, so that every process gets somewhere, then a moment more.
+      int status = 0;
+      pid_t ended = 0;
+      const auto start = std::chrono::steady_clock::now();
+      while (killed < kills && !fs::exists(checkpoint(out, newest + 1)) && !(ended = waitpid(child, &status, WNOHANG))) {
+        ASSERT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(60)) << "no progress";
+        std::this_thread::sleep_for(std::chrono::microseconds(300));
+      }
+      if (killed < kills && !ended) {
+        std::this_thread::sleep_for(std::chrono::microseconds(int64_t(30000 * uniform(77, uint64_t(killed)))));
+        ::kill(child, SIGKILL);
+        ++killed;
+      }
+      if (!ended) ASSERT_EQ(waitpid(child, &status, 0), child);
+      for (const auto& e : fs::directory_iterator(out)) saving += e.path().filename().string().starts_with(".tmp");
+      const auto found = newest_checkpoint(out);
+      ASSERT_TRUE(found) << "after kill " << killed;
+      verify_checkpoint(*found);
+      ASSERT_GE(checkpoint_step(*found), newest) << "a saved step was lost by kill " << killed;
+      newest = checkpoint_step(*found);
+      if (WIFEXITED(status)) {
+        ASSERT_EQ(WEXITSTATUS(status), 0);
+        break;
+      }
+    }
+    EXPECT_EQ(newest, 40);
+    EXPECT_EQ(differing(checkpoint(dir / "whole", 40), checkpoint(out, 40)), "");
+    EXPECT_EQ(as_text(Safetensors::open(out + "/model/model.safetensors").at("table").bytes),
+              as_text(Safetensors::open(dir / "whole/model/model.safetensors").at("table").bytes));
+  }
+  std::printf("%d kills in %d runs, %d of them in the middle of a save\n", killed, runs, saving);
+}
+
+}  // namespace
+}  // namespace duet
