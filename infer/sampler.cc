@@ -30,7 +30,7 @@ std::vector<float> draw(const Model& m, const Tokenizer& tokenizer, const std::v
   const NoGrad off;
   const int64_t B = int64_t(requests.size()), p = m.config.patch;
   const int64_t W = o.width ? o.width : m.config.size, H = o.height ? o.height : m.config.size;
-  CHECK(o.steps >= 1, "steps ", o.steps);
+  CHECK(o.steps >= 1 && o.shift > 0, "steps ", o.steps, ", shift ", o.shift);
   if (W % p || H % p || W < p || H < p) refuse("size ", W, "x", H, " must be a multiple of ", p);
   if (B == 0) return {};
   const int rows = int(H / p), cols = int(W / p);
@@ -82,9 +82,10 @@ std::vector<float> draw(const Model& m, const Tokenizer& tokenizer, const std::v
         guess.data()[i] = guided ? without[i] + g * (with[i] - without[i]) : with[i];
     });
   };
+  const auto at = [&](int s) { return float(s / (s + o.shift * (o.steps - s))); };  // 0 .. 1
   std::vector<float> pixels(size_t(B * H * W * 4));
   for (int s = 0; s < o.steps; ++s) {
-    const float t = float(s) / float(o.steps), next = float(s + 1) / float(o.steps), k = (next - t) / (1 - t);
+    const float t = at(s), next = at(s + 1), k = (next - t) / (1 - t);
     predict(z, t);
     if (o.heun && s + 1 < o.steps) {
       // v = (x - z) / (1 - t) here and at the end of an Euler step; the mean of both is taken
