@@ -67,7 +67,7 @@ TEST(Trainer, OverfitsOneBatch) {
   }
   const JointConfig c{.drop = 0, .read = 1};
   JointLoss first, last;
-  constexpr int kSteps = 1500;
+  constexpr int kSteps = 800;
   for (int step = 1; step <= kSteps; ++step) {
     last = joint_loss(m, t.batch, c);
     if (step == 1) first = last;
