@@ -1,4 +1,6 @@
 // duet demo: the whole of the model in one go, on pictures and words that come with it.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -83,9 +85,7 @@ void write_page(const fs::path& path, std::vector<std::pair<Image, std::string>>
 // "a red circle" -> "01-a-red-circle.png"
 std::string file_name(size_t i, std::string words) {
   std::replace(words.begin(), words.end(), ' ', '-');
-  char number[8];
-  std::snprintf(number, sizeof number, "%02zu-", i + 1);
-  return number + words + ".png";
+  return fmt::format("{:02}-{}.png", i + 1, words);
 }
 
 // "toy-truck.png" -> "toy truck": the pictures' names are the labels to choose from.
@@ -106,8 +106,8 @@ class Demo {
   Demo(const DemoOptions& o)
       : o_(o), out_(o.out), start_(std::chrono::steady_clock::now()), opened_(open_model(o.open)) {
     precision_ = precision() == Precision::bf16 ? "bf16" : "f32";
-    done("open", opened_.loaded.path + ", " + std::to_string(count_params(*opened_.loaded.model) / 100000 / 10.0).substr(0, 4) +
-                     " M parameters, " + precision_ + ", " + std::to_string(threads()) + " threads");
+    done("open", fmt::format("{}, {:.1f} M parameters, {}, {} threads", opened_.loaded.path,
+                             double(count_params(*opened_.loaded.model)) / 1e6, precision_, threads()));
     report_["model"] = {{"file", opened_.loaded.path}, {"xxh3", hex64(opened_.loaded.hash)}, {"precision", precision_}};
   }
 
@@ -130,8 +130,7 @@ class Demo {
       report_["drawn"].push_back({{"prompt", meta.prompt}, {"seed", meta.seed}, {"file", path}});
     }
     write_page(out_ / "grid.png", cells, 8);
-    done("draw", (out_ / "grid.png").string() + " and " + (out_ / "drawn").string() + ": " + std::to_string(cells.size()) +
-                     " prompts, " + std::to_string(o_.draw.steps) + " steps");
+    done("draw", fmt::format("{} prompts, {} steps, {}x{} pixels", cells.size(), o_.draw.steps, S, S));
   }
 
   void read_pictures() {
@@ -145,7 +144,7 @@ class Demo {
     korean.korean = true;
     const auto en = caption_pictures(opened_.model(), opened_.tokenizer(), samples_.pictures);
     const auto ko = caption_pictures(opened_.model(), opened_.tokenizer(), samples_.pictures, korean);
-    done("caption", std::to_string(samples_.paths.size()) + " pictures in English and Korean");
+    done("caption", fmt::format("{} pictures, in English and Korean", samples_.paths.size()));
 
     std::vector<std::string> labels = samples_.labels;  // two pictures may share a name: a.png, a.jpg
     std::sort(labels.begin(), labels.end());
@@ -166,8 +165,8 @@ class Demo {
     }
     report_["classified_right"] = right;
     write_page(out_ / "read.png", cells, 6);
-    done("classify", std::to_string(right) + " of " + std::to_string(samples_.paths.size()) + " given their own name out of " +
-                         std::to_string(labels.size()) + " (chance: 1)");
+    done("classify", fmt::format("{} of {} got their own name out of {} (by chance {:.0f})", right, samples_.paths.size(),
+                                 labels.size(), double(samples_.paths.size()) / double(labels.size())));
   }
 
   void search_pictures() {
@@ -186,15 +185,13 @@ class Demo {
       Json best = Json::array();
       for (const Hit& h : nearest(index, words.data() + int64_t(q) * E, most)) {
         const size_t i = size_t(h.item);
-        char cosine[16];
-        std::snprintf(cosine, sizeof cosine, " %.2f", h.cosine);
-        cells.emplace_back(samples_.pictures[i], samples_.labels[i] + cosine);
+        cells.emplace_back(samples_.pictures[i], fmt::format("{} {:.2f}", samples_.labels[i], h.cosine));
         best.push_back({{"file", samples_.paths[i]}, {"cosine", h.cosine}});
       }
       report_["search"].push_back({{"query", queries[q]}, {"best", best}});
     }
     write_page(out_ / "search.png", cells, int(most) + 1);
-    done("search", std::to_string(queries.size()) + " queries over " + std::to_string(samples_.paths.size()) + " pictures");
+    done("search", fmt::format("{} queries over {} pictures", queries.size(), samples_.paths.size()));
   }
 
   void finish() {
@@ -207,9 +204,11 @@ class Demo {
     }
     std::error_code none;
     const std::string exe = fs::proximate(fs::read_symlink("/proc/self/exe", none), none).string();
-    std::printf("\n%s  the prompts and what was drawn\n%s  the captions\n%s  what was found\n%s  all of it in figures\n",
-                (out_ / "grid.png").c_str(), (out_ / "read.png").c_str(), (out_ / "search.png").c_str(),
-                (out_ / "captions.json").c_str());
+    std::printf("\n");
+    for (const auto& [file, what] : {std::pair{"grid.png", "the prompts and what was drawn"}, {"drawn/", "each drawing, with its prompt and seed inside"},
+                                     {"read.png", "pictures and their captions"}, {"search.png", "queries and what was found"},
+                                     {"captions.json", "all of it, with probabilities and times"}})
+      fmt::print("{:<24} {}\n", (out_ / file).string(), what);
     std::printf("\nTry next:\n"
                 "  %s generate \"a pink star\" -n 4 --grid -o star.png\n"
                 "  %s caption YOUR.png --lang both\n"
