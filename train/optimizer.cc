@@ -39,7 +39,7 @@ Optimizer::Result Optimizer::step(int64_t step, double lr) {
   }
   float *w = f_.values.data(), *mm = m.data();
   for (const Range& r : rest_)
-    cpu::adamw(w + r.first, mm + r.first, v.data() + r.first, g + r.first, float(lr), float(c_.beta1), float(c_.beta2),
+    cpu::adamw(w + r.first, mm + r.first, v.data() + r.first, g + r.first, float(lr * c_.adam), float(c_.beta1), float(c_.beta2),
                float(c_.eps), float(r.decay ? c_.decay : 0), step, r.n);
   Tensor u;
   for (const Matrix& x : matrices_) {

@@ -5,7 +5,8 @@
 namespace duet {
 
 struct OptimizerConfig {
-  double lr = 1e-3;           // of both: Muon's step is scaled to AdamW's size, 0.2 sqrt(max(rows, cols)) (arXiv 2502.16982)
+  double lr = 1e-3;           // Muon's step is scaled to AdamW's size, 0.2 sqrt(max(rows, cols)) (arXiv 2502.16982)
+  double adam = 1;            // AdamW's share of lr: embeddings, first and last layers want smaller steps than the blocks
   double decay = 0.02;        // of matrices
   double beta1 = 0.9, beta2 = 0.98, eps = 1e-8;
   double momentum = 0.95;     // Muon's, Nesterov
@@ -14,7 +15,7 @@ struct OptimizerConfig {
   bool muon = true;
   template <class V>
   void fields(V&& v) {
-    v("lr", lr), v("decay", decay), v("beta1", beta1), v("beta2", beta2), v("eps", eps), v("momentum", momentum);
+    v("lr", lr), v("adam", adam), v("decay", decay), v("beta1", beta1), v("beta2", beta2), v("eps", eps), v("momentum", momentum);
     v("clip", clip), v("ema", ema), v("muon", muon);
   }
 };
