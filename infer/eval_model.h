@@ -1,5 +1,5 @@
 // What an evaluation asks of a model, as functions: tests stand in for it with a painter and a reader that are known.
-// Nothing here names a tensor: evaluations of scenes include vision/scene.h, whose Shape is another than the tensors'.
+// Nothing here names a tensor: a stand-in needs none.
 #pragma once
 #include <chrono>
 #include <cstdint>

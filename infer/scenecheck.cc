@@ -237,10 +237,10 @@ SeenThing fit(const Window& win, int color, float side) {
   float best = 0, radius = std::sqrt(float(area_sum) / 2.4f);
   std::vector<float> ideal(win.cover.size());
   for (int s = 0; s < kShapes; s++) {
-    float r = std::sqrt(float(area_sum) / area(Shape(s)));
-    Point mid = centroid(Shape(s));
+    float r = std::sqrt(float(area_sum) / area(ShapeKind(s)));
+    Point mid = centroid(ShapeKind(s));
     float cx = float(mx) - r * mid.x, cy = float(my) - r * mid.y;
-    cover(ideal.data(), win.w, win.h, Shape(s), cx, cy, r);
+    cover(ideal.data(), win.w, win.h, ShapeKind(s), cx, cy, r);
     float both = 0, either = 0;
     for (size_t k = 0; k < ideal.size(); k++)
       both += std::min(ideal[k], win.cover[k]), either += std::max(ideal[k], win.cover[k]);
@@ -248,7 +248,7 @@ SeenThing fit(const Window& win, int color, float side) {
     best = both / either;
     radius = r;
     if (best < kLeastOverlap) continue;
-    thing.shape = Shape(s);
+    thing.shape = ShapeKind(s);
     thing.cx = win.x0 + cx, thing.cy = win.y0 + cy;
   }
   thing.cx /= side, thing.cy /= side;

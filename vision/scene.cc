@@ -19,20 +19,20 @@ constexpr int kNear = 369, kMiddleLo = 451,
               kMiddleHi = 573;  // of a column or row: first <= kNear, last >= 1024 - kNear
 
 struct Pair {
-  Shape shape;
+  ShapeKind shape;
   Color color;
 };
 constexpr Pair kHeldOut[] = {
-    {Shape::circle, Color::purple}, {Shape::square, Color::orange}, {Shape::triangle, Color::pink},
-    {Shape::star, Color::white},    {Shape::star, Color::blue},     {Shape::heart, Color::green},
-    {Shape::diamond, Color::brown}, {Shape::cross, Color::black},
+    {ShapeKind::circle, Color::purple}, {ShapeKind::square, Color::orange}, {ShapeKind::triangle, Color::pink},
+    {ShapeKind::star, Color::white},    {ShapeKind::star, Color::blue},     {ShapeKind::heart, Color::green},
+    {ShapeKind::diamond, Color::brown}, {ShapeKind::cross, Color::black},
 };
 
-Point extent(Shape s) {  // half the width and height of the box that holds the outline, measured from (0, 0)
+Point extent(ShapeKind s) {  // half the width and height of the box that holds the outline, measured from (0, 0)
   static const auto table = [] {
     std::array<Point, kShapes> t{};
     for (int i = 0; i < kShapes; i++)
-      for (Point p : outline(Shape(i))) t[i] = {std::max(t[i].x, std::fabs(p.x)), std::max(t[i].y, std::fabs(p.y))};
+      for (Point p : outline(ShapeKind(i))) t[i] = {std::max(t[i].x, std::fabs(p.x)), std::max(t[i].y, std::fabs(p.y))};
     return t;
   }();
   return table[int(s)];
@@ -60,7 +60,7 @@ bool apart(const Thing& a, const Thing& b) {
          std::fabs(a.cy - b.cy) >= ea.y * a.radius + eb.y * b.radius + gap;
 }
 
-bool add_thing(Scene& scene, Shape shape, Color color, bool alone, SceneRng& rng) {
+bool add_thing(Scene& scene, ShapeKind shape, Color color, bool alone, SceneRng& rng) {
   Thing t{.shape = shape, .color = color};
   for (const Thing& other : scene.things)
     if (other.shape == shape && other.color == color) return false;
@@ -85,7 +85,7 @@ bool add_thing(Scene& scene, Shape shape, Color color, bool alone, SceneRng& rng
 bool draw(Scene& scene, int count, const Pair* first, SceneRng& rng) {
   scene.things.clear();
   for (int i = 0; i < count; i++) {
-    Pair p{Shape(rng.below(kShapes)), Color(rng.below(kColors))};
+    Pair p{ShapeKind(rng.below(kShapes)), Color(rng.below(kColors))};
     if (i == 0 && first) p = *first;
     if (!add_thing(scene, p.shape, p.color, count == 1, rng)) return false;
   }
@@ -124,7 +124,7 @@ Scene random_scene(uint64_t seed, SceneSplit split) {
   return scene;
 }
 
-bool held_out(Shape shape, Color color) {
+bool held_out(ShapeKind shape, Color color) {
   return std::any_of(std::begin(kHeldOut), std::end(kHeldOut),
                      [&](const Pair& p) { return p.shape == shape && p.color == color; });
 }
@@ -191,7 +191,7 @@ Relation inverse(Relation r) {
   }
 }
 
-const char* name(Shape s) {
+const char* name(ShapeKind s) {
   static const char* const k[] = {"circle", "square", "triangle", "star", "heart", "diamond", "cross"};
   return k[int(s)];
 }

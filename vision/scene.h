@@ -13,7 +13,7 @@
 
 namespace duet {
 
-enum class Shape : uint8_t { circle, square, triangle, star, heart, diamond, cross };
+enum class ShapeKind : uint8_t { circle, square, triangle, star, heart, diamond, cross };
 enum class Color : uint8_t { red, orange, yellow, green, blue, purple, pink, brown, black, white };
 enum class Size : uint8_t { small, medium, big };  // medium is never said
 enum class Cell : uint8_t { top_left, top, top_right, left, centre, right, bottom_left, bottom, bottom_right };
@@ -30,7 +30,7 @@ struct Rgb {
 };
 
 struct Thing {
-  Shape shape = Shape::circle;
+  ShapeKind shape = ShapeKind::circle;
   Color color = Color::red;
   Size size = Size::medium;
   float cx = 0.5f, cy = 0.5f, radius = 0.15f;
@@ -65,7 +65,7 @@ Scene random_scene(uint64_t seed, SceneSplit split);
 // (thing, relation, thing) combinations, colour and shape counted. Side by side the order does not matter, so
 // mirroring a training scene never makes a held-out one.
 bool held_out(const Scene&);
-bool held_out(Shape, Color);
+bool held_out(ShapeKind, Color);
 bool held_out(const Thing& a, const Thing& b);  // as they stand to each other
 
 // The reading of places, also used to judge pictures. Drawn scenes keep 0.04 clear of the borders between cells.
@@ -89,14 +89,14 @@ Rgb background_rgb(int background);  // of kGrey
 struct Point {
   float x, y;
 };
-const std::vector<Point>& outline(Shape);  // a simple polygon, y down, for radius 1 around (0, 0)
-float area(Shape);                         // of outline(shape)
-Point centroid(Shape);                     // of outline(shape)
+const std::vector<Point>& outline(ShapeKind);  // a simple polygon, y down, for radius 1 around (0, 0)
+float area(ShapeKind);                         // of outline(shape)
+Point centroid(ShapeKind);                     // of outline(shape)
 // out (h,w) = share of every pixel that the shape covers, 0..1; cx, cy, radius in pixels of that window.
-void cover(float* out, int w, int h, Shape shape, float cx, float cy, float radius);
+void cover(float* out, int w, int h, ShapeKind shape, float cx, float cy, float radius);
 
 // English words of the enums, as written in JSON ("top left", "left of", "grey").
-const char* name(Shape);
+const char* name(ShapeKind);
 const char* name(Color);
 const char* name(Size);
 const char* name(Cell);

@@ -35,14 +35,14 @@ Outline heart() {  // x = sin^3, y = a sum of cosines: the well-known curve, fit
 // Scaled by eye, so that things of one radius look equally large.
 std::array<Outline, kShapes> make_outlines() {
   std::array<Outline, kShapes> t;
-  t[int(Shape::circle)] = turned({1.0f}, 96);
-  t[int(Shape::square)] = {{-0.89f, -0.89f}, {0.89f, -0.89f}, {0.89f, 0.89f}, {-0.89f, 0.89f}};
-  t[int(Shape::triangle)] = {{0, -0.98f}, {1.08f, 0.88f}, {-1.08f, 0.88f}};
-  t[int(Shape::star)] = turned({1.17f, 0.54f}, 10);
-  t[int(Shape::heart)] = heart();
-  t[int(Shape::diamond)] = {{0, -1.18f}, {0.88f, 0}, {0, 1.18f}, {-0.88f, 0}};
+  t[int(ShapeKind::circle)] = turned({1.0f}, 96);
+  t[int(ShapeKind::square)] = {{-0.89f, -0.89f}, {0.89f, -0.89f}, {0.89f, 0.89f}, {-0.89f, 0.89f}};
+  t[int(ShapeKind::triangle)] = {{0, -0.98f}, {1.08f, 0.88f}, {-1.08f, 0.88f}};
+  t[int(ShapeKind::star)] = turned({1.17f, 0.54f}, 10);
+  t[int(ShapeKind::heart)] = heart();
+  t[int(ShapeKind::diamond)] = {{0, -1.18f}, {0.88f, 0}, {0, 1.18f}, {-0.88f, 0}};
   const float l = 1.02f, w = 0.36f;
-  t[int(Shape::cross)] = {{-w, -l}, {w, -l}, {w, -w}, {l, -w}, {l, w},   {w, w},
+  t[int(ShapeKind::cross)] = {{-w, -l}, {w, -l}, {w, -w}, {l, -w}, {l, w},   {w, w},
                           {w, l},   {-w, l}, {-w, w}, {-l, w}, {-l, -w}, {-w, -w}};
   return t;
 }
@@ -100,19 +100,19 @@ Rgb background_rgb(int background) {
   return {184, 188, 196};
 }
 
-const Outline& outline(Shape s) {
+const Outline& outline(ShapeKind s) {
   static const auto table = make_outlines();
   return table[int(s)];
 }
 
-float area(Shape s) {
+float area(ShapeKind s) {
   const Outline& o = outline(s);
   float twice = 0;
   for (size_t i = 0, j = o.size() - 1; i < o.size(); j = i++) twice += o[j].x * o[i].y - o[i].x * o[j].y;
   return std::fabs(twice) / 2;
 }
 
-Point centroid(Shape s) {
+Point centroid(ShapeKind s) {
   const Outline& o = outline(s);
   float x = 0, y = 0, twice = 0;
   for (size_t i = 0, j = o.size() - 1; i < o.size(); j = i++) {
@@ -122,7 +122,7 @@ Point centroid(Shape s) {
   return {x / (3 * twice), y / (3 * twice)};
 }
 
-void cover(float* out, int w, int h, Shape shape, float cx, float cy, float radius) {
+void cover(float* out, int w, int h, ShapeKind shape, float cx, float cy, float radius) {
   std::vector<float> acc(size_t(h) * (w + 2));
   const Outline& o = outline(shape);
   auto at = [&](Point p) { return Point{cx + p.x * radius, cy + p.y * radius}; };

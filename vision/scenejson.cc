@@ -65,7 +65,7 @@ Scene scene_from_json(std::string_view json) {
   if (root["things"].get(things)) refuse("scene: needs the list \"things\"");
   if (things.size() > kMostThings) refuse("scene: at most ", kMostThings, " things, not ", things.size());
   for (simdjson::dom::element e : things) {
-    Thing t{.shape = choice<Shape>(e, "shape", kShapes),
+    Thing t{.shape = choice<ShapeKind>(e, "shape", kShapes),
             .color = choice<Color>(e, "color", kColors),
             .size = choice<Size>(e, "size", kSizes)};
     t.cx = number(e, "cx", 0, 1);

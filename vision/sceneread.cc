@@ -34,7 +34,7 @@ using Lexicon = std::map<std::string, Mark, std::less<>>;
 
 void add_words(Lexicon& lex, Lang lang) {
   for (int i = 0; i < kShapes; i++)
-    for (const char* w : shape_words(Shape(i), lang)) lex[w] = {Mark::shape, i};
+    for (const char* w : shape_words(ShapeKind(i), lang)) lex[w] = {Mark::shape, i};
   for (int i = 0; i < kColors; i++)
     for (const char* w : color_words(Color(i), lang)) lex[w] = {Mark::color, i};
   for (Size s : {Size::small, Size::big})
@@ -68,7 +68,7 @@ const Lexicon& korean_words() {
     lex["빨강"] = {Mark::color, int(Color::red)}, lex["노랑"] = {Mark::color, int(Color::yellow)};
     lex["파랑"] = {Mark::color, int(Color::blue)}, lex["검정"] = lex["검정색"] = {Mark::color, int(Color::black)};
     lex["까만색"] = {Mark::color, int(Color::black)}, lex["분홍색"] = {Mark::color, int(Color::pink)};
-    lex["핑크색"] = {Mark::color, int(Color::pink)}, lex["정사각형"] = {Mark::shape, int(Shape::square)};
+    lex["핑크색"] = {Mark::color, int(Color::pink)}, lex["정사각형"] = {Mark::shape, int(ShapeKind::square)};
     lex["왼쪽"] = mark_place(-1, 0), lex["오른쪽"] = mark_place(1, 0);
     lex["위"] = lex["위쪽"] = mark_place(0, -1), lex["아래"] = lex["아래쪽"] = mark_place(0, 1);
     lex["가운데"] = lex["중앙"] = mark_place(0, 0);
@@ -102,7 +102,7 @@ struct Reader {
     int index = int(out.things.size());
     full = out.things.size() >= kMostThings;
     if (full) return index - 1;
-    next.shape = Shape(shape);
+    next.shape = ShapeKind(shape);
     out.things.push_back(next);
     next = {};
     if (awaiting) {

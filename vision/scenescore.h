@@ -28,7 +28,7 @@ struct Score {
 
 // A thing that is there; a shape that fits no known one is empty.
 struct SeenThing {
-  std::optional<Shape> shape;
+  std::optional<ShapeKind> shape;
   Color color = Color::red;
   Size size = Size::medium;
   float cx = 0, cy = 0;  // the picture's side is 1

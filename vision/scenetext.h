@@ -26,7 +26,7 @@ struct Said {
 
 // What a caption says, without the scene.
 struct StatedThing {
-  std::optional<Shape> shape;
+  std::optional<ShapeKind> shape;
   std::optional<Color> color;
   std::optional<Size> size;
   std::optional<Cell> cell;

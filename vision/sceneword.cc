@@ -2,7 +2,7 @@
 
 namespace duet {
 
-const Words& shape_words(Shape s, Lang lang) {
+const Words& shape_words(ShapeKind s, Lang lang) {
   static const Words en[kShapes] = {{"circle"}, {"square"}, {"triangle"}, {"star"}, {"heart"}, {"diamond"}, {"cross"}};
   static const Words ko[kShapes] = {{"원", "동그라미"}, {"사각형", "네모"},       {"삼각형", "세모"}, {"별"},
                                     {"하트"},           {"마름모", "다이아몬드"}, {"십자가"}};

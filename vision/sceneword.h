@@ -9,7 +9,7 @@ namespace duet {
 
 using Words = std::vector<const char*>;
 
-const Words& shape_words(Shape, Lang);
+const Words& shape_words(ShapeKind, Lang);
 const Words& color_words(Color, Lang);
 const Words& size_words(Size, Lang);  // of small and big; medium has none
 

@@ -101,7 +101,7 @@ TEST(SceneCheck, AnotherColourFails) {
 
 TEST(SceneCheck, AnotherShapeFails) {
   expect_wrong(Attribute::shape, 1, [](Scene& s) {
-    s.things[0].shape = Shape((int(s.things[0].shape) + 1 + int(s.things[0].cx * 1024) % (kShapes - 1)) % kShapes);
+    s.things[0].shape = ShapeKind((int(s.things[0].shape) + 1 + int(s.things[0].cx * 1024) % (kShapes - 1)) % kShapes);
     return true;
   });
 }
@@ -125,7 +125,7 @@ TEST(SceneCheck, AMissingThingFails) {
 TEST(SceneCheck, OneThingTooManyFails) {
   expect_wrong(Attribute::count, 1, [](Scene& s) {
     if (s.things.size() > 1 || s.things[0].cy > 0.5f) return false;
-    s.things.push_back({Shape::star, Color::green, Size::small, 0.5f, 0.85f, 0.1f});
+    s.things.push_back({ShapeKind::star, Color::green, Size::small, 0.5f, 0.85f, 0.1f});
     return true;
   });
 }
@@ -175,9 +175,9 @@ TEST(SceneCheck, BlankAndNoiseHaveNothing) {
 }
 
 TEST(SceneCheck, OnlyWhatIsSaidIsScored) {
-  Scene scene{.things = {{Shape::circle, Color::red, Size::small, 0.2f, 0.2f, 0.105f}}};
+  Scene scene{.things = {{ShapeKind::circle, Color::red, Size::small, 0.2f, 0.2f, 0.105f}}};
   ScenePrompt p{.text = "a red circle", .lang = Lang::en, .scene = scene, .said = {{{}}, {}, false}};
-  Scene drawn{.things = {{Shape::circle, Color::red, Size::big, 0.7f, 0.7f, 0.22f}}};
+  Scene drawn{.things = {{ShapeKind::circle, Color::red, Size::big, 0.7f, 0.7f, 0.22f}}};
   Score s = check(render(drawn, 64), p).score;
   EXPECT_TRUE(s.whole());
   for (Attribute a : {Attribute::size, Attribute::position, Attribute::relation, Attribute::background})
@@ -185,12 +185,12 @@ TEST(SceneCheck, OnlyWhatIsSaidIsScored) {
 }
 
 TEST(SceneCheck, TouchingThingsOfTwoColoursAreTwo) {
-  Scene scene{.things = {{Shape::square, Color::red, Size::medium, 0.35f, 0.5f, 0.16f},
-                         {Shape::square, Color::blue, Size::medium, 0.634f, 0.5f, 0.16f}}};
+  Scene scene{.things = {{ShapeKind::square, Color::red, Size::medium, 0.35f, 0.5f, 0.16f},
+                         {ShapeKind::square, Color::blue, Size::medium, 0.634f, 0.5f, 0.16f}}};
   SeenScene there = find_things(render(scene, 64));
   ASSERT_EQ(there.things.size(), 2u);
   EXPECT_NE(there.things[0].color, there.things[1].color);
-  EXPECT_EQ(there.things[0].shape, Shape::square);
+  EXPECT_EQ(there.things[0].shape, ShapeKind::square);
 }
 
 TEST(SceneCheck, SmallPicturesAreRefused) { EXPECT_THROW(find_things(Image(15, 64)), Error); }

@@ -86,8 +86,8 @@ TEST(Scene, TrainingNeverShowsWhatIsHeldOut) {
   int kept = 0;
   for (int s = 0; s < kShapes; s++)
     for (int c = 0; c < kColors; c++) {
-      EXPECT_EQ(pairs.count({s, c}), held_out(Shape(s), Color(c)) ? 0u : 1u);
-      kept += !held_out(Shape(s), Color(c));
+      EXPECT_EQ(pairs.count({s, c}), held_out(ShapeKind(s), Color(c)) ? 0u : 1u);
+      kept += !held_out(ShapeKind(s), Color(c));
     }
   EXPECT_EQ(kept, 62);
   EXPECT_EQ(cells.size(), size_t(kCells));
@@ -117,20 +117,20 @@ TEST(SceneRender, CoverageIsWhatManySamplesSay) {
   std::vector<float> got(side * side);
   for (int s = 0; s < kShapes; s++) {
     const float cx = 9.7f, cy = 10.2f, r = 7.3f;
-    cover(got.data(), side, side, Shape(s), cx, cy, r);
+    cover(got.data(), side, side, ShapeKind(s), cx, cy, r);
     double sum = 0;
     for (int y = 0; y < side; y++)
       for (int x = 0; x < side; x++) {
         int hits = 0;
         for (int k = 0; k < samples * samples; k++)
-          hits += inside(outline(Shape(s)), (x + (k % samples + 0.5f) / samples - cx) / r,
+          hits += inside(outline(ShapeKind(s)), (x + (k % samples + 0.5f) / samples - cx) / r,
                          (y + (k / samples + 0.5f) / samples - cy) / r);
         float want = float(hits) / (samples * samples);
         // A straight edge through a pixel of n x n samples is off by at most about one row of them.
-        ASSERT_NEAR(got[y * side + x], want, 1.0f / samples) << name(Shape(s)) << " " << x << "," << y;
+        ASSERT_NEAR(got[y * side + x], want, 1.0f / samples) << name(ShapeKind(s)) << " " << x << "," << y;
         sum += got[y * side + x];
       }
-    EXPECT_NEAR(sum, area(Shape(s)) * r * r, 0.01);
+    EXPECT_NEAR(sum, area(ShapeKind(s)) * r * r, 0.01);
   }
 }
 
@@ -138,10 +138,10 @@ TEST(SceneRender, AThingOverTheEdgeIsCutThere) {
   const int side = 24;
   std::vector<float> whole(side * side), cut(10 * 8);
   for (int s = 0; s < kShapes; s++) {
-    cover(whole.data(), side, side, Shape(s), 11.3f, 12.1f, 8.2f);
-    cover(cut.data(), 10, 8, Shape(s), 11.3f - 6, 12.1f - 5, 8.2f);
+    cover(whole.data(), side, side, ShapeKind(s), 11.3f, 12.1f, 8.2f);
+    cover(cut.data(), 10, 8, ShapeKind(s), 11.3f - 6, 12.1f - 5, 8.2f);
     for (int y = 0; y < 8; y++)
-      for (int x = 0; x < 10; x++) ASSERT_NEAR(cut[y * 10 + x], whole[(y + 5) * side + x + 6], 2e-5) << name(Shape(s));
+      for (int x = 0; x < 10; x++) ASSERT_NEAR(cut[y * 10 + x], whole[(y + 5) * side + x + 6], 2e-5) << name(ShapeKind(s));
   }
 }
 
@@ -184,11 +184,11 @@ TEST(SceneText, EveryCaptionReadsBackAsWhatItWasMadeFrom) {
 }
 
 TEST(SceneText, PlainWordsComeFirst) {
-  Scene s{.things = {{.shape = Shape::circle, .color = Color::red}}};
+  Scene s{.things = {{.shape = ShapeKind::circle, .color = Color::red}}};
   EXPECT_EQ(captions(s, Lang::en)[0], "a red circle");
   EXPECT_EQ(captions(s, Lang::ko)[0], "빨간 원");
   EXPECT_GE(captions(s, Lang::ko).size(), 8u);
-  s.things.push_back({.shape = Shape::heart, .color = Color::orange, .cx = 0.2f, .cy = 0.2f});
+  s.things.push_back({.shape = ShapeKind::heart, .color = Color::orange, .cx = 0.2f, .cy = 0.2f});
   s.background = kGrey;
   EXPECT_EQ(captions(s, Lang::en)[0], "a red circle and an orange heart on a grey background");
   EXPECT_EQ(captions(s, Lang::ko)[0], "회색 배경에 빨간 원과 주황색 하트");
@@ -207,20 +207,20 @@ TEST(SceneText, ReadsPlainSentences) {
   ParsedScene p = parse_caption(
       "A small BLUE star to the left of a yellow square, and a big pink heart in the top right corner!", Lang::en);
   ASSERT_EQ(p.things.size(), 3u);
-  EXPECT_EQ(p.things[0], (StatedThing{Shape::star, Color::blue, Size::small, {}}));
-  EXPECT_EQ(p.things[2], (StatedThing{Shape::heart, Color::pink, Size::big, Cell::top_right}));
+  EXPECT_EQ(p.things[0], (StatedThing{ShapeKind::star, Color::blue, Size::small, {}}));
+  EXPECT_EQ(p.things[2], (StatedThing{ShapeKind::heart, Color::pink, Size::big, Cell::top_right}));
   ASSERT_EQ(p.relations.size(), 1u);
   EXPECT_EQ(p.relations[0], (StatedRelation{0, 1, Relation::left_of}));
   EXPECT_EQ(parse_caption("a red circle on the left of the picture", Lang::en).things[0].cell, Cell::left);
 
   p = parse_caption("작은 파란 별이 노란 사각형의 왼쪽에 있다", Lang::ko);
   ASSERT_EQ(p.things.size(), 2u);
-  EXPECT_EQ(p.things[0], (StatedThing{Shape::star, Color::blue, Size::small, {}}));
+  EXPECT_EQ(p.things[0], (StatedThing{ShapeKind::star, Color::blue, Size::small, {}}));
   ASSERT_EQ(p.relations.size(), 1u);
   EXPECT_EQ(p.relations[0], (StatedRelation{0, 1, Relation::left_of}));
   p = parse_caption("왼쪽 위에 큰 초록색 세모", Lang::ko);
   ASSERT_EQ(p.things.size(), 1u);
-  EXPECT_EQ(p.things[0], (StatedThing{Shape::triangle, Color::green, Size::big, Cell::top_left}));
+  EXPECT_EQ(p.things[0], (StatedThing{ShapeKind::triangle, Color::green, Size::big, Cell::top_left}));
   EXPECT_TRUE(parse_caption("노란 원숭이", Lang::ko).things.empty());  // 원숭이 (a monkey) only begins like 원
 }
 
@@ -246,15 +246,15 @@ TEST(SceneText, ReadsAnyBytes) {
 }
 
 TEST(SceneText, AMirroredSceneSwapsItsWords) {
-  Scene s{.things = {{.shape = Shape::circle, .color = Color::red, .cx = 0.25f}}};
+  Scene s{.things = {{.shape = ShapeKind::circle, .color = Color::red, .cx = 0.25f}}};
   Said said{{{.color = true, .size = false, .cell = true}}, {}, false};
   EXPECT_EQ(parse_caption(tell(stated(s, said), Lang::ko, 3), Lang::ko).things[0].cell, Cell::left);
   EXPECT_EQ(parse_caption(tell(stated(mirror(s), said), Lang::ko, 3), Lang::ko).things[0].cell, Cell::right);
 }
 
 TEST(SceneText, FalseAndMissingWordsAreCounted) {
-  Scene s{.things = {{Shape::circle, Color::red, Size::small, 0.25f, 0.5f, 0.105f},
-                     {Shape::star, Color::blue, Size::big, 0.7f, 0.5f, 0.22f}}};
+  Scene s{.things = {{ShapeKind::circle, Color::red, Size::small, 0.25f, 0.5f, 0.105f},
+                     {ShapeKind::star, Color::blue, Size::big, 0.7f, 0.5f, 0.22f}}};
   auto score = [&](const char* text) { return score_caption(parse_caption(text, Lang::en), s); };
   EXPECT_TRUE(score("a big blue star right of a small red circle").whole());
   EXPECT_EQ(score("a red circle and a green star")[Attribute::color], (Tally{1, 2}));
