@@ -26,10 +26,7 @@ std::string find_weights(const std::string& given) {
 Opened open_model(const OpenOptions& o) {
   if (o.threads < 0 || o.threads > 1024) refuse("--threads ", o.threads, " is not within 0 to 1024");
   if (o.threads > 0) set_threads(o.threads);
-  if (o.precision != "auto" && o.precision != "f32" && o.precision != "bf16")
-    refuse("--precision '", o.precision, "' is none of auto, f32, bf16");
-  const bool narrow = o.precision == "bf16" || (o.precision == "auto" && has_amx());
-  set_precision(narrow ? Precision::bf16 : Precision::f32);
+  choose_precision(o.precision);
   Opened opened{load_weights(find_weights(o.weights)), nullptr, {}};
   opened.frozen = std::make_unique<Frozen>();
   opened.name = fs::absolute(opened.loaded.path).parent_path().filename().string();

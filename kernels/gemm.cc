@@ -54,6 +54,15 @@ void set_precision(Precision p) {
   current = p;
 }
 
+void choose_precision(const std::string& name) {
+  if (name == "auto")
+    set_precision(has_amx() ? Precision::bf16 : Precision::f32);
+  else if (name == "bf16" || name == "f32")
+    set_precision(name == "bf16" ? Precision::bf16 : Precision::f32);
+  else
+    refuse("precision '", name, "' is none of auto, bf16, f32");
+}
+
 // Each job reads memory in its own order: a panel whose k runs along lines is read panel by panel; where lines are k, 32
 // lines at a time are dealt out to all panels. Both write the same bytes.
 static void pack_all(const TileEngine& e, char* out, Mat m, int64_t outer, int64_t K, bool is_a) {

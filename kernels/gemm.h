@@ -7,6 +7,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <string>
 
 namespace duet {
 
@@ -14,6 +15,8 @@ enum class Precision { f32, bf16 };
 bool has_amx();                  // the CPU has AMX bf16 tiles and the system lets us use them
 Precision precision();           // what products use now; f32 at start
 void set_precision(Precision);   // bf16 without AMX is refused
+// By name: bf16, f32, or auto: bf16 where the CPU has AMX, else f32. Refuses any other.
+void choose_precision(const std::string& name);
 
 // A matrix in memory: element (r, c) at p[r * ld + c], or p[c * ld + r] when transposed.
 struct Mat {

@@ -20,15 +20,6 @@ using Clock = std::chrono::steady_clock;
 
 static double seconds(Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); }
 
-void choose_precision(const std::string& name) {
-  if (name == "auto")
-    set_precision(has_amx() ? Precision::bf16 : Precision::f32);
-  else if (name == "bf16" || name == "f32")
-    set_precision(name == "bf16" ? Precision::bf16 : Precision::f32);
-  else
-    refuse("precision '", name, "' is none of auto, bf16, f32");
-}
-
 struct Trainer::State {
   TrainConfig config;
   Tokenizer tokenizer;
@@ -127,10 +118,13 @@ bool Trainer::resume() {
 }
 
 void Trainer::with_ema(const std::function<void(const Model&)>& f) {
-  const Tensor keep = s_->flat.values.clone();
+  struct Swap {  // puts the weights back also when f throws
+    Tensor& values;
+    const Tensor keep = values.clone();
+    ~Swap() { std::copy_n(keep.data(), keep.count(), values.data()); }
+  } swap{s_->flat.values};
   std::copy_n(s_->optimizer->ema.data(), s_->flat.n, s_->flat.values.data());
   f(*s_->model);
-  std::copy_n(keep.data(), s_->flat.n, s_->flat.values.data());
 }
 
 void Trainer::save_model(const std::string& dir, DType type) {

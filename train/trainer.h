@@ -65,7 +65,4 @@ class Trainer {
   std::unique_ptr<State> s_;
 };
 
-// Sets the precision of products from its name; "auto" is bf16 where the CPU has AMX, else f32.
-void choose_precision(const std::string& name);
-
 }  // namespace duet
