@@ -177,7 +177,7 @@ void read_folder(const std::string& folder, const EachRecord& each, const EachFa
       else if (fs::exists(json)) meta = parse_meta(slurp(json.string(), kMaxWords), json.string());
       else if (fs::exists(txt)) {
         auto words = slurp(txt.string(), kMaxWords);
-        meta.caption.assign(words.begin(), words.end());
+        meta.say({words.begin(), words.end()});
       }
       if (!meta.has_text()) refuse("no caption (metadata.jsonl, .json or .txt)");
       each({key_of(name), slurp(path.string(), kMaxPicture), std::move(meta)});

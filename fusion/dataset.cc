@@ -77,7 +77,7 @@ Meta Dataset::meta(int64_t i) const {
   const auto& item = index_->items.at(i);
   if (item.json) return parse_meta(item.meta, name(i));
   Meta m;
-  m.caption.assign(item.meta.begin(), item.meta.end());
+  m.say({item.meta.begin(), item.meta.end()});
   return m;
 }
 

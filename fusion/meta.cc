@@ -5,6 +5,7 @@
 
 #include "fusion/shards.h"
 #include "kernels/error.h"
+#include "text/unicode.h"
 
 namespace duet {
 namespace {
@@ -33,6 +34,8 @@ std::vector<std::string> list(const dom::element& v, std::string_view key, const
 }
 
 }  // namespace
+
+void Meta::say(std::string words) { (has_hangul(words) ? caption_ko : caption) = std::move(words); }
 
 bool Meta::has_text() const {
   return !caption.empty() || !caption_ko.empty() || !captions.empty() || !captions_ko.empty() || !tags.empty() ||

@@ -2,7 +2,7 @@
 // lie side by side and share the path up to the first dot of the file name. `a/cat.0.png` has key `a/cat`, extension `0.png`.
 //   DIR/{train,val,heldout}/000000.tar ...    what `duet data build` writes and Dataset::open reads
 //   KEY.png|jpg|jpeg|webp                     the picture
-//   KEY.json                                  Meta below;  KEY.txt alone: an English caption
+//   KEY.json                                  Meta below;  KEY.txt alone: a caption, see Meta::say
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -76,6 +76,7 @@ struct Meta {
   std::string source, license, group, style;       // package or address; SPDX or plain words; category; look (emoji, photo ...)
   std::string scene;                               // the exact scene as JSON text (vision/scene.h); empty when unknown
   bool mirror_ok = true;                           // false: a mirrored picture would be wrong (letters, flags ...)
+  void say(std::string words);                     // a plain caption: Korean where it holds Hangul, else English
   bool has_text() const;                           // any caption or tag in any language
 };
 

@@ -6,6 +6,7 @@
 
 #include "infer/reader.h"
 #include "infer/sampler.h"
+#include "text/unicode.h"
 
 namespace duet {
 namespace {

@@ -6,16 +6,6 @@
 
 namespace duet {
 
-bool has_hangul(const std::string& s) {
-  for (size_t i = 0; i + 2 < s.size(); ++i) {
-    const auto a = uint8_t(s[i]), b = uint8_t(s[i + 1]);
-    if ((a >= 0xea && a <= 0xed) && (b & 0xc0) == 0x80) return true;  // U+A000..U+DFFF: Hangul syllables and little else
-    if (a == 0xe1 && (b == 0x84 || b == 0x85 || b == 0x86 || b == 0x87)) return true;  // U+1100..U+11FF: jamo
-    if (a == 0xe3 && (b == 0x84 || b == 0x85 || b == 0x86)) return true;  // U+3100..U+31BF: compatibility jamo
-  }
-  return false;
-}
-
 std::vector<int> prompt_ids(const Tokenizer& tokenizer, const std::string& text, int most) {
   const std::string clean = clean_caption(text);
   std::vector<int> ids{tokenizer.special(has_hangul(clean) ? "<|ko|>" : "<|en|>")};

@@ -23,8 +23,6 @@ struct DrawRequest {
   uint64_t seed = 0;
 };
 
-bool has_hangul(const std::string& utf8);
-
 // <|en|> or <|ko|> (where it holds Hangul) and the cleaned caption's tokens, at most `most`
 std::vector<int> prompt_ids(const Tokenizer&, const std::string& text, int most = 64);
 

@@ -15,6 +15,9 @@ bool valid_utf8(std::string_view text);
 // Normalization form C; every broken byte becomes U+FFFD. Any input.
 std::string nfc(std::string_view text);
 
+// Whether a text holds Hangul (syllables or jamo), which makes it Korean for us.
+bool has_hangul(std::string_view text);
+
 // A caption as people meant it, in NFC: runs of white space become one space, ends are trimmed; controls, byte order
 // marks and direction overrides vanish (joiners stay: emoji need them); broken bytes become U+FFFD; what exceeds
 // max_bytes is cut between code points. Cleaning twice changes nothing.

@@ -47,8 +47,8 @@ Record to_record(ShardSample&& s) {
       r.image_bytes = std::move(bytes);
     else if (e == "json")
       r.meta = parse_meta(bytes, s.key + ".json");
-    else if (e == "txt" && r.meta.caption.empty())
-      r.meta.caption.assign(bytes.begin(), bytes.end());
+    else if (e == "txt" && !r.meta.has_text())
+      r.meta.say({bytes.begin(), bytes.end()});
   }
   if (r.image_bytes.empty()) refuse("no picture");
   return r;

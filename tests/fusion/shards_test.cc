@@ -251,6 +251,18 @@ TEST(Meta, ReadsWhatItWrites) {
   EXPECT_TRUE(parse_meta(bytes("{\"unknown\":[1],\"caption\":null}"), "m").caption.empty());
 }
 
+TEST(Meta, APlainCaptionIsKoreanWhereItHoldsHangul) {
+  Meta en, ko, jamo;
+  en.say("a cat, café");
+  ko.say("고양이 (cat)");
+  jamo.say("ㄱ");
+  EXPECT_EQ(en.caption, "a cat, café");
+  EXPECT_TRUE(en.caption_ko.empty());
+  EXPECT_EQ(ko.caption_ko, "고양이 (cat)");
+  EXPECT_TRUE(ko.caption.empty());
+  EXPECT_EQ(jamo.caption_ko, "ㄱ");
+}
+
 TEST(Meta, RefusesOtherTypesByKey) {
   auto said = [](const std::string& json) { return message([&] { parse_meta(bytes(json), "m.json"); }); };
   EXPECT_EQ(said(R"({"caption":5})"), "m.json: key 'caption': expected text");
