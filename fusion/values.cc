@@ -31,24 +31,26 @@ namespace {
 
 constexpr size_t kMostToml = 1 << 20, kMostJson = 16 << 20;
 constexpr int64_t kMostDots = 4096;
+constexpr int kDeepest = 64;  // tables in tables; a config has a handful, and each level here is a stack frame
 
-Value from_node(const toml::node& node) {
+Value from_node(const toml::node& node, const std::string& name, int depth = 0) {
   Value value;
   value.line = int(node.source().begin.line);
+  if (depth > kDeepest) refuse(name, ": nests more than ", kDeepest, " tables; no config does");
   node.visit([&](const auto& n) {
     using T = std::decay_t<decltype(n)>;
     if constexpr (std::is_same_v<T, toml::table>) {
       Value::Table table;
       for (const auto& [key, child] : n) {
         table.keys.emplace_back(key.str());
-        table.values.push_back(from_node(child));
+        table.values.push_back(from_node(child, name, depth + 1));
         // Tables made by dotted keys carry no place of their own; the key does.
         if (table.values.back().line == 0) table.values.back().line = int(key.source().begin.line);
       }
       value.is = std::move(table);
     } else if constexpr (std::is_same_v<T, toml::array>) {
       Value::List list;
-      for (const toml::node& child : n) list.push_back(from_node(child));
+      for (const toml::node& child : n) list.push_back(from_node(child, name, depth + 1));
       value.is = std::move(list);
     } else if constexpr (std::is_same_v<T, toml::value<bool>> || std::is_same_v<T, toml::value<int64_t>> ||
                          std::is_same_v<T, toml::value<double>> || std::is_same_v<T, toml::value<std::string>>) {
@@ -96,7 +98,7 @@ Value read_toml(std::string_view text, const std::string& name) {
   if (std::count(text.begin(), text.end(), '.') > kMostDots)
     refuse(name, ": more than ", kMostDots, " dots; is this a config?");
   try {
-    return from_node(toml::parse(text, name));
+    return from_node(toml::parse(text, name), name);
   } catch (const toml::parse_error& e) {
     refuse(name, ":", e.source().begin.line, ": not TOML: ", std::string(e.description()));
   } catch (const ConfusedParser&) {

@@ -211,7 +211,7 @@ TEST(Fields, RefusesAMillionDots) {
   for (int i = 0; i < 400'000; ++i) deep += ".a";
   EXPECT_NE(complaint(deep + " = 1").find("more than 4096 dots"), std::string::npos);
   deep.resize(8000);
-  EXPECT_NE(complaint(deep + "b = 1").find("unknown key 'a'"), std::string::npos);
+  EXPECT_NE(complaint(deep + "b = 1").find("nests more than 64 tables"), std::string::npos);
   EXPECT_NE(complaint("a = " + std::string(100'000, '[')).find("not TOML"), std::string::npos);
 }
 
