@@ -144,7 +144,7 @@ TEST(Progress, PlainLinesWhereThereIsNoTerminal) {
 
 TEST(Progress, OneLineOnATerminal) {
   int master = ::posix_openpt(O_RDWR | O_NOCTTY);
-  ASSERT_GE(master, 0);
+  if (master < 0) GTEST_SKIP() << "this machine gives no pseudo-terminals (/dev/pts is not mounted)";
   ASSERT_EQ(::grantpt(master) | ::unlockpt(master), 0);
   std::FILE* terminal = std::fopen(::ptsname(master), "w");
   ASSERT_TRUE(terminal);
