@@ -20,9 +20,7 @@ float softmax_row(float* s, int64_t limit, int64_t width, float scale) {
     const f16v v = load16(s + j);
     most = v > most ? v : most;
   }
-  float m = most[0];
-  for (int i = 1; i < 16; ++i) m = std::max(m, most[i]);
-  m *= scale;
+  const float m = max16(most) * scale;
   f16v sums{};
   for (int64_t j = 0; j < width; j += 16) {
     const f16v e = exp16(load16(s + j) * scale - m);
@@ -53,9 +51,9 @@ void attention(float* o, float* lse, const float* q, int64_t ldq, const float* k
     for (int64_t n0 = sp.q_at[b]; n0 < sp.q_at[b + 1]; n0 += kBlock) {
       const int64_t rows = std::min<int64_t>(kBlock, sp.q_at[b + 1] - n0);
       // Not one key more than is seen: behind it a cache may hold any bits, and 0 * NaN is NaN.
-      const int64_t keys = widest(sp.limit + n0, rows), w = (keys + 15) / 16 * 16;
-      float* s = scratch<float>(2, rows * w);
-      gemm(s, w, {q + n0 * ldq + h * D, ldq}, {kh, ldkv, true}, rows, keys, D);
+      const int64_t keys = widest(sp.limit + n0, rows), w = whole_columns(keys);
+      float* s = scratch<float>(2, with_room(rows) * w);
+      gemm(s, w, {q + n0 * ldq + h * D, ldq}, {kh, ldkv, true}, rows, keys, D, {.room = true});
       for (int64_t i = 0; i < rows; ++i) lse[(n0 + i) * H + h] = softmax_row(s + i * w, sp.limit[n0 + i], w, scale);
       gemm(o + n0 * C + h * D, C, {s, w}, {vh, ldkv}, rows, D, keys);
     }
@@ -74,10 +72,10 @@ void attention_bwd(float* dqkv, const float* dout, const float* o, const float* 
     for (int64_t t = 0; t < T; ++t) std::fill_n(dk + t * ld, D, 0.0f), std::fill_n(dv + t * ld, D, 0.0f);
     for (int64_t i0 = 0; i0 < T; i0 += kBlock) {
       const int64_t rows = std::min<int64_t>(kBlock, T - i0), keys = widest(sp.limit + at + i0, rows);
-      const int64_t w = (keys + 15) / 16 * 16;
-      float *p = scratch<float>(2, rows * w), *ds = scratch<float>(3, rows * w);
-      gemm(p, w, {q + i0 * ld, ld}, {k, ld, true}, rows, keys, D);
-      gemm(ds, w, {g + i0 * C, C}, {v, ld, true}, rows, keys, D);
+      const int64_t w = whole_columns(keys);
+      float *p = scratch<float>(2, with_room(rows) * w), *ds = scratch<float>(3, with_room(rows) * w);
+      gemm(p, w, {q + i0 * ld, ld}, {k, ld, true}, rows, keys, D, {.room = true});
+      gemm(ds, w, {g + i0 * C, C}, {v, ld, true}, rows, keys, D, {.room = true});
       for (int64_t i = 0; i < rows; ++i) {
         const int64_t limit = sp.limit[at + i0 + i];
         const float l = lse[(at + i0 + i) * H + h], delta = dot(g + (i0 + i) * C, oh + (i0 + i) * C, D);

@@ -94,9 +94,43 @@ std::shared_ptr<const PackedB> pack_b(Mat b, int64_t N, int64_t K) {
   return p;
 }
 
+namespace {
+
+// Panels of A that stay in the first cache while a panel of B passes by them.
+constexpr int64_t kTogether = 2;
+
+struct Packed {
+  const TileEngine& e;
+  const char *a, *b;
+  size_t a_panel, b_panel;  // bytes of a panel
+  int64_t M, N;
+  bool room = false;        // C has room for whole blocks
+};
+
+// Block (i, j) of C, for the piece of K that starts at k
+void multiply_block(const Packed& p, float* C, int64_t ldc, int64_t i, int64_t j, int64_t k, int64_t ks, bool load) {
+  const TileEngine& e = p.e;
+  const int64_t row = i * e.rows, col = j * e.cols;
+  const int64_t rows = std::min<int64_t>(e.rows, p.M - row), cols = std::min<int64_t>(e.cols, p.N - col);
+  float* c = C + row * ldc + col;
+  const char* a = p.a + i * p.a_panel + size_t(k) * e.rows * e.element;
+  const char* b = p.b + j * p.b_panel + size_t(k) * e.cols * e.element;
+  if (p.room || (rows == e.rows && cols == e.cols)) {
+    e.multiply(c, ldc, a, b, ks, load);
+    return;
+  }
+  alignas(64) float edge[32 * 32];
+  if (load)
+    for (int64_t r = 0; r < rows; ++r) std::copy_n(c + r * ldc, cols, edge + r * e.cols);
+  e.multiply(edge, e.cols, a, b, ks, load);
+  for (int64_t r = 0; r < rows; ++r) std::copy_n(edge + r * e.cols, cols, c + r * ldc);
+}
+
+}  // namespace
+
 void gemm(float* C, int64_t ldc, Mat A, Mat B, int64_t M, int64_t N, int64_t K, const GemmOptions& o) {
   if (M <= 0 || N <= 0) return;
-  flops.fetch_add(2 * M * N * K, std::memory_order_relaxed);
+  if (o.counted) flops.fetch_add(2 * M * N * K, std::memory_order_relaxed);
   const TileEngine& e = tiles(current);
   const int64_t a_panels = (M + e.rows - 1) / e.rows, b_panels = (N + e.cols - 1) / e.cols;
   const size_t a_panel = panel_bytes(e, K, e.rows), b_panel = panel_bytes(e, K, e.cols);
@@ -112,6 +146,7 @@ void gemm(float* C, int64_t ldc, Mat A, Mat B, int64_t M, int64_t N, int64_t K, 
   }
   pack_all(e, pa, A, M, K, true);
 
+  const Packed p{e, pa, pb, a_panel, b_panel, M, N, o.room};
   const int64_t chunk = std::max<int64_t>(1, e.chunk_rows / e.rows);  // panels of A per job
   const int64_t m_jobs = (a_panels + chunk - 1) / chunk;
   const int64_t n_jobs = std::clamp<int64_t>(8 / m_jobs, 1, std::max<int64_t>(1, b_panels / 4));
@@ -119,33 +154,72 @@ void gemm(float* C, int64_t ldc, Mat A, Mat B, int64_t M, int64_t N, int64_t K, 
   parallel_for(m_jobs * n_jobs, [&](int64_t job) {
     const int64_t a0 = job / n_jobs * chunk, a1 = std::min(a_panels, a0 + chunk);
     const int64_t b0 = job % n_jobs * n_chunk, b1 = std::min(b_panels, b0 + n_chunk);
-    alignas(64) float edge[32 * 32];
-    for (int64_t k = 0; k < K || k == 0; k += e.k_block) {
-      const int64_t ks = std::min(e.k_block, K - k);
-      for (int64_t i = a0; i < a1; ++i)
-        for (int64_t j = b0; j < b1; ++j) {
-          const int64_t row = i * e.rows, col = j * e.cols;
-          const int64_t rows = std::min<int64_t>(e.rows, M - row), cols = std::min<int64_t>(e.cols, N - col);
-          float* c = C + row * ldc + col;
-          if (k == 0 && o.bias)
-            for (int64_t r = 0; r < rows; ++r) std::copy_n(o.bias + col, cols, c + r * ldc);
-          const bool load = k > 0 || o.accumulate || o.bias;
-          const char* a = pa + i * a_panel + size_t(k) * e.rows * e.element;
-          const char* b = pb + j * b_panel + size_t(k) * e.cols * e.element;
-          if (rows == e.rows && cols == e.cols) {
-            // The next block's lines of C come in while this one is computed: C is written once, far from any cache.
-            if (j + 1 < b1)
-              for (int64_t r = 0; r < rows; ++r)
-                __builtin_prefetch(c + r * ldc + e.cols, 1), __builtin_prefetch(c + r * ldc + e.cols + 16, 1);
-            e.multiply(c, ldc, a, b, ks, load);
-          } else {
-            if (load)
-              for (int64_t r = 0; r < rows; ++r) std::copy_n(c + r * ldc, cols, edge + r * e.cols);
-            e.multiply(edge, e.cols, a, b, ks, load);
-            for (int64_t r = 0; r < rows; ++r) std::copy_n(edge + r * e.cols, cols, c + r * ldc);
-          }
-        }
+    if (o.bias)
+      for (int64_t r = a0 * e.rows, end = std::min(M, a1 * e.rows); r < end; ++r)
+        for (int64_t c = b0 * e.cols, last = std::min(N, b1 * e.cols); c < last; ++c) C[r * ldc + c] = o.bias[c];
+    for (int64_t k = 0; k < K || k == 0; k += e.k_block)
+      for (int64_t i = a0; i < a1; i += kTogether)
+        for (int64_t j = b0; j < b1; ++j)
+          for (int64_t ii = i; ii < std::min(a1, i + kTogether); ++ii)
+            multiply_block(p, C, ldc, ii, j, k, std::min(e.k_block, K - k), k > 0 || o.accumulate || o.bias);
+  });
+}
+
+int64_t WeightSum::round_up(int64_t tokens) { return up(tokens, tiles(current).k_unit); }
+
+WeightSum::WeightSum(int64_t O, int64_t C, int64_t places) : O_(O), C_(C), places_(places) {
+  const TileEngine& e = tiles(current);
+  a_ = Tensor({int64_t(panel_bytes(e, places, e.rows)) * ((O + e.rows - 1) / e.rows)}, DType::u8);
+  b_ = Tensor({int64_t(panel_bytes(e, places, e.cols)) * ((C + e.cols - 1) / e.cols)}, DType::u8);
+}
+
+// Asks for the lines that the next panel is written to, so that writing does not wait for each.
+static void want_lines(char* p, size_t bytes) {
+  for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i, 1);
+}
+
+void WeightSum::add(const float* dy, const float* x, int64_t n, int64_t at) {
+  const TileEngine& e = tiles(current);
+  const size_t a_panel = panel_bytes(e, places_, e.rows), b_panel = panel_bytes(e, places_, e.cols);
+  // 32 tokens at a time go to all panels: their lines are read once
+  for (int64_t k = 0; k < n; k += 32) {
+    const int64_t ks = std::min<int64_t>(32, n - k);
+    char* a = a_.data<char>() + size_t(at + k) * e.rows * e.element;
+    for (int64_t i = 0; i * e.rows < O_; ++i, a += a_panel) {
+      if ((i + 1) * e.rows < O_) want_lines(a + a_panel, size_t(ks) * e.rows * e.element);
+      e.pack_a(a, {dy, O_, true}, i * e.rows, std::min<int64_t>(e.rows, O_ - i * e.rows), k, ks);
     }
+    char* b = b_.data<char>() + size_t(at + k) * e.cols * e.element;
+    for (int64_t j = 0; j * e.cols < C_; ++j, b += b_panel) {
+      if ((j + 1) * e.cols < C_) want_lines(b + b_panel, size_t(ks) * e.cols * e.element);
+      e.pack_b(b, {x, C_}, j * e.cols, std::min<int64_t>(e.cols, C_ - j * e.cols), k, ks);
+    }
+  }
+}
+
+void WeightSum::finish(const std::vector<Job>& sums) {
+  const TileEngine& e = tiles(current);
+  constexpr int64_t kGroup = 4;  // panels of A a job: a piece of them and of one panel of B stay in the second cache
+  const int64_t k_step = std::min<int64_t>(256, e.k_block);
+  struct Part {
+    const Job* job;
+    int64_t first;
+  };
+  std::vector<Part> parts;
+  for (const Job& j : sums) {
+    flops.fetch_add(2 * j.sum->O_ * j.sum->C_ * j.sum->places_, std::memory_order_relaxed);
+    for (int64_t i = 0; i * e.rows < j.sum->O_; i += kGroup) parts.push_back({&j, i});
+  }
+  parallel_for(int64_t(parts.size()), [&](int64_t n) {
+    const WeightSum& s = *parts[size_t(n)].job->sum;
+    float* dw = parts[size_t(n)].job->dw;
+    const Packed p{e, s.a_.data<char>(), s.b_.data<char>(), panel_bytes(e, s.places_, e.rows),
+                   panel_bytes(e, s.places_, e.cols), s.O_, s.C_};
+    const int64_t first = parts[size_t(n)].first, last = std::min(first + kGroup, (s.O_ + e.rows - 1) / e.rows);
+    for (int64_t k = 0; k < s.places_; k += k_step)
+      for (int64_t j = 0; j * e.cols < s.C_; ++j)
+        for (int64_t i = first; i < last; ++i)
+          multiply_block(p, dw, s.C_, i, j, k, std::min(k_step, s.places_ - k), true);
   });
 }
 
@@ -197,7 +271,7 @@ void* scratch(int slot, size_t bytes) {
     size_t bytes = 0;
     ~Block() { std::free(p); }
   };
-  static thread_local Block blocks[8];
+  static thread_local Block blocks[16];
   Block& b = blocks[slot];
   if (b.bytes < bytes) {
     std::free(b.p);

@@ -8,6 +8,9 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
+
+#include "kernels/tensor.h"
 
 namespace duet {
 
@@ -33,9 +36,35 @@ struct GemmOptions {
   bool accumulate = false;        // add to C
   const float* bias = nullptr;    // (N) added to every row; not together with accumulate
   const PackedB* packed = nullptr;
+  // C has room for with_room(M) rows of whole_columns(N), and what is beyond M and N is nobody's: blocks at the edges need
+  // no detour.
+  bool room = false;
+  bool counted = true;  // in gemm_flops(); what is computed a second time to save memory is not
 };
+constexpr int64_t with_room(int64_t rows) { return rows + 31; }
+constexpr int64_t whole_columns(int64_t n) { return (n + 31) / 32 * 32; }
 // C (M,N) with leading dimension ldc; A (M,K); B (K,N). On all threads; serial when called inside parallel_for.
 void gemm(float* C, int64_t ldc, Mat A, Mat B, int64_t M, int64_t N, int64_t K, const GemmOptions& = {});
+
+// The gradient of a weight, dW (O,C) += sum over tokens of dy[n]^T x[n], where the tokens come a few at a time: add() packs
+// a piece while it is still in the cache, and finish() multiplies all of them at once, in the order of their places.
+class WeightSum {
+ public:
+  static int64_t round_up(int64_t tokens);  // places a piece of so many tokens takes
+  WeightSum(int64_t O, int64_t C, int64_t places);
+  // dy (n,O) and x (n,C) with leading dimensions O and C; `at` is the sum of round_up over earlier pieces. Each place must
+  // be filled; pieces may come from any thread, in any order.
+  void add(const float* dy, const float* x, int64_t n, int64_t at);
+  struct Job {
+    const WeightSum* sum;
+    float* dw;
+  };
+  static void finish(const std::vector<Job>&);  // on all threads
+
+ private:
+  int64_t O_, C_, places_;
+  Tensor a_, b_;  // packed
+};
 
 int64_t gemm_flops();  // floating-point operations all products of this process have done so far
 double measure_peak(); // FLOP/s of the current precision's tile on all threads, fed from the first cache: the machine's limit

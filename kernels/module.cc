@@ -47,8 +47,9 @@ static Var cached_attention(const Var& qkv, const Layout& l, int64_t heads, KvCa
 Var Block::operator()(const Var& x, const Layout& l, const Var& t, KvCache* cache,
                       const std::vector<int32_t>* used) const {
   const Var mod = mod_table(own, t);
+  if (!cache) return block(x, mod, l, {qkv.w, proj.w, up.w, down.w, gain_q, gain_k}, heads, theta);
   const Var h = qk_rope(qkv(norm_mod(x, mod, l.row, 0, C)), gain_q, gain_k, l.pos, heads, theta);
-  const Var a = cache ? cached_attention(h, l, heads, *cache, *used) : attention(h, l, heads);
+  const Var a = cached_attention(h, l, heads, *cache, *used);
   const Var y = gate_add(x, proj(a), mod, l.row, 2 * C);
   return gate_add(y, down(swiglu(up(norm_mod(y, mod, l.row, 3 * C, 4 * C)))), mod, l.row, 5 * C);
 }

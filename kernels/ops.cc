@@ -113,6 +113,42 @@ Var attention(const Var& qkv, const Layout& l, int64_t heads) {
   });
 }
 
+Var block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads, float theta) {
+  const int64_t N = x.shape().rows(), C = x.shape().last(), F = p.down.dim(1), D = C / heads;
+  CHECK(l.N() == N && l.row.count() == N && l.pos.count() == 2 * N, "a layout of ", l.N(), " tokens for ", x.shape());
+  CHECK(C == heads * D && mod.dim(1) == 6 * C, "modulation ", mod.shape(), " for ", x.shape());
+  CHECK(p.qkv.shape() == Shape({3 * C, C}) && p.proj.shape() == Shape({C, C}) && p.up.shape() == Shape({2 * F, C}) &&
+            p.down.shape() == Shape({C, F}) && p.gain_q.shape() == Shape({D}) && p.gain_k.shape() == Shape({D}),
+        "weights of a block ", C, " wide with ", F, " hidden");
+  const cpu::BlockSizes sizes{C, heads, F, theta};
+  const auto tokens = [](const Layout& l) {
+    return cpu::BlockTokens{ints(l.at), ints(l.limit), ints(l.row), ints(l.pos), l.B()};
+  };
+  const auto weights = [](const BlockParams& p) {
+    return cpu::BlockWeights{p.qkv.data(), p.proj.data(), p.up.data(), p.down.data(), p.gain_q.data(), p.gain_k.data()};
+  };
+  const std::vector<Var> inputs{x, mod, p.qkv, p.proj, p.up, p.down, p.gain_q, p.gain_k};
+  Tensor y(x.shape());
+  if (!records(inputs)) {
+    cpu::block(y.data(), {}, x.data(), mod.data(), tokens(l), weights(p), sizes);
+    return Var(y);
+  }
+  const Tensor o({N, C}), lse({N, heads});
+  Tensor qkv, h1, up, h2;
+  if (precision() == Precision::f32) qkv = Tensor({N, 3 * C}), h1 = Tensor({N, C}), up = Tensor({N, 2 * F}), h2 = Tensor({N, C});
+  const auto saved = [=] {
+    const auto p = [](const Tensor& t) { return t ? t.data() : nullptr; };
+    return cpu::BlockSaved{o.data(), lse.data(), p(qkv), p(h1), p(up), p(h2)};
+  };
+  cpu::block(y.data(), saved(), x.data(), mod.data(), tokens(l), weights(p), sizes);
+  return record(y, inputs, [=](Node& n) {
+    Into dx(x);
+    const cpu::BlockGrads grads{p.qkv.d(), p.proj.d(), p.up.d(), p.down.d(), p.gain_q.d(), p.gain_k.d(), mod.d()};
+    cpu::block_bwd(dx.p, dx.add, grads, n.grad.data(), x.data(), saved(), mod.data(), mod.dim(0), tokens(l), weights(p),
+                   sizes);
+  });
+}
+
 Var swiglu(const Var& x) {
   const int64_t N = x.shape().rows(), F = x.shape().last() / 2;
   CHECK(x.shape().last() == 2 * F, "an even number of columns, not ", x.shape());

@@ -22,6 +22,11 @@ Var norm_mod(const Var& x, const Var& mod, const Tensor& row, int64_t scale, int
 Var gate_add(const Var& x, const Var& h, const Var& mod, const Tensor& row, int64_t gate);
 Var qk_rope(const Var& qkv, const Var& gain_q, const Var& gain_k, const Tensor& pos, int64_t heads, float theta);
 Var attention(const Var& qkv, const Layout&, int64_t heads);  // (N,3C) -> (N,C)
+// A whole transformer block: table.h. mod (R,6C); weights (3C,C) (C,C) (2F,C) (C,F); gains (C / heads).
+struct BlockParams {
+  Var qkv, proj, up, down, gain_q, gain_k;
+};
+Var block(const Var& x, const Var& mod, const Layout&, const BlockParams&, int64_t heads, float theta);
 Var swiglu(const Var& x);                                     // (N,2F) -> (N,F)
 Var silu(const Var& x);
 Var add(const Var& a, const Var& b);                                // same shape

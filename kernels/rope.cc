@@ -1,3 +1,6 @@
+#include <map>
+#include <memory>
+#include <mutex>
 #include <vector>
 
 #include "kernels/error.h"
@@ -8,10 +11,11 @@
 namespace duet::cpu {
 namespace {
 
-// cos and sin of pos * theta^(-i / Q), Q = D / 4 pairs a half: (positions, 2 Q)
+// cos and sin of pos * theta^(-i / Q), Q = D / 4 pairs a half: (positions, 2 Q). Made once for a theta and Q and kept; a
+// table that must grow is replaced, and those who hold the old one keep it.
 struct Angles {
   int64_t Q;
-  std::vector<float> table;
+  std::shared_ptr<const std::vector<float>> table;
   Angles(const int32_t* pos, int64_t n, float theta, int64_t D) : Q(D / 4) {
     CHECK(D % 4 == 0, "head size ", D, " must be a multiple of 4");
     int32_t most = 0;
@@ -19,14 +23,23 @@ struct Angles {
       CHECK(pos[i] >= 0 && pos[i] < 65536, "position ", pos[i]);
       most = std::max(most, pos[i]);
     }
-    table.resize(size_t(most + 1) * 2 * Q);
-    for (int64_t p = 0; p <= most; ++p)
+    static std::mutex mutex;
+    static std::map<std::pair<float, int64_t>, std::shared_ptr<const std::vector<float>>> tables;
+    std::lock_guard l(mutex);
+    auto& kept = tables[{theta, Q}];
+    if (!kept || kept->size() < size_t(most + 1) * 2 * Q) kept = make(std::max(most + 1, 64), theta);
+    table = kept;
+  }
+  std::shared_ptr<const std::vector<float>> make(int32_t positions, float theta) const {
+    auto t = std::make_shared<std::vector<float>>(size_t(positions) * 2 * Q);
+    for (int64_t p = 0; p < positions; ++p)
       for (int64_t i = 0; i < Q; ++i) {
         const double a = double(p) * std::pow(double(theta), -double(i) / double(Q));
-        table[size_t(p * 2 * Q + i)] = float(std::cos(a)), table[size_t(p * 2 * Q + Q + i)] = float(std::sin(a));
+        (*t)[size_t(p * 2 * Q + i)] = float(std::cos(a)), (*t)[size_t(p * 2 * Q + Q + i)] = float(std::sin(a));
       }
+    return t;
   }
-  const float* at(int32_t p) const { return table.data() + int64_t(p) * 2 * Q; }
+  const float* at(int32_t p) const { return table->data() + int64_t(p) * 2 * Q; }
 };
 
 // Turns pairs (i, i + Q) of each half of a head; `sign` -1 turns back.
@@ -34,11 +47,12 @@ inline void rotate(float* y, const Angles& a, const int32_t* pos, float sign) {
   const int64_t Q = a.Q;
   for (int half = 0; half < 2; ++half, y += 2 * Q) {
     const float *cs = a.at(pos[half]), *sn = cs + Q;
-    for (int64_t i = 0; i < Q; ++i) {
-      const float u = y[i], v = y[i + Q], s = sign * sn[i];
-      y[i] = u * cs[i] - v * s;
-      y[i + Q] = u * s + v * cs[i];
-    }
+    by16(Q, [&](int64_t i, int k) {
+      const f16v u = load_some(y + i, k), v = load_some(y + Q + i, k), c = load_some(cs + i, k);
+      const f16v s = load_some(sn + i, k) * sign;
+      store_some(y + i, u * c - v * s, k);
+      store_some(y + Q + i, u * s + v * c, k);
+    });
   }
 }
 
@@ -57,7 +71,7 @@ void qk_rope(float* y, float* rstd, const float* qkv, const float* gain_q, const
       const float r = 1 / std::sqrt(dot(x, x, D) / float(D) + 1e-6f);
       rstd[n * 2 * H + h] = r;
       float* o = yn + h * D;
-      for (int64_t d = 0; d < D; ++d) o[d] = x[d] * r * gain[d];
+      by16(D, [&](int64_t d, int k) { store_some(o + d, load_some(x + d, k) * r * load_some(gain + d, k), k); });
       rotate(o, angles, pos + 2 * n, 1);
     }
     std::copy_n(xn + 2 * C, C, yn + 2 * C);
@@ -74,21 +88,21 @@ void qk_rope_bwd(float* dqkv, float* dgain_q, float* dgain_k, const float* dy, c
   Tensor partial = Tensor::zeros({chunks, 2, D});
   parallel_for(chunks, [&](int64_t j) {
     float* part = partial.data() + j * 2 * D;
-    std::vector<float> g(static_cast<size_t>(D));
+    float* g = scratch<float>(4, D);
     for (int64_t n = j * chunk; n < std::min(N, (j + 1) * chunk); ++n) {
       for (int64_t h = 0; h < 2 * H; ++h) {
         const float *x = qkv + n * 3 * C + h * D, *gain = h < H ? gain_q : gain_k;
         float *d = dqkv + n * 3 * C + h * D, *pg = part + (h < H ? 0 : D);
         const float r = rstd[n * 2 * H + h];
-        std::copy_n(dy + n * 3 * C + h * D, D, g.data());
-        rotate(g.data(), angles, pos + 2 * n, -1);
-        float m = 0;
-        for (int64_t i = 0; i < D; ++i) {
-          pg[i] += g[size_t(i)] * x[i] * r;
-          g[size_t(i)] *= gain[i];
-        }
-        m = dot(g.data(), x, D) * r * r / float(D);
-        for (int64_t i = 0; i < D; ++i) d[i] = r * (g[size_t(i)] - x[i] * m);
+        std::copy_n(dy + n * 3 * C + h * D, D, g);
+        rotate(g, angles, pos + 2 * n, -1);
+        by16(D, [&](int64_t i, int k) {
+          const f16v gi = load_some(g + i, k);
+          store_some(pg + i, load_some(pg + i, k) + gi * load_some(x + i, k) * r, k);
+          store_some(g + i, gi * load_some(gain + i, k), k);
+        });
+        const float m = dot(g, x, D) * r * r / float(D);
+        by16(D, [&](int64_t i, int k) { store_some(d + i, r * (load_some(g + i, k) - load_some(x + i, k) * m), k); });
       }
       std::copy_n(dy + n * 3 * C + 2 * C, C, dqkv + n * 3 * C + 2 * C);
     }

@@ -48,6 +48,35 @@ void attention(float* o, float* lse, const float* q, int64_t ldq, const float* k
 void attention_bwd(float* dqkv, const float* dout, const float* o, const float* lse, const float* qkv, Spans spans,
                    int64_t H, int64_t D);
 
+// --- block.cc: a transformer block over packed sequences, a few sequences at a time, so that what one step makes the next
+// finds in the cache. Its steps are the kernels of this table and gemm(): the same bits as calling them one by one.
+//   a = attention(qk_rope(norm_mod(x) Wqkv^T));  x1 = gate_add(x, a Wproj^T);  y = gate_add(x1, swiglu(norm_mod(x1) Wup^T) Wdown^T)
+// mod (R, 6C): scale, shift, gate of attention, then of the feed-forward. Weights (3C,C), (C,C), (2F,C), (C,F); gains (D).
+struct BlockSizes {
+  int64_t C, H, F;
+  float theta;
+};
+struct BlockWeights {
+  const float *qkv, *proj, *up, *down, *gain_q, *gain_k;
+};
+struct BlockGrads {  // any may be null: not wanted
+  float *qkv, *proj, *up, *down, *gain_q, *gain_k, *mod;
+};
+// For the backward pass: qkv (N,3C), o, h1, h2 (N,C), lse (N,H), up (N,2F); all null: not wanted. With o and lse alone the
+// backward pass makes the others again, which where products are cheap (bf16) costs less than writing and reading them.
+struct BlockSaved {
+  float *o, *lse, *qkv, *h1, *up, *h2;
+};
+struct BlockTokens {
+  const int32_t *at, *limit, *row, *pos;  // as Layout; at (B+1)
+  int64_t B;
+};
+void block(float* y, const BlockSaved&, const float* x, const float* mod, const BlockTokens&, const BlockWeights&,
+           const BlockSizes&);
+// dx may be null. Gradients of what tokens share are summed in the order of the tokens.
+void block_bwd(float* dx, bool add, const BlockGrads&, const float* dy, const float* x, const BlockSaved&, const float* mod,
+               int64_t R, const BlockTokens&, const BlockWeights&, const BlockSizes&);
+
 // --- swiglu.cc: y (N,F) = silu(x[:, :F]) * x[:, F:] for x (N,2F) (arXiv 2002.05202); silu(x) = x sigmoid(x)
 void swiglu(float* y, const float* x, int64_t N, int64_t F);
 void swiglu_bwd(float* dx, const float* dy, const float* x, int64_t N, int64_t F);  // overwrites dx

@@ -22,8 +22,12 @@ Tensor& Var::grad() const {
   return node_->grad;
 }
 
+bool records(const std::vector<Var>& inputs) {
+  return recording && std::any_of(inputs.begin(), inputs.end(), [](auto& v) { return v.wants_grad(); });
+}
+
 Var record(Tensor y, std::vector<Var> inputs, std::function<void(Var::Node&)> backward) {
-  const bool wants = recording && std::any_of(inputs.begin(), inputs.end(), [](auto& v) { return v.wants_grad(); });
+  const bool wants = records(inputs);
   Var out(std::move(y), wants);
   if (wants) out.node_->inputs = std::move(inputs), out.node_->backward = std::move(backward);
   return out;

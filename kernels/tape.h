@@ -46,6 +46,9 @@ struct NoGrad {
   ~NoGrad();
 };
 
+// Whether a result of these would be recorded: some want a gradient and no NoGrad lives.
+bool records(const std::vector<Var>& inputs);
+
 // Called by ops: the result `y` of `inputs`, and how to send its gradient back.
 Var record(Tensor y, std::vector<Var> inputs, std::function<void(Var::Node&)> backward);
 

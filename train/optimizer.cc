@@ -41,25 +41,22 @@ Optimizer::Result Optimizer::step(int64_t step, double lr) {
   for (const Range& r : rest_)
     cpu::adamw(w + r.first, mm + r.first, v.data() + r.first, g + r.first, float(lr * c_.adam), float(c_.beta1), float(c_.beta2),
                float(c_.eps), float(r.decay ? c_.decay : 0), step, r.n);
-  Tensor u;
-  for (const Matrix& x : matrices_) {
+  // A matrix a job: each is small enough for one core's cache.
+  parallel_for(int64_t(matrices_.size()), [&](int64_t j) {
+    const Matrix& x = matrices_[size_t(j)];
     const int64_t n = x.rows * x.cols;
-    if (!u || u.count() != n) u = Tensor({n});
     const float mu = float(c_.momentum);
+    const Tensor u({n});
     float *ud = u.data(), *md = mm + x.first, *wd = w + x.first;
     const float* gd = g + x.first;
-    parallel_for(x.rows, [&](int64_t row) {
-      for (int64_t i = row * x.cols; i < (row + 1) * x.cols; ++i) {
-        md[i] = mu * md[i] + gd[i];
-        ud[i] = gd[i] + mu * md[i];
-      }
-    });
-    cpu::newton_schulz(u.data(), x.rows, x.cols);
+    for (int64_t i = 0; i < n; ++i) {
+      md[i] = mu * md[i] + gd[i];
+      ud[i] = gd[i] + mu * md[i];
+    }
+    cpu::newton_schulz(ud, x.rows, x.cols);
     const float k = float(lr * 0.2 * std::sqrt(double(std::max(x.rows, x.cols)))), keep = float(1 - lr * c_.decay);
-    parallel_for(x.rows, [&](int64_t row) {
-      for (int64_t i = row * x.cols; i < (row + 1) * x.cols; ++i) wd[i] = wd[i] * keep - k * ud[i];
-    });
-  }
+    for (int64_t i = 0; i < n; ++i) wd[i] = wd[i] * keep - k * ud[i];
+  });
   cpu::lerp(ema.data(), w, float(1 - std::min(c_.ema, double(step) / double(step + 9))), f_.n);
   std::fill_n(g, f_.n, 0.0f);
   return {norm, true};

@@ -31,8 +31,8 @@
 using namespace duet;
 using Clock = std::chrono::steady_clock;
 
-static double median_seconds(int runs, const std::function<void()>& f) {
-  f();
+static double median_seconds(int runs, const std::function<void()>& f, int warm = 1) {
+  for (int i = 0; i < warm; ++i) f();
   std::vector<double> t;
   for (int i = 0; i < runs; ++i) {
     const auto start = Clock::now();
@@ -127,11 +127,11 @@ static void step(const TrainConfig& c) {
   int64_t n = 0;
   const double peak = measure_peak();
   const int64_t before = gemm_flops();
-  const double t = median_seconds(7, [&] {
+  const double t = median_seconds(15, [&] {
     b.seed = uint64_t(++n);
     joint_loss(m, b, c.loss).total.backward();
     optimizer.step(n, 1e-4);
-  });
+  }, 8);
   const double flops = double(gemm_flops() - before) / double(n);
   std::printf("training step, %lld parameters, batch %lld: %.1f ms, %.1f samples/s, %.0f GFLOP/s = %.0f%% of peak, %zu MiB\n",
               (long long)count_params(m), (long long)b.B, t * 1e3, double(b.B) / t, flops / t / 1e9, 100 * flops / t / peak,
