@@ -224,7 +224,7 @@ Window soft_mask(const Pixels& p, const Ground& ground, const Part& part, int co
   return win;
 }
 
-SeenThing fit(const Window& win, int color, float side) {
+SeenThing fit(const Window& win, int color, float side, bool alone) {
   double area_sum = 0, mx = 0, my = 0;
   for (int y = 0; y < win.h; y++)
     for (int x = 0; x < win.w; x++) {
@@ -252,7 +252,7 @@ SeenThing fit(const Window& win, int color, float side) {
     thing.cx = win.x0 + cx, thing.cy = win.y0 + cy;
   }
   thing.cx /= side, thing.cy /= side;
-  thing.size = size_of(radius / side);
+  thing.size = size_of(radius / side, alone);
   return thing;
 }
 
@@ -284,7 +284,7 @@ SeenScene find_things(const Image& image) {
   float side = float(std::max(image.width, image.height));
   for (size_t i = 0; i < parts.size(); i++) {
     SeenThing thing;
-    if (i < kMostFitted) thing = fit(soft_mask(p, ground, parts[i].first, parts[i].second), parts[i].second, side);
+    if (i < kMostFitted) thing = fit(soft_mask(p, ground, parts[i].first, parts[i].second), parts[i].second, side, parts.size() == 1);
     out.things.push_back(thing);
   }
   return out;

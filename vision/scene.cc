@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
 namespace duet {
 namespace {
@@ -14,7 +15,7 @@ struct Range {
   int lo, hi;  // both included
   int pick(SceneRng& rng) const { return lo + rng.below(hi - lo + 1); }
 };
-constexpr Range kRadius[kSizes] = {{100, 115}, {152, 169}, {210, 230}};
+constexpr Range kRadius[kSizes] = {{100, 115}, {152, 169}, {210, 230}}, kRadiusAlone[kSizes] = {{160, 178}, {262, 286}, {340, 364}};
 constexpr int kNear = 369, kMiddleLo = 451,
               kMiddleHi = 573;  // of a column or row: first <= kNear, last >= 1024 - kNear
 
@@ -44,7 +45,9 @@ int reach(float extent, int radius) { return int(std::ceil(extent * radius)); }
 bool place(int third, int half, SceneRng& rng, int& at) {
   int lo = kEdge + half;
   if (third == 1) {
-    at = Range{kMiddleLo, kMiddleHi}.pick(rng);
+    const Range middle{std::max(kMiddleLo, lo), std::min(kMiddleHi, kUnit - lo)};
+    if (middle.lo > middle.hi) return false;
+    at = middle.pick(rng);
     return true;
   }
   if (lo > kNear) return false;
@@ -60,16 +63,22 @@ bool apart(const Thing& a, const Thing& b) {
          std::fabs(a.cy - b.cy) >= ea.y * a.radius + eb.y * b.radius + gap;
 }
 
-bool add_thing(Scene& scene, ShapeKind shape, Color color, bool alone, SceneRng& rng) {
+// Plain arrangements: two things across from each other, three as a triangle.
+constexpr Cell kTwo[][2] = {{Cell::left, Cell::right}, {Cell::top, Cell::bottom}};
+constexpr Cell kThree[][3] = {{Cell::top_left, Cell::top_right, Cell::bottom}, {Cell::bottom_left, Cell::bottom_right, Cell::top},
+                              {Cell::top_left, Cell::bottom_left, Cell::right}, {Cell::top_right, Cell::bottom_right, Cell::left}};
+
+// `cell`: where it shall be; empty: anywhere.
+bool add_thing(Scene& scene, ShapeKind shape, Color color, bool alone, std::optional<Cell> wanted, SceneRng& rng) {
   Thing t{.shape = shape, .color = color};
   for (const Thing& other : scene.things)
     if (other.shape == shape && other.color == color) return false;
   int dice = rng.below(10);
   t.size = dice < 4 ? Size::medium : dice < 7 ? Size::small : Size::big;
-  int radius = kRadius[int(t.size)].pick(rng);
+  int radius = (alone ? kRadiusAlone : kRadius)[int(t.size)].pick(rng);
   t.radius = float(radius) / kUnit;
   for (int attempt = 0; attempt < 12; attempt++) {
-    int cell = alone && rng.chance(40) ? int(Cell::centre) : rng.below(kCells), x, y;
+    int cell = wanted ? int(*wanted) : rng.below(kCells), x, y;
     if (!place(cell % 3, reach(extent(shape).x, radius), rng, x)) continue;
     if (!place(cell / 3, reach(extent(shape).y, radius), rng, y)) continue;
     t.cx = float(x) / kUnit;
@@ -84,10 +93,15 @@ bool add_thing(Scene& scene, ShapeKind shape, Color color, bool alone, SceneRng&
 
 bool draw(Scene& scene, int count, const Pair* first, SceneRng& rng) {
   scene.things.clear();
+  std::optional<Cell> cells[3];
+  if (count == 1 && rng.chance(65)) cells[0] = Cell::centre;
+  if (count == 2 && rng.chance(75)) std::copy_n(kTwo[rng.below(int(std::size(kTwo)))], 2, cells);
+  if (count == 3 && rng.chance(75)) std::copy_n(kThree[rng.below(int(std::size(kThree)))], 3, cells);
+  for (int i = count - 1; i > 0; i--) std::swap(cells[i], cells[rng.below(i + 1)]);
   for (int i = 0; i < count; i++) {
     Pair p{ShapeKind(rng.below(kShapes)), Color(rng.below(kColors))};
     if (i == 0 && first) p = *first;
-    if (!add_thing(scene, p.shape, p.color, count == 1, rng)) return false;
+    if (!add_thing(scene, p.shape, p.color, count == 1, cells[i], rng)) return false;
   }
   return true;
 }
@@ -105,7 +119,7 @@ Scene random_scene(uint64_t seed, SceneSplit split) {
   SceneRng rng{SceneRng{seed}.next() + (uint64_t(split) + 1) * 0xd1342543de82ef95ull};
   Scene scene;
   scene.background = rng.below(8) ? kTransparent : kGrey;
-  int dice = rng.below(20), count = dice < 7 ? 1 : dice < 16 ? 2 : 3;
+  int dice = rng.below(20), count = dice < 8 ? 1 : dice < 17 ? 2 : 3;
   if (split != SceneSplit::heldout) {
     while (!draw(scene, count, nullptr, rng) || held_out(scene)) {
     }
@@ -118,7 +132,7 @@ Scene random_scene(uint64_t seed, SceneSplit split) {
     std::swap(scene.things[0], scene.things[rng.below(count)]);
     return scene;
   }
-  count = dice < 14 ? 2 : 3;
+  count = dice < 16 ? 2 : 3;
   while (!draw(scene, count, nullptr, rng) || !clear_held_out_relation(scene)) {
   }
   return scene;
@@ -168,7 +182,9 @@ bool clear_relation(const Thing& a, const Thing& b) {
 }
 
 // The borders lie midway (as ratios) between the ranges that are drawn.
-Size size_of(float radius) { return radius < 0.129f ? Size::small : radius < 0.184f ? Size::medium : Size::big; }
+Size size_of(float radius, bool alone) {
+  return radius < (alone ? 0.209f : 0.129f) ? Size::small : radius < (alone ? 0.305f : 0.184f) ? Size::medium : Size::big;
+}
 
 Scene mirror(const Scene& scene) {
   Scene out = scene;

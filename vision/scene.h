@@ -58,7 +58,8 @@ struct SceneRng {
 
 // train: never a held-out combination. seen: the same kind, other seeds. heldout: at least one held-out combination,
 // half of them a held-out (shape, colour), half a held-out pair in a clear relation (so two or three things).
-// Things never overlap: their boxes are at least 0.05 apart and 0.02 from the edge.
+// Things never overlap: their boxes are at least 0.05 apart and 0.02 from the edge. Mostly one thing stands in the middle,
+// two across from each other and three as a triangle, as people draw when no place is said; else anywhere.
 Scene random_scene(uint64_t seed, SceneSplit split);
 
 // Held out of training: eight of the 70 (shape, colour) pairs, one colour or two of each shape; and one in nine of the
@@ -74,7 +75,8 @@ Cell cell_of(float cx, float cy);
 Relation relation_of(float ax, float ay, float bx, float by);
 // True where the relation is plain enough to be said: at least 0.2 apart, and the other distance at most 0.7 of it.
 bool clear_relation(const Thing& a, const Thing& b);
-Size size_of(float radius);
+// A thing alone in its picture is larger than one of several, and its size is read on a scale of its own.
+Size size_of(float radius, bool alone);
 
 Scene mirror(const Scene&);  // left and right swapped
 Relation mirror(Relation);

@@ -124,7 +124,7 @@ TEST(SceneCheck, AMissingThingFails) {
 
 TEST(SceneCheck, OneThingTooManyFails) {
   expect_wrong(Attribute::count, 1, [](Scene& s) {
-    if (s.things.size() > 1 || s.things[0].cy > 0.5f) return false;
+    if (s.things.size() > 1 || s.things[0].cy + 1.3f * s.things[0].radius > 0.7f) return false;
     s.things.push_back({ShapeKind::star, Color::green, Size::small, 0.5f, 0.85f, 0.1f});
     return true;
   });
@@ -144,7 +144,7 @@ TEST(SceneCheck, TheWrongSideFails) {
 TEST(SceneCheck, AnotherSizeFails) {
   expect_wrong(Attribute::size, 1, [](Scene& s) {
     if (s.things.size() > 1) return false;
-    s.things[0].radius = s.things[0].size == Size::small ? 0.16f : 0.105f;
+    s.things[0].radius = s.things[0].size == Size::small ? 0.26f : 0.165f;
     return true;
   });
 }
