@@ -96,9 +96,6 @@ std::shared_ptr<const PackedB> pack_b(Mat b, int64_t N, int64_t K) {
 
 namespace {
 
-// Panels of A that stay in the first cache while a panel of B passes by them.
-constexpr int64_t kTogether = 2;
-
 struct Packed {
   const TileEngine& e;
   const char *a, *b;
@@ -158,9 +155,9 @@ void gemm(float* C, int64_t ldc, Mat A, Mat B, int64_t M, int64_t N, int64_t K, 
       for (int64_t r = a0 * e.rows, end = std::min(M, a1 * e.rows); r < end; ++r)
         for (int64_t c = b0 * e.cols, last = std::min(N, b1 * e.cols); c < last; ++c) C[r * ldc + c] = o.bias[c];
     for (int64_t k = 0; k < K || k == 0; k += e.k_block)
-      for (int64_t i = a0; i < a1; i += kTogether)
+      for (int64_t i = a0; i < a1; i += e.together)
         for (int64_t j = b0; j < b1; ++j)
-          for (int64_t ii = i; ii < std::min(a1, i + kTogether); ++ii)
+          for (int64_t ii = i; ii < std::min(a1, i + e.together); ++ii)
             multiply_block(p, C, ldc, ii, j, k, std::min(e.k_block, K - k), k > 0 || o.accumulate || o.bias);
   });
 }

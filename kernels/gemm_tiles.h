@@ -10,6 +10,7 @@ struct TileEngine {
   int k_unit;            // packed K is a multiple of this
   int64_t k_block;       // K is walked in pieces of this, so that a piece stays in the caches
   int64_t chunk_rows;    // rows of A one job keeps in its cache
+  int64_t together;      // panels of A that a panel of B passes by before the next comes: what of both fits the first cache
   size_t element;        // bytes
   void (*pack_a)(void* dst, Mat a, int64_t row, int64_t rows, int64_t k, int64_t ks);  // rows <= engine.rows, ks <= k_block
   void (*pack_b)(void* dst, Mat b, int64_t col, int64_t cols, int64_t k, int64_t ks);
