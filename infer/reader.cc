@@ -134,6 +134,42 @@ std::vector<Caption> caption_some(const Model& m, const Tokenizer& tokenizer, st
   return out;
 }
 
+// Log-probability of a token, without temperature or cuts
+double log_prob_of(const float* logits, int64_t V, int token) {
+  const double most = *std::max_element(logits, logits + V);
+  double z = 0;
+  for (int64_t v = 0; v < V; ++v) z += std::exp(logits[v] - most);
+  return logits[token] - most - std::log(z);
+}
+
+// Words drawn one by one. What is drawn depends on the seed and the picture alone, not on its place among others.
+std::vector<Caption> draw_captions(const Model& m, const Tokenizer& tokenizer, std::span<const Image> images,
+                                   const CaptionOptions& o) {
+  const int64_t B = int64_t(images.size()), V = m.config.vocab;
+  const int32_t patches = int32_t(m.config.size / m.config.patch * (m.config.size / m.config.patch));
+  const int mark = tokenizer.special(o.korean ? "<|ko|>" : "<|en|>");
+  auto caches = remember(m, images, 1, o.most + 1);
+  std::vector<Caption> out(static_cast<size_t>(B));
+  std::vector<std::vector<int>> texts(size_t(B), {mark});  // emptied when its caption has ended
+  for (int n = 0; n < o.most && std::any_of(texts.begin(), texts.end(), [](auto& t) { return !t.empty(); }); ++n) {
+    const Tensor logits = next_logits(m, texts, patches, caches);
+    float* row = logits.data();
+    for (size_t b = 0; b < texts.size(); ++b) {
+      if (texts[b].empty()) continue;
+      forbid(tokenizer, row, V);
+      const int token = sample_token({row, size_t(V)}, o.sample, uint64_t(n));
+      out[b].log_prob += log_prob_of(row, V, token);
+      if (token == tokenizer.eos())
+        texts[b].clear();
+      else
+        texts[b].push_back(token), out[b].ids.push_back(token);
+      row += V;
+    }
+  }
+  for (Caption& c : out) c.text = clean_caption(tokenizer.decode(c.ids));
+  return out;
+}
+
 // f(first, count) for pieces of at most `most`, their rows (count, E) one after the other
 template <class F>
 Tensor in_pieces(int64_t n, int64_t most, int64_t E, F f) {
@@ -160,7 +196,8 @@ std::vector<Caption> caption_pictures(const Model& m, const Tokenizer& tokenizer
   if (tokenizer.eos() < 0) refuse("the tokenizer has no end token, so captions would not end; use one that duet trained");
   std::vector<Caption> out;
   for (size_t i = 0; i < images.size(); i += kPictures)
-    for (auto& c : caption_some(m, tokenizer, images.subspan(i, std::min<size_t>(kPictures, images.size() - i)), o))
+    for (auto& c : (o.sample.temperature > 0 ? draw_captions : caption_some)(
+             m, tokenizer, images.subspan(i, std::min<size_t>(kPictures, images.size() - i)), o))
       out.push_back(std::move(c));
   return out;
 }
@@ -189,12 +226,8 @@ std::vector<double> caption_log_probs(const Model& m, const Tokenizer& tokenizer
     const float* row = logits.data();
     for (const auto& t : tokens) {
       double sum = 0;
-      for (size_t i = 0; i < t.size(); ++i, row += V) {
-        const double most = *std::max_element(row, row + V);
-        double z = 0;
-        for (int64_t v = 0; v < V; ++v) z += std::exp(row[v] - most);
-        sum += row[i + 1 < t.size() ? t[i + 1] : tokenizer.eos()] - most - std::log(z);
-      }
+      for (size_t i = 0; i < t.size(); ++i, row += V)
+        sum += log_prob_of(row, V, i + 1 < t.size() ? t[i + 1] : tokenizer.eos());
       out.push_back(sum);
     }
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fusion/model.h"
+#include "text/sampling.h"
 #include "text/tokenizer.h"
 #include "vision/image.h"
 
@@ -18,6 +19,7 @@ Image model_view(const Image&, int size);
 struct CaptionOptions {
   bool korean = false;
   int beam = 4;               // 1: greedy
+  SampleOptions sample;       // with a temperature above 0 words are drawn, and there is no beam
   int most = 38;              // tokens of a caption
   double length_power = 0.7;  // see infer/beam.h
 };

@@ -7,6 +7,7 @@
 
 #include "fusion/fields.h"
 #include "fusion/weights.h"
+#include "kernels/collectives.h"
 #include "kernels/gemm.h"
 #include "kernels/parallel.h"
 #include "kernels/safetensors.h"
@@ -27,6 +28,7 @@ struct Trainer::State {
   Flat flat;
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<Loader> loader;
+  std::unique_ptr<Collectives> world = join_world(World::from_env());
   int64_t done = 0, skipped = 0;
 
   // Parts of a checkpoint: one tensor each over the flat buffer.
@@ -35,7 +37,7 @@ struct Trainer::State {
   }
 };
 
-Trainer::Trainer(const TrainConfig& config) : s_(new State{config, Tokenizer::load(config.tokenizer), {}, {}, {}, {}}) {
+Trainer::Trainer(const TrainConfig& config) : s_(new State{.config = config, .tokenizer = Tokenizer::load(config.tokenizer)}) {
   TrainConfig& c = s_->config;
   if (c.steps < 1 || c.accumulate < 1) refuse("steps and accumulate must be 1 or more");
   choose_precision(c.precision);
@@ -79,6 +81,7 @@ Trainer::Step Trainer::step() {
   const double warm = std::min(1.0, double(step) / double(std::max<int64_t>(1, c.warmup)));
   const double way = std::min(1.0, double(step) / double(c.steps));
   r.lr = c.optimizer.lr * warm * (c.final_lr + (1 - c.final_lr) * 0.5 * (1 + std::cos(3.14159265358979 * way)));
+  s_->world->all_reduce(s_->flat.grads.data(), s_->flat.n, DType::f32, Reduce::mean);
   if (!finite) std::fill_n(s_->flat.grads.data(), s_->flat.n, NAN);  // so that the optimizer leaves everything as it is
   const auto o = s_->optimizer->step(step, r.lr);
   r.norm = o.norm, r.applied = o.applied;

@@ -83,6 +83,34 @@ TEST_F(ReaderTest, BeamOfOneIsTheUncachedArgmax) {
   }
 }
 
+// Drawn words are those the sampler picks from the logits of the uncached model, whoever is read beside.
+TEST_F(ReaderTest, DrawnCaptionsAreTheUncachedDraws) {
+  const int64_t V = model->config.vocab;
+  const auto some = pictures(19);
+  CaptionOptions o;
+  o.most = 9, o.sample = {.temperature = 1.5f, .top_k = 50, .top_p = 0.95f, .seed = 7};
+  const auto together = caption_pictures(*model, tokenizer, some, o);
+  std::set<std::string> by_seed;
+  for (size_t i = 0; i < some.size(); i += 3) {
+    std::vector<int> text{tokenizer.special("<|en|>")};
+    for (int n = 0; n < o.most; ++n) {
+      const Tensor logits = plain_logits(*model, some[i], text);
+      float* row = logits.data() + n * V;
+      for (int v = 0; v < V; ++v)
+        if (v >= tokenizer.size() || (tokenizer.is_special(v) && v != tokenizer.eos())) row[v] = kNever;
+      const int token = sample_token({row, size_t(V)}, o.sample, uint64_t(n));
+      if (token == tokenizer.eos()) break;
+      text.push_back(token);
+    }
+    text.erase(text.begin());
+    EXPECT_EQ(together[i].ids, text);
+    o.sample.seed = 8 + i;
+    by_seed.insert(caption_pictures(*model, tokenizer, {&some[0], 1}, o)[0].text);
+    o.sample.seed = 7;
+  }
+  EXPECT_GT(by_seed.size(), 3u);
+}
+
 // A beam changes its parents as it goes: what the caches then hold must be the new parents' text.
 TEST_F(ReaderTest, BeamsScoreAsTheUncachedModelScoresTheirText) {
   const int64_t V = model->config.vocab;
