@@ -93,7 +93,7 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
     for (int64_t b = 0; b < B; ++b) row.insert(row.end(), size_t(P), int32_t(b + 1));
     Tensor weight({B * P});
     for (int64_t p = 0; p < B * P; ++p) weight.data()[p] = flow_weight(t[size_t(p / P)]) / float(B * P * V);
-    const Var x = m.flow_head(gather(h, {}, Tensor::ints(r.noisy)), Tensor::ints(row), times);
+    const Var x = m.flow_head(gather(h, {}, Tensor::ints(r.noisy)), patches.slice(0, {B * P, V}), Tensor::ints(row), times);
     parts.emplace_back(square_error(x, clean, weight), float(c.flow));
     loss.flow = parts.back().first.data()[0];
   }

@@ -45,6 +45,7 @@ Model::Model(const ModelConfig& c, uint64_t seed) : config(c) {
   embed_picture_ = Linear(C, c.embed, i), embed_text_ = Linear(C, c.embed, i);
   own_flow_ = i.fill({2, 2 * C}, 0), own_text_ = i.fill({1, 2 * C}, 0), own_pool_ = i.fill({1, 4 * C}, 0);
   log_scale = i.fill({1}, std::log(10.0f)), bias = i.fill({1}, -10);  // as arXiv 2303.15343 starts them
+  time_skip_ = Linear(C, P, i, 0), own_skip_ = i.fill({2, P}, 0);
   const int64_t heads = C / c.head;
   for (int64_t d = 0; d < c.vision_depth; ++d) vision_.emplace_back(C, heads, c.hidden, c.theta, true, i);
   for (int64_t d = 0; d < c.text_depth; ++d) text_.emplace_back(C, heads, c.hidden, c.theta, false, i);
@@ -55,7 +56,7 @@ Model::Times Model::times(const std::vector<float>& t) const {
   Tensor f({int64_t(t.size()), kTimeFeatures});
   for (size_t i = 0; i < t.size(); ++i) time_features(f.data() + int64_t(i) * kTimeFeatures, t[i], kTimeFeatures);
   const Var e = silu(time2_(silu(time1_(Var(f)))));
-  return {time_vision_(e), time_fusion_(e), time_head_(e)};
+  return {time_vision_(e), time_fusion_(e), time_head_(e), time_skip_(e)};
 }
 
 Var Model::text_stem(const Tensor& ids, const Layout& l) const {
@@ -87,8 +88,9 @@ std::vector<KvCache> Model::fusion_caches(int64_t B, int64_t capacity) const {
   return c;
 }
 
-Var Model::flow_head(const Var& h, const Tensor& row, const Times& t) const {
-  return flow_out_(norm_mod(h, mod_table(own_flow_, t.head), row, 0, config.width));
+Var Model::flow_head(const Var& h, const Tensor& noisy, const Tensor& row, const Times& t) const {
+  const Var x = flow_out_(norm_mod(h, mod_table(own_flow_, t.head), row, 0, config.width));
+  return gate_add(x, Var(noisy), mod_table(own_skip_, t.skip), row, 0);
 }
 
 Var Model::token_logits(const Var& h) const {
@@ -115,6 +117,7 @@ void Model::params(const Visit& v) {
   flow_out_.params("head.flow", v), v("head.flow.own", own_flow_), v("head.text.own", own_text_);
   embed_picture_.params("head.picture", v), embed_text_.params("head.text", v), v("head.pool.own", own_pool_);
   v("head.log_scale", log_scale), v("head.bias", bias);
+  time_skip_.params("time.skip", v), v("head.skip.own", own_skip_);
 }
 
 int64_t count_params(Model& m) {

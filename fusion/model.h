@@ -36,9 +36,10 @@ class Model {
   explicit Model(const ModelConfig&, uint64_t seed = 1);
   const ModelConfig config;
 
-  // t of each picture -> modulation of the picture rows (R, 6C) for the vision blocks, the fusion blocks and the flow head
+  // t of each picture -> modulation of the picture rows (R, 6C) for the vision blocks, the fusion blocks and the flow head,
+  // and (R, patch^2 4) how much of its noisy input the flow head passes on
   struct Times {
-    Var vision, fusion, head;
+    Var vision, fusion, head, skip;
   };
   Times times(const std::vector<float>& t) const;
 
@@ -49,7 +50,9 @@ class Model {
            const std::vector<int32_t>* used = nullptr) const;
   std::vector<KvCache> fusion_caches(int64_t B, int64_t capacity) const;
 
-  Var flow_head(const Var& h, const Tensor& row, const Times&) const;  // (N,C) -> predicted clean patches (N, patch^2 4)
+  // (N,C) and the noisy patches (N, patch^2 4) -> predicted clean patches. A share of the input that depends on t passes
+  // by the blocks: near t = 1 it is nearly the picture, in more detail than C channels hold.
+  Var flow_head(const Var& h, const Tensor& noisy, const Tensor& row, const Times&) const;
   Var token_logits(const Var& h) const;                                // (N,C) -> (N,V)
   Var picture_embedding(const Var& h, const Tensor& at) const;         // mean over segments -> unit rows (B,E)
   Var text_embedding(const Var& h, const Tensor& at) const;
@@ -61,8 +64,9 @@ class Model {
 
  private:
   Var table_;                          // (V,C), tied: input embedding and output head
-  Linear patch_in_, place_in_, time1_, time2_, time_vision_, time_fusion_, time_head_, flow_out_, embed_picture_, embed_text_;
+  Linear patch_in_, place_in_, time1_, time2_, time_vision_, time_fusion_, time_head_, time_skip_, flow_out_, embed_picture_, embed_text_;
   Var own_flow_, own_text_, own_pool_;  // modulation of the norms before the heads
+  Var own_skip_;
   std::vector<Block> vision_, text_, fusion_;
   Var pooled(const Var& h, const Tensor& at, const Linear& to, int64_t column) const;
 };

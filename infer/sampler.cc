@@ -65,7 +65,8 @@ std::vector<float> draw(const Model& m, const Tokenizer& tokenizer, const std::v
   const auto predict = [&](const Tensor& at, float t) {  // the clean picture, guided
     const auto times = m.times(std::vector<float>(size_t(B), t));
     const Var seen = m.vision_stem(at, stem_layout, times);
-    const Var x = m.flow_head(m.fuse(gather(seen, {}, twin_rows), joint_layout, times, &caches, &used), head_rows, times);
+    const Var h = m.fuse(gather(seen, {}, twin_rows), joint_layout, times, &caches, &used);
+    const Var x = m.flow_head(h, guided ? gather(Var(at), {}, twin_rows).value() : at, head_rows, times);
     const float g = float(o.guidance), *with = x.data(), *without = x.data() + B * P * V;
     parallel_for(B * P, [&](int64_t r) {
       for (int64_t i = r * V; i < (r + 1) * V; ++i)

@@ -100,7 +100,7 @@ TEST(Model, ANewModelPredictsNothing) {
   const NoGrad off;
   const Three three;
   const auto times = m.times({0.5f});
-  const Var x = m.flow_head(Var(three.states(m)), Tensor::ints(std::vector<int32_t>(15, 1)), times);
+  const Var x = m.flow_head(Var(three.states(m)), Tensor::zeros({15, m.patch_values()}), Tensor::ints(std::vector<int32_t>(15, 1)), times);
   for (float v : x.value().floats()) ASSERT_EQ(v, 0);
 }
 

@@ -56,7 +56,8 @@ def sample_t(seed, i):
 def shapes():
     s = {"table": (CONFIG["vocab"], C), "vision.patch_in.weight": (C, P2), "vision.patch_in.bias": (C,), "vision.place_in.weight": (C, 64),
          "time.in.weight": (C, 128), "time.in.bias": (C,), "time.out.weight": (C, C), "time.out.bias": (C,),
-         "time.vision.weight": (6 * C, C), "time.fusion.weight": (6 * C, C), "time.head.weight": (2 * C, C)}
+         "time.vision.weight": (6 * C, C), "time.fusion.weight": (6 * C, C), "time.head.weight": (2 * C, C),
+         "time.skip.weight": (P2, C)}
     for where, depth, rows in (("vision", 1, 2), ("text", 1, 1), ("fusion", 2, 2)):
         for d in range(depth):
             at = f"{where}.{d}"
@@ -64,7 +65,7 @@ def shapes():
                   f"{at}.down.weight": (C, F), f"{at}.gain_q": (D,), f"{at}.gain_k": (D,), f"{at}.own": (rows, 6 * C)}
     return s | {"head.flow.weight": (P2, C), "head.flow.bias": (P2,), "head.flow.own": (2, 2 * C),
                 "head.text.own": (1, 2 * C), "head.picture.weight": (E, C), "head.text.weight": (E, C),
-                "head.pool.own": (1, 4 * C), "head.log_scale": (1,), "head.bias": (1,)}
+                "head.pool.own": (1, 4 * C), "head.log_scale": (1,), "head.bias": (1,), "head.skip.own": (2, P2)}
 
 
 def weights(rng):
@@ -112,7 +113,7 @@ class Model:
         f = torch.cat([a.cos(), a.sin()], 1).to(self.dtype)
         silu = torch.nn.functional.silu
         e = silu(self.linear(silu(self.linear(f, "time.in")), "time.out"))
-        return {k: self.linear(e, "time." + k) for k in ("vision", "fusion", "head")}
+        return {k: self.linear(e, "time." + k) for k in ("vision", "fusion", "head", "skip")}
 
     def rotate(self, x, row, col):  # x (T,H,D)
         Q = D // 4
@@ -170,9 +171,9 @@ class Model:
             x = self.block(f"fusion.{d}", x, sequence, t["fusion"])
         return x
 
-    def flow_head(self, h, t, r):
+    def flow_head(self, h, z, t, r):
         scale, shift = (self.p["head.flow.own"][1] + t["head"][r]).split(C)
-        return self.linear(self.norm(h) * (1 + scale) + shift, "head.flow")
+        return self.linear(self.norm(h) * (1 + scale) + shift, "head.flow") + (self.p["head.skip.own"][1] + t["skip"][r]) * z
 
     def token_logits(self, h):
         scale, shift = self.p["head.text.own"][0].split(C)
@@ -203,7 +204,7 @@ class Model:
             n = len(words)
             seen = self.vision_stem(z[b], side, side, t, b)
             h = self.fuse(torch.cat([words, seen]), [("text", n), ("image", side, side, b)], t)
-            x = self.flow_head(h[n:], t, b)
+            x = self.flow_head(h[n:], z[b], t, b)
             flow = flow + ((x - clean[b]) ** 2).sum() / max(1 - float(ts[b]), 0.05) ** 2
             if b < R:
                 if not dropped:
@@ -310,9 +311,9 @@ def main():
             seen = [m.vision_stem(x[:12], 3, 4, t, 0), m.vision_stem(x[12:], 2, 3, t, 1)]
             a = m.fuse(torch.cat([words[0], seen[0]]), [("text", 5), ("image", 3, 4, 0)], t)
             b = m.fuse(torch.cat([seen[1], words[1]]), [("image", 2, 3, 1), ("text", 4)], t)
-            outputs = {"time_vision": t["vision"], "time_fusion": t["fusion"], "time_head": t["head"],
+            outputs = {"time_vision": t["vision"], "time_fusion": t["fusion"], "time_head": t["head"], "time_skip": t["skip"],
                        "text_stem": torch.cat(words), "vision_stem": torch.cat(seen), "fuse": torch.cat([a, b]),
-                       "flow_head": torch.cat([m.flow_head(a[5:], t, 0), m.flow_head(b[:6], t, 1)]),
+                       "flow_head": torch.cat([m.flow_head(a[5:], x[:12], t, 0), m.flow_head(b[:6], x[12:], t, 1)]),
                        "token_logits": m.token_logits(torch.cat([a[:5], b[6:]])),
                        "picture_embedding": torch.stack([m.embedding(a[5:], "picture"), m.embedding(b[:6], "picture")]),
                        "text_embedding": torch.stack([m.embedding(a[:5], "text"), m.embedding(b[6:], "text")])}
@@ -336,6 +337,11 @@ def main():
     for run in range(3):
         m = Model({k: (v * (1 + 2.0**-23 * rng.uniform(-1, 1, v.shape))).astype(np.float32) for k, v in w.items()},
                   torch.float32)
+        for v in m.p.values():
+            v.grad = torch.zeros_like(v)
+        m.joint(pixels, text, same, SEED)[0].backward()
+        # likewise for gradients of a few numbers, where one run's error may be next to nothing
+        out |= {f"f32:gradient:{k}:{run}": v.grad.numpy().copy() for k, v in m.p.items() if v.numel() <= 64}
         out[f"f32:losses:{run}"] = train(m, pixels, text, same)
     path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "model.safetensors")
     write(path, out, {"config": json.dumps(CONFIG), "torch": torch.__version__})

@@ -88,7 +88,7 @@ TEST(Sampler, OneStepIsTheFlowHeadOverTheWholeSequence) {
                          make_layout({{Segment::text(n), Segment::image(4, 4, 1)}}), times);
     std::vector<int32_t> picture;
     for (int i = 0; i < P; ++i) picture.push_back(n + i);
-    const Var x = m.flow_head(gather(h, {}, Tensor::ints(picture)), Tensor::ints(std::vector<int32_t>(size_t(P), 1)), times);
+    const Var x = m.flow_head(gather(h, {}, Tensor::ints(picture)), z, Tensor::ints(std::vector<int32_t>(size_t(P), 1)), times);
     for (int64_t patch = 0; patch < P; ++patch)
       for (int64_t y = 0; y < 4; ++y)
         for (int64_t i = 0; i < 16; ++i) {
