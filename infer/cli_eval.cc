@@ -28,7 +28,7 @@ struct EvalOptions {
   std::string split = "heldout", lang = "en", json, sheet, results, refs, sentence, by = "embedding";
   int n = 200, batch = 24, beam = 4, show = 12;
   uint64_t seed = 1;
-  bool plain = false, deep = false;
+  bool plain = false, deep = false, among_train = false;
 };
 
 EvalOptions& options(const std::string& verb) {  // each verb has its own; they live as long as the program
@@ -169,9 +169,10 @@ void run_icons(const EvalOptions& o) {
 void run_retrieval(const EvalOptions& o) {
   const Opened opened = open_model(o.open);
   const auto sets = load_sets(o, o.split, opened.size());
-  const RetrievalEval e = eval_retrieval(eval_model(opened, o.draw, o.beam), sets, o.seed);
+  const auto others = o.among_train ? load_sets(o, "train", opened.size()) : std::vector<EvalSet>();
+  const RetrievalEval e = eval_retrieval(eval_model(opened, o.draw, o.beam), sets, others, o.seed);
   Json j = header("retrieval", o, opened);
-  j["split"] = o.split, j["sets"] = named_sets(sets);
+  j["split"] = o.split, j["sets"] = named_sets(sets), j["among_train"] = o.among_train;
   for (const auto& r : e.rows) {
     Json row = {{"set", r.set}, {"lang", language(r.korean)}, {"direction", r.from_text ? "text_to_picture" : "picture_to_text"}};
     row.update(of(r.ranks));
@@ -254,6 +255,7 @@ void add_eval_verbs(CLI::App& app) {
   auto* retrieval = eval->add_subcommand("retrieval", "find pictures by text and texts by picture, in both languages");
   EvalOptions& r = options("retrieval");
   add_sets(retrieval, r, true), add_split(retrieval, r), add_common(retrieval, r);
+  retrieval->add_flag("--among-train", r.among_train, "texts must find their pictures among the training pictures too");
   retrieval->callback([&r] { run_retrieval(r); });
 
   auto* classify = eval->add_subcommand("classify", "zero-shot: pictures into the categories of their data set");

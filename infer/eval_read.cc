@@ -48,20 +48,26 @@ Ranks rank_all(const UnitRows& queries, const UnitRows& candidates,
 
 }  // namespace
 
-RetrievalEval eval_retrieval(const EvalModel& m, const std::vector<EvalSet>& sets, uint64_t seed) {
-  RetrievalEval out;
-  std::vector<UnitRows> seen;  // of each set's pictures
+static std::vector<UnitRows> look_at(const EvalModel& m, const std::vector<EvalSet>& sets) {
+  std::vector<UnitRows> out;
   int64_t all = 0, done = 0;
   for (const auto& s : sets) all += int64_t(s.pictures.size());
   Progress progress("looking at pictures", all);
   for (const auto& s : sets) {
-    auto& rows = seen.emplace_back();
+    auto& rows = out.emplace_back();
     for (size_t i = 0; i < s.pictures.size(); i += kPiece) {
       const auto piece = std::span(s.pictures).subspan(i, std::min(kPiece, s.pictures.size() - i));
       for (auto& r : m.embed_pictures(piece)) rows.push_back(std::move(r));
       progress.at(done += int64_t(piece.size()));
     }
   }
+  return out;
+}
+
+RetrievalEval eval_retrieval(const EvalModel& m, const std::vector<EvalSet>& sets, const std::vector<EvalSet>& others,
+                             uint64_t seed) {
+  RetrievalEval out;
+  const auto seen = look_at(m, sets), beside = look_at(m, others);
   const auto evaluate = [&](const std::string& name, size_t first, size_t last) {
     for (bool korean : {false, true}) {
       Matched match;
@@ -82,11 +88,15 @@ RetrievalEval eval_retrieval(const EvalModel& m, const std::vector<EvalSet>& set
         pictures_of[match.text_of[p]].push_back(int64_t(p));
         texts_of.push_back({int64_t(match.text_of[p])});
       }
-      const Ranks find = rank_all(match.texts, match.pictures, pictures_of);
+      UnitRows gallery = match.pictures;
+      for (size_t s = 0; s < others.size(); ++s)
+        for (size_t i = 0; i < beside[s].size(); ++i)
+          if (!known.count(caption_in(others[s].meta[i], korean))) gallery.push_back(beside[s][i]);
+      const Ranks find = rank_all(match.texts, gallery, pictures_of);
       const Ranks tell = rank_all(match.pictures, match.texts, texts_of);
       const uint64_t row = out.rows.size();
       out.rows.push_back({name, korean, true,
-                          summarize_ranks(find.rank, find.relevant, int64_t(match.pictures.size()), mix(seed, row))});
+                          summarize_ranks(find.rank, find.relevant, int64_t(gallery.size()), mix(seed, row))});
       out.rows.push_back({name, korean, false,
                           summarize_ranks(tell.rank, tell.relevant, int64_t(texts.size()), mix(seed, row + 1))});
     }

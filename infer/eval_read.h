@@ -23,7 +23,9 @@ struct RetrievalEval {
 };
 // Within each set, and in all together where there are several. Candidates: all pictures that have a caption in that
 // language, or all their different captions. Pictures with the same caption are all right answers to it.
-RetrievalEval eval_retrieval(const EvalModel&, const std::vector<EvalSet>&, uint64_t seed);
+// `others`: further pictures that texts must find theirs among (training pictures, say); those captioned like a query are
+// left out of the search.
+RetrievalEval eval_retrieval(const EvalModel&, const std::vector<EvalSet>&, const std::vector<EvalSet>& others, uint64_t seed);
 
 // ---- classes ----
 

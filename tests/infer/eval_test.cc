@@ -312,7 +312,7 @@ EvalModel reading_model(const EvalSet& set, int off) {
 
 TEST(EvalRetrieval, PerfectAndShifted) {
   const std::vector<EvalSet> sets{small_set(40)};
-  const auto right = eval_retrieval(reading_model(sets[0], 0), sets, 1);
+  const auto right = eval_retrieval(reading_model(sets[0], 0), sets, {}, 1);
   ASSERT_EQ(right.rows.size(), 4u);  // en, ko; both ways
   EXPECT_EQ(right.rows[2].ranks.candidates, 32);  // every fifth has no Korean
   for (const auto& r : right.rows) {
@@ -320,14 +320,14 @@ TEST(EvalRetrieval, PerfectAndShifted) {
     EXPECT_NEAR(r.ranks.chance[2], 10.0 / double(r.ranks.candidates), 1e-12);
     EXPECT_EQ(r.ranks.interval[0].low, 1);
   }
-  const auto wrong = eval_retrieval(reading_model(sets[0], 1), sets, 1);
+  const auto wrong = eval_retrieval(reading_model(sets[0], 1), sets, {}, 1);
   for (const auto& r : wrong.rows) EXPECT_EQ(r.ranks.share[2], 0);  // the right one ties with all others: last
 }
 
 TEST(EvalRetrieval, EqualCaptionsAreAllRight) {
   std::vector<EvalSet> sets{small_set(12)};
   sets[0].meta[3].caption = sets[0].meta[2].caption;
-  const auto e = eval_retrieval(reading_model(sets[0], 0), sets, 1);
+  const auto e = eval_retrieval(reading_model(sets[0], 0), sets, {}, 1);
   EXPECT_EQ(e.rows[0].ranks.n, 11);  // different texts
   EXPECT_EQ(e.rows[0].ranks.candidates, 12);
   EXPECT_DOUBLE_EQ(e.rows[0].ranks.share[0], 1);
@@ -335,9 +335,22 @@ TEST(EvalRetrieval, EqualCaptionsAreAllRight) {
   EXPECT_EQ(e.rows[1].ranks.candidates, 11);
 }
 
+TEST(EvalRetrieval, OthersAreInTheWay) {
+  const std::vector<EvalSet> sets{small_set(12)};
+  std::vector<EvalSet> others{small_set(12)};  // the same pictures: each ties with the right one, and a tie counts as before it
+  for (auto& m : others[0].meta) m.caption += " again", m.caption_ko += m.caption_ko.empty() ? "" : " 또";
+  others[0].meta[0] = sets[0].meta[0];  // captioned like a query: not in the way
+  const auto e = eval_retrieval(reading_model(sets[0], 0), sets, others, 1);
+  EXPECT_EQ(e.rows[0].ranks.candidates, 12 + 11);
+  EXPECT_DOUBLE_EQ(e.rows[0].ranks.share[0], 1.0 / 12);
+  EXPECT_DOUBLE_EQ(e.rows[0].ranks.share[1], 1);
+  EXPECT_EQ(e.rows[1].ranks.candidates, 12);  // texts are searched among the queries' own
+  EXPECT_DOUBLE_EQ(e.rows[1].ranks.share[0], 1);
+}
+
 TEST(EvalRetrieval, TogetherAddsASet) {
   const std::vector<EvalSet> sets{small_set(12), small_set(12)};
-  const auto e = eval_retrieval(reading_model(sets[0], 0), sets, 1);
+  const auto e = eval_retrieval(reading_model(sets[0], 0), sets, {}, 1);
   ASSERT_EQ(e.rows.size(), 12u);
   EXPECT_EQ(e.rows.back().set, "together");
   EXPECT_EQ(e.rows[8].ranks.candidates, 24);
