@@ -4,7 +4,7 @@
 
 namespace duet {
 
-static constexpr int64_t kTimeFeatures = 128, kPlaceFeatures = 64;
+static constexpr int64_t kTimeFeatures = 128, kPlaceFeatures = 64, kMasks = 4, kChannels = 4;
 
 // Where a patch lies in its picture, for a stem that otherwise sees relative positions alone: with u, v in (0,1) down and
 // across, cos and sin of pi f u and pi f v for f = 1 .. 16. (N, 64)
@@ -46,6 +46,11 @@ Model::Model(const ModelConfig& c, uint64_t seed) : config(c) {
   own_flow_ = i.fill({2, 2 * C}, 0), own_text_ = i.fill({1, 2 * C}, 0), own_pool_ = i.fill({1, 4 * C}, 0);
   log_scale = i.fill({1}, std::log(10.0f)), bias = i.fill({1}, -10);  // as arXiv 2303.15343 starts them
   time_skip_ = Linear(C, P, i, 0), own_skip_ = i.fill({2, P}, 0);
+  const int64_t area = c.patch * c.patch;
+  Init masks{mix(seed, 1)};  // colours start at 0, so that the product does
+  outer_out_ = Linear(C, kMasks * (area + kChannels), masks);
+  for (int64_t k = 0; k < kMasks; ++k)
+    std::fill_n(outer_out_.w.data() + (k * (area + kChannels) + area) * C, kChannels * C, 0.0f);
   const int64_t heads = C / c.head;
   for (int64_t d = 0; d < c.vision_depth; ++d) vision_.emplace_back(C, heads, c.hidden, c.theta, true, i);
   for (int64_t d = 0; d < c.text_depth; ++d) text_.emplace_back(C, heads, c.hidden, c.theta, false, i);
@@ -89,7 +94,8 @@ std::vector<KvCache> Model::fusion_caches(int64_t B, int64_t capacity) const {
 }
 
 Var Model::flow_head(const Var& h, const Tensor& noisy, const Tensor& row, const Times& t) const {
-  const Var x = flow_out_(norm_mod(h, mod_table(own_flow_, t.head), row, 0, config.width));
+  const Var n = norm_mod(h, mod_table(own_flow_, t.head), row, 0, config.width);
+  const Var x = add(flow_out_(n), outer_sum(outer_out_(n), kMasks, config.patch * config.patch, kChannels));
   return gate_add(x, Var(noisy), mod_table(own_skip_, t.skip), row, 0);
 }
 
@@ -118,6 +124,7 @@ void Model::params(const Visit& v) {
   embed_picture_.params("head.picture", v), embed_text_.params("head.text", v), v("head.pool.own", own_pool_);
   v("head.log_scale", log_scale), v("head.bias", bias);
   time_skip_.params("time.skip", v), v("head.skip.own", own_skip_);
+  outer_out_.params("head.masks", v);
 }
 
 int64_t count_params(Model& m) {

@@ -50,8 +50,9 @@ class Model {
            const std::vector<int32_t>* used = nullptr) const;
   std::vector<KvCache> fusion_caches(int64_t B, int64_t capacity) const;
 
-  // (N,C) and the noisy patches (N, patch^2 4) -> predicted clean patches. A share of the input that depends on t passes
-  // by the blocks: near t = 1 it is nearly the picture, in more detail than C channels hold.
+  // (N,C) and the noisy patches (N, patch^2 4) -> predicted clean patches, of three parts: a linear one; four masks, each
+  // times a colour, since a pixel is its coverage times its colour; and a share of the input that depends on t and passes
+  // by the blocks, since near t = 1 it is nearly the picture, in more detail than C channels hold.
   Var flow_head(const Var& h, const Tensor& noisy, const Tensor& row, const Times&) const;
   Var token_logits(const Var& h) const;                                // (N,C) -> (N,V)
   Var picture_embedding(const Var& h, const Tensor& at) const;         // mean over segments -> unit rows (B,E)
@@ -66,6 +67,7 @@ class Model {
   Var table_;                          // (V,C), tied: input embedding and output head
   Linear patch_in_, place_in_, time1_, time2_, time_vision_, time_fusion_, time_head_, time_skip_, flow_out_, embed_picture_, embed_text_;
   Var own_flow_, own_text_, own_pool_;  // modulation of the norms before the heads
+  Linear outer_out_;
   Var own_skip_;
   std::vector<Block> vision_, text_, fusion_;
   Var pooled(const Var& h, const Tensor& at, const Linear& to, int64_t column) const;

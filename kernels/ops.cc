@@ -215,6 +215,20 @@ Var unit_rows(const Var& x) {
   });
 }
 
+Var outer_sum(const Var& x, int64_t K, int64_t A, int64_t G) {
+  const int64_t N = x.shape().rows();
+  CHECK(x.shape().last() == K * (A + G) && G <= 16, K, " masks of ", A, " and colours of ", G, " for ", x.shape());
+  Tensor y({N, A * G});
+  cpu::outer_sum(y.data(), x.data(), N, K, A, G);
+  return record(y, {x}, [=](Node& n) {
+    Into d(x);
+    Tensor spare;
+    if (d.add) spare = Tensor(x.shape());
+    cpu::outer_sum_bwd(d.add ? spare.data() : d.p, n.grad.data(), x.data(), N, K, A, G);
+    if (d.add) cpu::add(d.p, d.p, spare.data(), spare.count());
+  });
+}
+
 Var mod_table(const Var& own, const Var& t) {
   const int64_t W = own.dim(1), R = t ? t.dim(0) : 0;
   CHECK(own.dim(0) == (t ? 2 : 1) && (!t || t.dim(1) == W), "modulation ", own.shape());

@@ -34,6 +34,7 @@ Var gather(const Var& a, const Var& b, const Tensor& from);         // rows; b m
 inline Var embed(const Var& table, const Tensor& ids) { return gather(table, {}, ids); }
 Var segment_mean(const Var& x, const Tensor& at);                   // (N,C) -> (B,C)
 Var unit_rows(const Var& x);
+Var outer_sum(const Var& x, int64_t K, int64_t A, int64_t G);       // (N, K (A + G)) -> (N, A G)
 // mod (R+1, W) of a block: row 0 = own[0] (text), row r = t[r-1] + own[1] (pictures); t empty: row 0 alone. own (2,W) or (1,W)
 Var mod_table(const Var& own, const Var& t);
 

@@ -93,6 +93,11 @@ void segment_mean_bwd(float* dx, bool add, const float* dy, const int32_t* at, i
 void column_sum(float* y, const float* x, int64_t N, int64_t C);  // y (C) += sum over rows
 void add(float* y, const float* a, const float* b, int64_t n);    // y = a + b; y may be a
 
+// --- outer.cc: patches as sums of K outer products of a mask and a colour: x (N, K (A + G)), per k first A mask values, then G
+// of a colour; y (N, A G): y[n, a G + g] = sum over k of mask[k,a] colour[k,g]. G at most 16.
+void outer_sum(float* y, const float* x, int64_t N, int64_t K, int64_t A, int64_t G);
+void outer_sum_bwd(float* dx, const float* dy, const float* x, int64_t N, int64_t K, int64_t A, int64_t G);  // overwrites dx
+
 // --- loss.cc
 // nll (N) = -log softmax(logits[n])[target[n]], 0 where target < 0; lse (N)
 void cross_entropy(float* nll, float* lse, const float* logits, const int32_t* target, int64_t N, int64_t V);

@@ -65,7 +65,7 @@ def shapes():
                   f"{at}.down.weight": (C, F), f"{at}.gain_q": (D,), f"{at}.gain_k": (D,), f"{at}.own": (rows, 6 * C)}
     return s | {"head.flow.weight": (P2, C), "head.flow.bias": (P2,), "head.flow.own": (2, 2 * C),
                 "head.text.own": (1, 2 * C), "head.picture.weight": (E, C), "head.text.weight": (E, C),
-                "head.pool.own": (1, 4 * C), "head.log_scale": (1,), "head.bias": (1,), "head.skip.own": (2, P2)}
+                "head.pool.own": (1, 4 * C), "head.log_scale": (1,), "head.bias": (1,), "head.skip.own": (2, P2), "head.masks.weight": (4 * (16 + 4), C)}
 
 
 def weights(rng):
@@ -173,7 +173,10 @@ class Model:
 
     def flow_head(self, h, z, t, r):
         scale, shift = (self.p["head.flow.own"][1] + t["head"][r]).split(C)
-        return self.linear(self.norm(h) * (1 + scale) + shift, "head.flow") + (self.p["head.skip.own"][1] + t["skip"][r]) * z
+        n = self.norm(h) * (1 + scale) + shift
+        mask, colour = self.linear(n, "head.masks").view(len(n), 4, 20).split([16, 4], -1)
+        return (self.linear(n, "head.flow") + torch.einsum("nka,nkg->nag", mask, colour).reshape(len(n), P2)
+                + (self.p["head.skip.own"][1] + t["skip"][r]) * z)
 
     def token_logits(self, h):
         scale, shift = self.p["head.text.own"][0].split(C)

@@ -28,6 +28,27 @@ TEST(Rows, GatherRefusesRowsThatAreNot) {
   EXPECT_THROW(gather(a, {}, ints({-1})), Error);
 }
 
+TEST(Rows, OuterSumAndItsGradient) {
+  for (const auto& [N, K, A, G] : std::vector<std::array<int64_t, 4>>{{1, 1, 1, 1}, {5, 3, 7, 2}, {11, 4, 16, 4}, {70, 4, 64, 4}})
+    check_op(join("outer_sum ", N, "x", K, "x", A, "x", G), {normals({N, K * (A + G)}, 1)},
+             [&, K = K, A = A, G = G](auto& v) { return outer_sum(v[0], K, A, G); },
+             [&, N = N, K = K, A = A, G = G](const auto& a) {
+               using T = typename std::decay_t<decltype(a[0])>::value_type;
+               std::vector<T> y;
+               for (int64_t n = 0; n < N; ++n)
+                 for (int64_t i = 0; i < A * G; ++i) {
+                   T s(0.0);
+                   for (int64_t k = 0; k < K; ++k) {
+                     const T* x = &a[0][size_t((n * K + k) * (A + G))];
+                     s = s + x[i / G] * x[A + i % G];
+                   }
+                   y.push_back(s);
+                 }
+               return y;
+             });
+  EXPECT_THROW(outer_sum(Var(normals({2, 7}, 1)), 2, 3, 1), Error);
+}
+
 TEST(Rows, SegmentMeanAndItsGradient) {
   for (const auto& [at, C] : std::vector<std::pair<std::vector<int32_t>, int64_t>>{
            {{0, 1}, 1}, {{0, 3, 3, 10}, 7}, {{0, 64, 128, 147}, 35}, {{0, 64, 128, 192}, 256}})
