@@ -62,12 +62,14 @@ Var Model::text_stem(const Tensor& ids, const Layout& l) const {
   Var x = gather(table_, {}, ids);
   // The tied table is small for a good output head; rows enter the stem at unit scale.
   x = norm_mod(x, Var(Tensor::zeros({1, 2 * config.width})), zeros_i32(ids.count()), 0, config.width);
+  x = activation(x);
   for (auto& b : text_) x = b(x, l, {});
   return x;
 }
 
 Var Model::vision_stem(const Tensor& patches, const Layout& l, const Times& t) const {
   Var x = add(patch_in_(Var(patches)), place_in_(Var(place_features(l))));
+  x = activation(x);
   for (auto& b : vision_) x = b(x, l, t.vision);
   return x;
 }
@@ -81,9 +83,11 @@ Var Model::fuse(const Var& in, const Layout& l, const Times& t, std::vector<KvCa
   return x;
 }
 
+Device Model::device() const { return table_.value().device(); }
+
 std::vector<KvCache> Model::fusion_caches(int64_t B, int64_t capacity) const {
   std::vector<KvCache> c;
-  for (size_t i = 0; i < fusion_.size(); ++i) c.emplace_back(B, capacity, config.width);
+  for (size_t i = 0; i < fusion_.size(); ++i) c.emplace_back(B, capacity, config.width, device());
   return c;
 }
 
