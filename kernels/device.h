@@ -90,6 +90,7 @@ struct Kernels {
 const Kernels& kernels(Device);
 inline const Kernels& kernels(const Tensor& t) { return kernels(t.device()); }
 const Kernels& cpu_kernels();
+extern const bool kBuiltWithCuda;
 // Null, and why, when this build or this machine has no CUDA.
 const Kernels* cuda_kernels(std::string& why);
 
@@ -98,6 +99,9 @@ Device device();
 void set_device(Device);
 // By name: cuda, cpu, or auto: cuda where a driver and a card answer. Refuses cuda without, saying why.
 void choose_device(const std::string& name);
+
+Tensor host_floats(const Tensor&);  // as F32 on the host; waits for the device
+double measure_peak(Device);        // FLOP/s of its matrix products in the present precision
 
 // `t` where it is, or its copy on `d`, made once and kept with it: for tensors that do not change.
 Tensor kept_on(const Tensor& t, Device d);

@@ -149,6 +149,8 @@ void must(cudaError_t e, const char* what) {
 
 namespace duet {
 
+const bool kBuiltWithCuda = true;
+
 const Kernels* cuda_kernels(std::string& why) {
   static std::string reason;
   static const Kernels* table = []() -> const Kernels* {
