@@ -291,13 +291,14 @@ void attention(const Tensor& o, const Tensor& lse, const Tensor& qkv, const Tens
   const int64_t C = o.dim(1), H = lse.dim(1), D = C / H, ldkv = k ? C : 3 * C;
   const Tensor q_at = on_card(at), keys_at = on_card(k ? k_at : at), lim = on_card(limit);
   with_head(D, [&](auto r, auto e) {
-    using S = Shape<r(), e()>;
+    constexpr int R = r(), E = e();
+    using S = Shape<R, E>;
     const auto work = tiles(at, S::kTile);
     const size_t bytes = size_t(3 * S::kRows + S::kTable) * 4;
     with_type(qkv.dtype(), [&](auto zero) {
       using T = decltype(zero);
       const T *q = qkv.data<T>(), *kp = k ? k.data<T>() : q + C, *vp = v ? v.data<T>() : q + 2 * C;
-      const auto kernel = with_shared(attention_kernel<T, r(), e()>, bytes);
+      const auto kernel = with_shared(attention_kernel<T, R, E>, bytes);
       DUET_LAUNCH(kernel, dim3(unsigned(work->n), unsigned(H)), dim3(kThreads), bytes, o.data<T>(), lse.data(), q, kp, vp,
                   3 * C, ldkv, work->list.template data<int32_t>(), q_at.data<int32_t>(), keys_at.data<int32_t>(),
                   lim.data<int32_t>(), int(H), 1 / std::sqrt(float(D)));
@@ -310,7 +311,8 @@ void attention_bwd(const Tensor& dqkv, const Tensor& dout, const Tensor& o, cons
   const int64_t C = o.dim(1), N = o.dim(0), H = lse.dim(1), D = C / H;
   const Tensor a = on_card(at), lim = on_card(limit), delta = card_floats({N, H});
   with_head(D, [&](auto r, auto e) {
-    using S = Shape<r(), e()>;
+    constexpr int R = r(), E = e();
+    using S = Shape<R, E>;
     const auto work = tiles(at, S::kTile);
     const float scale = 1 / std::sqrt(float(D));
     with_type(qkv.dtype(), [&](auto zero) {
@@ -324,8 +326,8 @@ void attention_bwd(const Tensor& dqkv, const Tensor& dout, const Tensor& o, cons
                     lse.data(), delta.data(), qkv.data<T>(), work->list.template data<int32_t>(), a.data<int32_t>(),
                     lim.data<int32_t>(), int(H), scale);
       };
-      run(dq_kernel<T, r(), e()>, 1);
-      run(dkv_kernel<T, r(), e()>, 2);
+      run(dq_kernel<T, R, E>, 1);
+      run(dkv_kernel<T, R, E>, 2);
     });
   });
 }

@@ -16,9 +16,13 @@
 #define DUET_DYNAMIC_SHARED(T, name) \
   extern __shared__ __align__(16) unsigned char duet_dynamic_shared[]; \
   T* name = reinterpret_cast<T*>(duet_dynamic_shared)
+// Runs nothing on an empty grid, which CUDA would refuse.
 #define DUET_LAUNCH(kernel, grid, block, shared, ...) \
-  ((kernel)<<<(grid), (block), (shared), ::duet::cuda::stream()>>>(__VA_ARGS__), \
-   ::duet::cuda::must(cudaGetLastError(), #kernel))
+  do { \
+    if ((grid).x == 0) break; \
+    (kernel)<<<(grid), (block), (shared), ::duet::cuda::stream()>>>(__VA_ARGS__); \
+    ::duet::cuda::must(cudaGetLastError(), #kernel); \
+  } while (0)
 #else
 #include <cuda_shim.h>
 #define DUET_DYNAMIC_SHARED(T, name) T* name = reinterpret_cast<T*>(shim::dynamic_shared)
@@ -36,7 +40,7 @@ void must(cudaError_t, const char* what);      // throws unless cudaSuccess; out
 template <class K, class... A>
 void launch_on_host(const char* name, K kernel, dim3 grid, dim3 block, size_t shared, A... a) {
   (shim::check_argument(a, name), ...);
-  shim::launch(grid, block, shared, [=] { kernel(a...); });
+  if (grid.x > 0) shim::launch(grid, block, shared, [=] { kernel(a...); });
 }
 #endif
 
