@@ -2,7 +2,7 @@
 
 #include "fusion/flow.h"
 #include "fusion/patchify.h"
-#include "kernels/parallel.h"
+#include "kernels/device.h"
 
 namespace duet {
 namespace {
@@ -29,15 +29,13 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
   std::vector<float> t(size_t(B + R), 1.0f);
   for (int64_t b = 0; b < B; ++b)
     t[size_t(b)] = sample_t(mix(batch.seed, 1), uint64_t(b), float(c.t_mean), float(c.t_std));
-  const Tensor clean = patchify(batch.pixels, B, batch.size, batch.size, m.config.patch);
-  Tensor patches({(B + R) * P, V});
-  parallel_for(B * P, [&](int64_t p) {
-    const float tb = t[size_t(p / P)], *x = clean.data() + p * V;
-    float* z = patches.data() + p * V;
-    const uint64_t noise = mix(batch.seed, 2);
-    for (int64_t i = 0; i < V; ++i) z[i] = tb * x[i] + (1 - tb) * normal(noise, uint64_t(p * V + i));
-    if (p < R * P) std::copy_n(x, V, patches.data() + (B * P + p) * V);
-  });
+  const Kernels& k = kernels(m.device());
+  const Tensor clean = patchify(batch.pixels, B, batch.size, batch.size, m.config.patch).to(m.device());
+  const Tensor patches({(B + R) * P, V}, DType::f32, m.device()), noisy = patches.slice(0, {B * P, V});
+  Tensor level({B * P});
+  for (int64_t p = 0; p < B * P; ++p) level.data()[p] = t[size_t(p / P)];
+  k.add_noise(noisy, clean, level, mix(batch.seed, 2));
+  copy_values(patches.slice(B * P * V, {R * P, V}), clean.slice(0, {R * P, V}));
 
   // Texts: the captions without their last token, then the text of no words.
   std::vector<Sequence> texts, pictures, joint;
@@ -95,21 +93,21 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
     for (int64_t p = 0; p < B * P; ++p) weight.data()[p] = flow_weight(t[size_t(p / P)]) / float(B * P * V);
     const Var x = m.flow_head(gather(h, {}, Tensor::ints(r.noisy)), patches.slice(0, {B * P, V}), Tensor::ints(row), times);
     parts.emplace_back(square_error(x, clean, weight), float(c.flow));
-    loss.flow = parts.back().first.data()[0];
+    loss.flow.t = parts.back().first.value();
   }
   if (c.caption > 0) {
     Tensor weight({int64_t(target.size())});
     for (auto& w : weight.floats()) w = 1 / float(target.size());
     parts.emplace_back(cross_entropy(m.token_logits(gather(h, {}, Tensor::ints(r.caption))), Tensor::ints(target), weight),
                        float(c.caption));
-    loss.caption = parts.back().first.data()[0];
+    loss.caption.t = parts.back().first.value();
   }
   if (c.contrast > 0 && !kept.empty()) {
     const Var u = m.picture_embedding(gather(h, {}, Tensor::ints(r.clean)), Tensor::ints(r.clean_at));
     const Var v = m.text_embedding(gather(h, {}, Tensor::ints(r.words)), Tensor::ints(r.words_at));
     parts.emplace_back(sigmoid_contrastive(gather(u, {}, Tensor::ints(kept)), v, m.log_scale, m.bias, same),
                        float(c.contrast));
-    loss.contrast = parts.back().first.data()[0];
+    loss.contrast.t = parts.back().first.value();
   }
   loss.total = weighted_sum(parts);
   return loss;

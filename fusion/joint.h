@@ -28,9 +28,14 @@ struct JointBatch {
   int null_token = 1;                      // the whole text of a picture drawn without words
 };
 
+// A number that stays on the device until it is read, which waits for the device; 0 when there is none.
+struct Later {
+  Tensor t;  // (1)
+  operator float() const { return t ? t.to(Device::cpu).data()[0] : 0.0f; }
+};
 struct JointLoss {
   Var total;
-  float flow = 0, caption = 0, contrast = 0;  // unweighted: per value, per token, per pair
+  Later flow, caption, contrast;  // unweighted: per value, per token, per pair
 };
 JointLoss joint_loss(const Model&, const JointBatch&, const JointConfig&);
 

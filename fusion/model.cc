@@ -68,12 +68,14 @@ Var Model::text_stem(const Tensor& ids, const Layout& l) const {
   Var x = gather(table_, {}, ids);
   // The tied table is small for a good output head; rows enter the stem at unit scale.
   x = norm_mod(x, Var(Tensor::zeros({1, 2 * config.width})), zeros_i32(ids.count()), 0, config.width);
+  x = activation(x);
   for (auto& b : text_) x = b(x, l, {});
   return x;
 }
 
 Var Model::vision_stem(const Tensor& patches, const Layout& l, const Times& t) const {
   Var x = add(patch_in_(Var(patches)), place_in_(Var(place_features(l))));
+  x = activation(x);
   for (auto& b : vision_) x = b(x, l, t.vision);
   return x;
 }
@@ -87,16 +89,18 @@ Var Model::fuse(const Var& in, const Layout& l, const Times& t, std::vector<KvCa
   return x;
 }
 
+Device Model::device() const { return table_.value().device(); }
+
 std::vector<KvCache> Model::fusion_caches(int64_t B, int64_t capacity) const {
   std::vector<KvCache> c;
-  for (size_t i = 0; i < fusion_.size(); ++i) c.emplace_back(B, capacity, config.width);
+  for (size_t i = 0; i < fusion_.size(); ++i) c.emplace_back(B, capacity, config.width, device());
   return c;
 }
 
 Var Model::flow_head(const Var& h, const Tensor& noisy, const Tensor& row, const Times& t) const {
   const Var n = norm_mod(h, mod_table(own_flow_, t.head), row, 0, config.width);
   const Var x = add(flow_out_(n), outer_sum(outer_out_(n), kMasks, config.patch * config.patch, kChannels));
-  return gate_add(x, Var(noisy), mod_table(own_skip_, t.skip), row, 0);
+  return gate_add(x, activation(Var(noisy)), mod_table(own_skip_, t.skip), row, 0);
 }
 
 Var Model::token_logits(const Var& h) const {

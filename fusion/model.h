@@ -59,6 +59,7 @@ class Model {
   Var text_embedding(const Var& h, const Tensor& at) const;
 
   void params(const Visit&);
+  Device device() const;  // where the parameters lie: see flatten()
   int64_t patch_values() const { return config.patch * config.patch * 4; }
 
   Var log_scale, bias;  // of the contrastive head

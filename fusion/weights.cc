@@ -2,9 +2,11 @@
 
 #include <bit>
 #include <cstring>
+#include <deque>
 #include <filesystem>
 
 #include "fusion/fields.h"
+#include "kernels/device.h"
 #include "kernels/safetensors.h"
 
 namespace duet {
@@ -20,8 +22,9 @@ void save_weights(const std::string& dir, Model& m, const Tokenizer& tokenizer, 
   fs::create_directories(dir);
   std::vector<TensorOut> out;
   std::vector<std::vector<uint16_t>> narrow;
+  std::deque<Tensor> on_host;
   m.params([&](const std::string& name, Var& v) {
-    const Tensor& t = v.value();
+    const Tensor& t = on_host.emplace_back(v.value().to(Device::cpu));
     Bytes bytes{t.data<uint8_t>(), t.bytes()};
     if (type == DType::bf16) {
       auto& n = narrow.emplace_back(size_t(t.count()));
@@ -75,7 +78,7 @@ Loaded load_weights(const std::string& given) {
     }
   });
   if (used != file.tensors().size()) refuse(path.string(), ": has ", file.tensors().size(), " tensors, the model ", used);
-  flatten([&](const Visit& v) { l.model->params(v); });
+  flatten([&](const Visit& v) { l.model->params(v); }, device());
   return l;
 }
 

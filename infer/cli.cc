@@ -45,9 +45,16 @@ int run_program(CLI::App& app, int argc, const char* const* argv) {
   return 0;
 }
 
+void add_device_option(CLI::App* verb, std::string& device) {
+  verb->add_option("--device", device, "cuda, cpu, or auto: cuda where a card answers")
+      ->check(CLI::IsMember({"auto", "cuda", "cpu"}))
+      ->capture_default_str();
+}
+
 void add_open_options(CLI::App* verb, OpenOptions& o) {
   verb->add_option("--weights", o.weights, "model folder or .safetensors (default: $DUET_WEIGHTS, else assets/xs)");
-  verb->add_option("--precision", o.precision, "f32, bf16, or auto: bf16 where the CPU has AMX")
+  add_device_option(verb, o.device);
+  verb->add_option("--precision", o.precision, "f32, bf16, or auto: bf16 on a card and where the CPU has AMX")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))
       ->capture_default_str();
   verb->add_option("--threads", o.threads, "threads; 0: all")->check(CLI::Range(0, 1024))->capture_default_str();

@@ -22,7 +22,8 @@ void add_eval_verbs(CLI::App&);    // eval scenes, icons, retrieval, classify, c
 // Exit codes: 0 done, 1 refused or failed (one line on stderr says what and how to mend it), 2 wrong usage.
 int run_program(CLI::App&, int argc, const char* const* argv);
 
-// --weights, --precision, --threads
+void add_device_option(CLI::App*, std::string& device);  // --device
+// --weights, --device, --precision, --threads
 void add_open_options(CLI::App*, OpenOptions&);
 
 // The text, or a refusal that names the first byte that is not UTF-8.

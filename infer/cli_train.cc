@@ -6,6 +6,7 @@
 #include "fusion/fields.h"
 #include "infer/cli.h"
 #include "infer/sampler.h"
+#include "kernels/device.h"
 #include "kernels/error.h"
 #include "train/trainer.h"
 #include "vision/codec.h"
@@ -43,11 +44,12 @@ void sample_grid(const Model& m, const Tokenizer& tokenizer, int64_t step, const
 
 void add_train_verb(CLI::App& app) {
   auto* verb = app.add_subcommand("train", "train a model: flow, caption and contrastive losses in one run");
-  static std::string path, exported;
+  static std::string path, exported, device = "auto";
   static std::vector<std::string> sets;
   static bool resume = false, show = false;
   verb->add_option("CONFIG", path, "TOML file, for example assets/configs/xs.toml")->required();
   verb->add_option("--set", sets, "change a key: --set optimizer.lr=0.002 --set data.batch=32");
+  add_device_option(verb, device);
   verb->add_flag("--resume", resume, "go on from the newest checkpoint of 'out'; the same bits as if it had never stopped");
   verb->add_option("--export", exported, "write the newest checkpoint's EMA weights and tokenizer to this folder, and leave");
   verb->add_flag("--show", show, "print the whole config and leave");
@@ -60,6 +62,7 @@ void add_train_verb(CLI::App& app) {
       std::fputs(to_toml(c).c_str(), stdout);
       return;
     }
+    choose_device(device);
     Trainer trainer(c);
     if (!exported.empty()) {
       if (!trainer.resume()) refuse(c.out, ": holds no checkpoint to export");

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "kernels/device.h"
 #include "kernels/parallel.h"
 
 namespace duet {
@@ -26,6 +27,7 @@ std::string find_weights(const std::string& given) {
 Opened open_model(const OpenOptions& o) {
   if (o.threads < 0 || o.threads > 1024) refuse("--threads ", o.threads, " is not within 0 to 1024");
   if (o.threads > 0) set_threads(o.threads);
+  choose_device(o.device);
   choose_precision(o.precision);
   Opened opened{load_weights(find_weights(o.weights)), nullptr, {}};
   opened.frozen = std::make_unique<Frozen>();

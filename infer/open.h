@@ -12,7 +12,8 @@ inline constexpr const char* kVersion = "0.1.0";
 
 struct OpenOptions {
   std::string weights;             // folder or safetensors file; empty: see find_weights
-  std::string precision = "auto";  // f32, bf16, or auto: bf16 where the CPU has AMX
+  std::string precision = "auto";  // f32, bf16, or auto: bf16 on a card and where the CPU has AMX
+  std::string device = "auto";     // cuda, cpu, or auto: cuda where a card answers
   int threads = 0;                 // 0: as many as the machine has (or DUET_THREADS)
 };
 
@@ -29,7 +30,7 @@ struct Opened {
 // folder. Refuses when there is none, saying where it looked and how to get some.
 std::string find_weights(const std::string& given);
 
-// Sets threads and precision for the whole program.
+// Sets threads, device and precision for the whole program.
 Opened open_model(const OpenOptions&);
 
 }  // namespace duet

@@ -7,6 +7,7 @@
 #include "fusion/patchify.h"
 #include "infer/beam.h"
 #include "infer/sampler.h"
+#include "kernels/device.h"
 #include "kernels/parallel.h"
 #include "text/unicode.h"
 #include "vision/patch.h"
@@ -50,12 +51,13 @@ std::vector<KvCache> remember(const Model& m, std::span<const Image> images, int
   const std::vector<int32_t> none(size_t(B), 0);
   m.fuse(p.rows, make_layout(p.sequences), p.times, &once, &none);
   auto caches = m.fusion_caches(B * copies, p.patches + room);
-  const int64_t row = m.config.width, bytes = p.patches * row;
+  std::vector<int32_t> pairs;
+  for (int32_t i = 0; i < int32_t(B * copies); ++i)
+    for (int32_t n = 0; n < p.patches; ++n)
+      pairs.push_back(i * int32_t(caches[0].capacity) + n), pairs.push_back(i / int32_t(copies) * p.patches + n);
+  const Tensor from = Tensor::ints(pairs);
   for (size_t i = 0; i < caches.size(); ++i)
-    parallel_for(B * copies, [&](int64_t s) {
-      std::copy_n(once[i].k.data() + s / copies * bytes, bytes, caches[i].k.data() + s * caches[i].capacity * row);
-      std::copy_n(once[i].v.data() + s / copies * bytes, bytes, caches[i].v.data() + s * caches[i].capacity * row);
-    });
+    kernels(m.device()).copy_rows(caches[i].k, once[i].k, from), kernels(m.device()).copy_rows(caches[i].v, once[i].v, from);
   return caches;
 }
 
@@ -77,18 +79,24 @@ Tensor next_logits(const Model& m, const std::vector<std::vector<int>>& texts, i
     tail.back() = {Segment::text(1, int(t.size()) - 1)};
   }
   const Var said = gather(m.text_stem(rows_of(ids), make_layout(whole)), {}, rows_of(last));
-  return m.token_logits(m.fuse(said, make_layout(tail, used), {}, &caches, &used)).value();
+  return host_floats(m.token_logits(m.fuse(said, make_layout(tail, used), {}, &caches, &used)).value());
 }
 
 // After a step the beams of a picture (sequences first ..) continue others: the text's keys and values move with them.
 void reorder(std::vector<KvCache>& caches, int64_t first, const std::vector<int>& from, int64_t at, int64_t n, int64_t C) {
+  std::vector<int32_t> out, in;  // rows to a spare, and from there
+  for (size_t j = 0; j < from.size(); ++j)
+    for (int64_t i = 0; i < n; ++i) {
+      const int32_t row = int32_t(j) * int32_t(n) + int32_t(i);
+      out.push_back(row), out.push_back(int32_t((first + from[j]) * caches[0].capacity + at + i));
+      in.push_back(int32_t((first + int64_t(j)) * caches[0].capacity + at + i)), in.push_back(row);
+    }
+  if (out.empty()) return;
+  const Tensor there = Tensor::ints(out), back = Tensor::ints(in);
   for (auto& c : caches)
     for (Tensor* t : {&c.k, &c.v}) {
-      std::vector<float> keep(from.size() * size_t(n * C));
-      for (size_t j = 0; j < from.size(); ++j)
-        std::copy_n(t->data() + ((first + from[j]) * c.capacity + at) * C, n * C, keep.data() + int64_t(j) * n * C);
-      for (size_t j = 0; j < from.size(); ++j)
-        std::copy_n(keep.data() + int64_t(j) * n * C, n * C, t->data() + ((first + int64_t(j)) * c.capacity + at) * C);
+      const Tensor keep({int64_t(from.size()) * n, C}, t->dtype(), t->device());
+      kernels(keep).copy_rows(keep, *t, there), kernels(keep).copy_rows(*t, keep, back);
     }
 }
 
@@ -176,7 +184,7 @@ Tensor in_pieces(int64_t n, int64_t most, int64_t E, F f) {
   Tensor out({n, E});
   for (int64_t i = 0; i < n; i += most) {
     const int64_t count = std::min(most, n - i);
-    std::copy_n(f(i, count).data(), count * E, out.data() + i * E);
+    std::copy_n(host_floats(f(i, count)).data(), count * E, out.data() + i * E);
   }
   return out;
 }
@@ -222,7 +230,7 @@ std::vector<double> caption_log_probs(const Model& m, const Tokenizer& tokenizer
     auto caches = remember(m, {&image, 1}, int64_t(some.size()), int64_t(longest));
     const std::vector<int32_t> used(some.size(), int32_t(caches[0].capacity - int64_t(longest)));
     const Var stem = m.text_stem(rows_of(ids), make_layout(said));
-    const Tensor logits = m.token_logits(m.fuse(stem, make_layout(said, used), {}, &caches, &used)).value();
+    const Tensor logits = host_floats(m.token_logits(m.fuse(stem, make_layout(said, used), {}, &caches, &used)).value());
     const float* row = logits.data();
     for (const auto& t : tokens) {
       double sum = 0;

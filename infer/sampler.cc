@@ -1,21 +1,11 @@
 #include "infer/sampler.h"
 
 #include "fusion/patchify.h"
-#include "kernels/parallel.h"
-#include "text/unicode.h"
+#include "kernels/device.h"
 
 namespace duet {
 
-std::vector<int> prompt_ids(const Tokenizer& tokenizer, const std::string& text, int most) {
-  const std::string clean = clean_caption(text);
-  std::vector<int> ids{tokenizer.special(has_hangul(clean) ? "<|ko|>" : "<|en|>")};
-  const std::vector<int> words = tokenizer.encode(clean);
-  ids.insert(ids.end(), words.begin(), words.end());
-  if (int(ids.size()) > most) ids.resize(size_t(most));
-  return ids;
-}
-
-std::vector<float> draw(const Model& m, const Tokenizer& tokenizer, const std::vector<DrawRequest>& requests,
+std::vector<float> draw(const Model& m, int null_token, const std::vector<DrawRequest>& requests,
                         const DrawOptions& o, const std::function<void(int, const float*)>& progress) {
   const NoGrad off;
   const int64_t B = int64_t(requests.size()), p = m.config.patch;
@@ -32,7 +22,7 @@ std::vector<float> draw(const Model& m, const Tokenizer& tokenizer, const std::v
   std::vector<std::vector<int>> texts;
   for (const auto& r : requests) texts.push_back(r.prompt);
   if (guided)
-    for (const auto& r : requests) texts.push_back(r.negative.empty() ? std::vector<int>{tokenizer.bos()} : r.negative);
+    for (const auto& r : requests) texts.push_back(r.negative.empty() ? std::vector<int>{null_token} : r.negative);
   std::vector<int32_t> ids, used;
   std::vector<Sequence> said;
   int32_t longest = 0;
@@ -58,45 +48,42 @@ std::vector<float> draw(const Model& m, const Tokenizer& tokenizer, const std::v
   const Layout stem_layout = make_layout(alone), joint_layout = make_layout(joint, used);
   const Tensor twin_rows = Tensor::ints(twin), head_rows = Tensor::ints(row);
 
-  Tensor z({B * P, V}), guess({B * P, V});
-  parallel_for(B, [&](int64_t b) {
-    for (int64_t i = 0; i < P * V; ++i) z.data()[b * P * V + i] = normal(requests[size_t(b)].seed, uint64_t(i));
-  });
+  const Kernels& k = kernels(m.device());
+  const auto pictures = [&] { return Tensor({B * P, V}, DType::f32, m.device()); };
+  const Tensor z = pictures();
+  std::vector<int32_t> seeds;
+  for (const auto& r : requests) seeds.push_back(int32_t(uint32_t(r.seed))), seeds.push_back(int32_t(uint32_t(r.seed >> 32)));
+  k.normals(z, Tensor::ints(seeds));
   const auto predict = [&](const Tensor& at, float t) {  // the clean picture, guided
     const auto times = m.times(std::vector<float>(size_t(B), t));
     const Var seen = m.vision_stem(at, stem_layout, times);
     const Var h = m.fuse(gather(seen, {}, twin_rows), joint_layout, times, &caches, &used);
     const Var x = m.flow_head(h, guided ? gather(Var(at), {}, twin_rows).value() : at, head_rows, times);
-    const float g = float(o.guidance), *with = x.data(), *without = x.data() + B * P * V;
-    parallel_for(B * P, [&](int64_t r) {
-      for (int64_t i = r * V; i < (r + 1) * V; ++i)
-        guess.data()[i] = guided ? without[i] + g * (with[i] - without[i]) : with[i];
-    });
+    const Tensor guess = pictures();
+    k.guide(guess, x.value(), float(o.guidance));
+    return guess;
   };
   const auto at = [&](int s) { return float(s / (s + o.shift * (o.steps - s))); };  // 0 .. 1
   std::vector<float> pixels(size_t(B * H * W * 4));
   for (int s = 0; s < o.steps; ++s) {
-    const float t = at(s), next = at(s + 1), k = (next - t) / (1 - t);
-    predict(z, t);
+    const float t = at(s), next = at(s + 1);
+    Tensor guess = predict(z, t);
     if (o.heun && s + 1 < o.steps) {
       // v = (x - z) / (1 - t) here and at the end of an Euler step; the mean of both is taken
-      Tensor v({B * P, V}), end({B * P, V});
-      for (int64_t i = 0; i < z.count(); ++i) {
-        v.data()[i] = (guess.data()[i] - z.data()[i]) / (1 - t);
-        end.data()[i] = z.data()[i] + (next - t) * v.data()[i];
-      }
-      predict(end, next);
-      for (int64_t i = 0; i < z.count(); ++i)
-        z.data()[i] += (next - t) * 0.5f * (v.data()[i] + (guess.data()[i] - end.data()[i]) / (1 - next));
+      const Tensor end = pictures();
+      k.euler(end, z, guess, t, next);
+      const Tensor later = predict(end, next);
+      k.heun(z, guess, end, later, t, next);
+      guess = later;
     } else {
-      for (int64_t i = 0; i < z.count(); ++i) z.data()[i] += k * (guess.data()[i] - z.data()[i]);
+      k.lerp(z, guess, {}, (next - t) / (1 - t));
     }
     if (progress) {
-      unpatchify(pixels.data(), guess.data(), B, H, W, p);
+      unpatchify(pixels.data(), guess.to(Device::cpu).data(), B, H, W, p);
       progress(s + 1, pixels.data());
     }
   }
-  unpatchify(pixels.data(), z.data(), B, H, W, p);
+  unpatchify(pixels.data(), z.to(Device::cpu).data(), B, H, W, p);
   return pixels;
 }
 

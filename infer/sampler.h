@@ -28,7 +28,12 @@ std::vector<int> prompt_ids(const Tokenizer&, const std::string& text, int most 
 
 // (B, height, width, 4) values of pixels, see vision/patch.h; each depends on its own request alone, bit for bit.
 // progress(step, pictures so far), if given, is called after each step with the model's present guess.
-std::vector<float> draw(const Model&, const Tokenizer&, const std::vector<DrawRequest>&, const DrawOptions&,
+// null_token: the text of no words.
+std::vector<float> draw(const Model&, int null_token, const std::vector<DrawRequest>&, const DrawOptions&,
                         const std::function<void(int step, const float* guess)>& progress = {});
+inline std::vector<float> draw(const Model& m, const Tokenizer& t, const std::vector<DrawRequest>& requests,
+                               const DrawOptions& o, const std::function<void(int step, const float* guess)>& progress = {}) {
+  return draw(m, t.bos(), requests, o, progress);
+}
 
 }  // namespace duet

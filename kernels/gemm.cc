@@ -1,5 +1,7 @@
 #include "kernels/gemm.h"
 
+#include "kernels/device.h"
+
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -47,16 +49,17 @@ struct PackedB {
   Tensor bytes;
 };
 
-const TileEngine& tiles(Precision p) { return p == Precision::bf16 ? kAmxTiles : kF32Tiles; }
+const TileEngine& tiles(Precision p) { return p == Precision::bf16 && has_amx() ? kAmxTiles : kF32Tiles; }
 Precision precision() { return current; }
 void set_precision(Precision p) {
-  if (p == Precision::bf16 && !has_amx()) refuse("precision bf16 needs a CPU with AMX, which this one lacks: use f32");
+  if (p == Precision::bf16 && !has_amx() && device() == Device::cpu)
+    refuse("precision bf16 needs a CPU with AMX, which this one lacks: use f32, or --device cuda");
   current = p;
 }
 
 void choose_precision(const std::string& name) {
   if (name == "auto")
-    set_precision(has_amx() ? Precision::bf16 : Precision::f32);
+    set_precision(has_amx() || device() == Device::cuda ? Precision::bf16 : Precision::f32);
   else if (name == "bf16" || name == "f32")
     set_precision(name == "bf16" ? Precision::bf16 : Precision::f32);
   else
@@ -221,6 +224,7 @@ void WeightSum::finish(const std::vector<Job>& sums) {
 }
 
 int64_t gemm_flops() { return flops.load(); }
+void count_flops(int64_t n) { flops.fetch_add(n, std::memory_order_relaxed); }
 
 double measure_peak() {
   const TileEngine& e = tiles(current);

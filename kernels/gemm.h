@@ -17,8 +17,8 @@ namespace duet {
 enum class Precision { f32, bf16 };
 bool has_amx();                  // the CPU has AMX bf16 tiles and the system lets us use them
 Precision precision();           // what products use now; f32 at start
-void set_precision(Precision);   // bf16 without AMX is refused
-// By name: bf16, f32, or auto: bf16 where the CPU has AMX, else f32. Refuses any other.
+void set_precision(Precision);   // bf16 without AMX or a card is refused
+// By name: bf16, f32, or auto: bf16 on a card and where the CPU has AMX, else f32. Refuses any other. After choose_device().
 void choose_precision(const std::string& name);
 
 // A matrix in memory: element (r, c) at p[r * ld + c], or p[c * ld + r] when transposed.
@@ -66,6 +66,7 @@ class WeightSum {
   Tensor a_, b_;  // packed
 };
 
+void count_flops(int64_t);  // of products done elsewhere: on a card
 int64_t gemm_flops();  // floating-point operations all products of this process have done so far
 double measure_peak(); // FLOP/s of the current precision's tile on all threads, fed from the first cache: the machine's limit
 

@@ -56,7 +56,7 @@ void square_error_bwd(float* dx, const float* x, const float* target, const floa
   });
 }
 
-float sigmoid_contrastive(float* s, float* d_log_scale, float* d_bias, const uint64_t* same, float log_scale,
+float sigmoid_contrastive(float* s, float* d_log_scale, float* d_bias, const int32_t* same, float log_scale,
                           float bias, int64_t B) {
   const float k = std::exp(log_scale);
   std::vector<double> loss(static_cast<size_t>(B)), ds(loss), db(loss);

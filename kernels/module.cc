@@ -1,6 +1,7 @@
 #include "kernels/module.h"
 
-#include "kernels/table.h"
+#include "kernels/device.h"
+#include "kernels/gemm.h"
 
 namespace duet {
 
@@ -27,20 +28,17 @@ static Var cached_attention(const Var& qkv, const Layout& l, int64_t heads, KvCa
   CHECK(!qkv.wants_grad(), "a KV cache works under NoGrad");
   CHECK(int64_t(used.size()) == B && cache.k.shape() == Shape({B, cap, C}), "cache ", cache.k.shape(), " for ", B);
   const int32_t* at = l.at.data<int32_t>();
-  std::vector<int32_t> k_at(size_t(B) + 1);
+  std::vector<int32_t> k_at(size_t(B) + 1), to;
   for (int64_t b = 0; b < B; ++b) {
     k_at[size_t(b)] = int32_t(b * cap);
     CHECK(used[size_t(b)] + at[b + 1] - at[b] <= cap, "KV cache of ", cap, " tokens is full");
-    for (int64_t n = at[b]; n < at[b + 1]; ++n) {
-      const int64_t to = (b * cap + used[size_t(b)] + n - at[b]) * C;
-      std::copy_n(qkv.data() + n * 3 * C + C, C, cache.k.data() + to);
-      std::copy_n(qkv.data() + n * 3 * C + 2 * C, C, cache.v.data() + to);
-    }
+    for (int32_t n = at[b]; n < at[b + 1]; ++n) to.push_back(int32_t(b * cap) + used[size_t(b)] + n - at[b]);
   }
   k_at[size_t(B)] = int32_t(B * cap);
-  Tensor o({l.N(), C}), lse({l.N(), heads});
-  cpu::attention(o.data(), lse.data(), qkv.data(), 3 * C, cache.k.data(), cache.v.data(), C,
-                 {at, k_at.data(), l.limit.data<int32_t>(), B}, heads, C / heads);
+  const Kernels& k = kernels(qkv.value());
+  k.cache_put(cache.k, cache.v, qkv.value(), Tensor::ints(to));
+  Tensor o({l.N(), C}, qkv.value().dtype(), qkv.value().device()), lse({l.N(), heads}, DType::f32, qkv.value().device());
+  k.attention(o, lse, qkv.value(), cache.k, cache.v, l.at, Tensor::ints(k_at), l.limit);
   return Var(o);
 }
 
@@ -54,7 +52,12 @@ Var Block::operator()(const Var& x, const Layout& l, const Var& t, KvCache* cach
   return gate_add(y, down(swiglu(up(norm_mod(y, mod, l.row, 3 * C, 4 * C)))), mod, l.row, 5 * C);
 }
 
-Flat flatten(const std::function<void(const Visit&)>& params) {
+DType activation_type(Device d) { return d == Device::cuda && precision() == Precision::bf16 ? DType::bf16 : DType::f32; }
+
+KvCache::KvCache(int64_t B, int64_t capacity, int64_t C, Device d)
+    : k({B, capacity, C}, activation_type(d), d), v({B, capacity, C}, activation_type(d), d), capacity(capacity) {}
+
+Flat flatten(const std::function<void(const Visit&)>& params, Device device) {
   Flat f;
   std::vector<Var> vars;
   params([&](const std::string& name, Var& v) {
@@ -62,14 +65,22 @@ Flat flatten(const std::function<void(const Visit&)>& params) {
     f.n += (v.value().count() + 15) / 16 * 16;  // each starts on a cache line
     vars.push_back(v);
   });
-  f.values = Tensor::zeros({f.n}), f.grads = Tensor::zeros({f.n});
+  Tensor values = Tensor::zeros({f.n});
+  for (size_t i = 0; i < vars.size(); ++i)
+    copy_values(values.slice(f.entries[i].first, vars[i].shape()), vars[i].value());
+  f.values = values.to(device), f.grads = Tensor::zeros({f.n}, DType::f32, device);
+  if (device == Device::cuda) f.values.keep_rounded();
+  f.changed();
   for (size_t i = 0; i < vars.size(); ++i) {
     auto& e = f.entries[i];
-    std::copy_n(vars[i].data(), e.shape.count(), f.values.data() + e.first);
     vars[i].set_value(f.values.slice(e.first, e.shape));
     vars[i].set_grad(f.grads.slice(e.first, e.shape));
   }
   return f;
+}
+
+void Flat::changed() const {
+  if (const Tensor twin = values.rounded()) kernels(values).convert(twin, values);
 }
 
 }  // namespace duet

@@ -46,7 +46,7 @@ struct Linear {
 struct KvCache {
   Tensor k, v;  // (B, capacity, C)
   int64_t capacity = 0;
-  KvCache(int64_t B, int64_t capacity, int64_t C) : k({B, capacity, C}), v({B, capacity, C}), capacity(capacity) {}
+  KvCache(int64_t B, int64_t capacity, int64_t C, Device = Device::cpu);
 };
 
 // Pre-norm transformer block for packed sequences of text and picture tokens. Row 0 of `own` modulates text; row 1, shifted
@@ -79,7 +79,9 @@ struct Flat {
   std::vector<Entry> entries;
   Tensor values, grads;  // (n)
   int64_t n = 0;
+  void changed() const;  // call after writing to values: refreshes their bf16 twin, which products on a card read
 };
-Flat flatten(const std::function<void(const Visit&)>& params);
+// Moves the parameters to `device`.
+Flat flatten(const std::function<void(const Visit&)>& params, Device device = Device::cpu);
 
 }  // namespace duet

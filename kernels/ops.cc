@@ -1,7 +1,8 @@
 #include "kernels/ops.h"
 
-#include <cstring>
+#include <unordered_map>
 
+#include "kernels/device.h"
 #include "kernels/gemm.h"
 #include "kernels/table.h"
 
@@ -10,17 +11,43 @@ namespace {
 
 using Node = Var::Node;
 
+const Kernels& on(const Var& v) { return kernels(v.value()); }
+
+// An input where the op runs: constants may come from the host to an op on a card.
+Var beside(const Var& v, const Var& other) {
+  const Device d = other.value().device();
+  if (!v || v.value().device() == d) return v;
+  CHECK(!v.wants_grad(), "parameters lie on one device: ", v.shape(), " is not beside ", other.shape());
+  return Var(v.value().to(d));
+}
+
+Tensor like(const Var& x, Shape s) { return Tensor(std::move(s), x.value().dtype(), x.value().device()); }
+Tensor like(const Var& x) { return like(x, x.shape()); }
+Tensor f32(const Var& x, Shape s) { return Tensor(std::move(s), DType::f32, x.value().device()); }
+Tensor grad_of(const Var& v) { return v.wants_grad() ? v.grad() : Tensor(); }
+
 // Where a gradient goes: into what is there already, or into a new buffer that need not be zeroed first.
 struct Into {
-  float* p = nullptr;
+  Tensor t;  // empty: not wanted
   bool add = false;
   explicit Into(const Var& v) {
     if (!v.wants_grad()) return;
     add = v.has_grad();
-    if (!add) v.set_grad(Tensor(v.shape()));
-    p = v.grad().data();
+    if (!add) v.set_grad(like(v));
+    t = v.grad();
   }
 };
+
+// For kernels that only overwrite: runs f on the gradient, or on a spare that is then added to it.
+template <class F>
+void overwrite(const Var& v, F f) {
+  const Into d(v);
+  if (!d.t) return;
+  if (!d.add) return f(d.t);
+  const Tensor spare = like(v);
+  f(spare);
+  on(v).add(d.t, d.t, spare);
+}
 
 // dx += dy, where dy may be taken over when x has no gradient yet (dy's owner is done with it)
 void pass(const Var& x, const Tensor& dy) {
@@ -28,54 +55,61 @@ void pass(const Var& x, const Tensor& dy) {
   if (!x.has_grad())
     x.set_grad(dy.reshape(x.shape()));
   else
-    cpu::add(x.d(), x.d(), dy.data(), dy.count());
+    on(x).add(x.grad(), x.grad(), dy);
 }
 
 const int32_t* ints(const Tensor& t) {
-  CHECK(t.dtype() == DType::i32, "indices are i32");
+  CHECK(t.dtype() == DType::i32 && t.device() == Device::cpu, "indices are i32, on the host");
   return t.data<int32_t>();
 }
 
 }  // namespace
 
-Var linear(const Var& x, const Var& w, const Var& b) {
+Var activation(const Var& x) {
+  if (x.value().device() == Device::cpu || precision() == Precision::f32 || x.value().dtype() == DType::bf16) return x;
+  const Tensor y(x.shape(), DType::bf16, x.value().device());
+  on(x).convert(y, x.value());
+  return record(y, {x}, [=](Node& n) {
+    overwrite(x, [&](const Tensor& dx) { on(x).convert(dx, n.grad); });
+  });
+}
+
+Var linear(const Var& given, const Var& w, const Var& b) {
+  const Var x = beside(given, w);
   const int64_t C = x.shape().last(), N = x.shape().rows(), O = w.dim(0);
   CHECK(w.shape() == Shape({O, C}), "weight ", w.shape(), " for rows of ", C);
   CHECK(!b || b.shape() == Shape({O}), "bias ", b.shape(), " for ", O, " outputs");
-  Tensor y({N, O});
-  GemmOptions o;
-  if (b) o.bias = b.data();
-  std::shared_ptr<const PackedB> packed;
-  if (frozen()) packed = packed_weight(w.data(), O, C), o.packed = packed.get();
-  gemm(y.data(), O, {x.data(), C}, {w.data(), C, true}, N, O, C, o);
+  const Tensor y = like(x, {N, O});
+  on(x).linear(y, x.value(), w.value(), b ? b.value() : Tensor());
   return record(y, b ? std::vector<Var>{x, w, b} : std::vector<Var>{x, w}, [=](Node& n) {
-    const float* dy = n.grad.data();
-    if (Into dx(x); dx.p) gemm(dx.p, C, {dy, O}, {w.data(), C}, N, C, O, {.accumulate = dx.add});
-    if (w.wants_grad()) gemm(w.d(), C, {dy, O, true}, {x.data(), C}, O, C, N, {.accumulate = true});
-    if (b && b.wants_grad()) cpu::column_sum(b.d(), dy, N, O);
+    const Tensor dy = n.grad;
+    if (Into dx(x); dx.t) on(x).gemm(dx.t, dy, false, w.value(), false, dx.add);
+    if (w.wants_grad()) on(x).gemm(w.grad(), dy, true, x.value(), false, true);
+    if (b && b.wants_grad()) on(x).column_sum(b.grad(), dy);
   });
 }
 
-Var norm_mod(const Var& x, const Var& mod, const Tensor& row, int64_t scale, int64_t shift) {
+Var norm_mod(const Var& x, const Var& given, const Tensor& row, int64_t scale, int64_t shift) {
+  const Var mod = beside(given, x);
   const int64_t C = x.shape().last(), N = x.shape().rows(), W = mod.dim(1);
   CHECK(row.count() == N && scale + C <= W && shift + C <= W, "modulation ", mod.shape(), " for ", x.shape());
-  Tensor y(x.shape()), rstd({N});
-  cpu::norm_mod(y.data(), rstd.data(), x.data(), mod.data(), ints(row), W, scale, shift, N, C);
+  const Tensor y = like(x), rstd = f32(x, {N});
+  on(x).norm_mod(y, rstd, x.value(), mod.value(), row, scale, shift);
   return record(y, {x, mod}, [=](Node& n) {
-    Into dx(x);
-    cpu::norm_mod_bwd(dx.p, dx.add, mod.d(), n.grad.data(), x.data(), rstd.data(), mod.data(), ints(row), W, scale,
-                      shift, N, C);
+    const Into dx(x);
+    on(x).norm_mod_bwd(dx.t, dx.add, grad_of(mod), n.grad, x.value(), rstd, mod.value(), row, scale, shift);
   });
 }
 
-Var gate_add(const Var& x, const Var& h, const Var& mod, const Tensor& row, int64_t gate) {
+Var gate_add(const Var& x, const Var& h, const Var& given, const Tensor& row, int64_t gate) {
+  const Var mod = beside(given, x);
   const int64_t C = x.shape().last(), N = x.shape().rows(), W = mod.dim(1);
   CHECK(h.shape() == x.shape() && row.count() == N && gate + C <= W, "gate for ", x.shape(), " and ", h.shape());
-  Tensor y(x.shape());
-  cpu::gate_add(y.data(), x.data(), h.data(), mod.data(), ints(row), W, gate, N, C);
+  const Tensor y = like(x);
+  on(x).gate_add(y, x.value(), h.value(), mod.value(), row, gate);
   return record(y, {x, h, mod}, [=](Node& n) {
-    Into dh(h);
-    cpu::gate_add_bwd(dh.p, dh.add, mod.d(), n.grad.data(), h.data(), mod.data(), ints(row), W, gate, N, C);
+    const Into dh(h);
+    on(x).gate_add_bwd(dh.t, dh.add, grad_of(mod), n.grad, h.value(), mod.value(), row, gate);
     pass(x, n.grad);
   });
 }
@@ -84,33 +118,32 @@ Var qk_rope(const Var& qkv, const Var& gq, const Var& gk, const Tensor& pos, int
   const int64_t N = qkv.shape().rows(), C = qkv.shape().last() / 3, D = C / heads;
   CHECK(qkv.shape().last() == 3 * heads * D && gq.shape() == Shape({D}) && gk.shape() == Shape({D}), "qkv ", qkv.shape());
   CHECK(pos.count() == 2 * N, "two positions a token");
-  Tensor y(qkv.shape()), rstd({N, 2 * heads});
-  cpu::qk_rope(y.data(), rstd.data(), qkv.data(), gq.data(), gk.data(), ints(pos), theta, N, heads, D);
+  const Tensor y = like(qkv), rstd = f32(qkv, {N, 2 * heads});
+  on(qkv).qk_rope(y, rstd, qkv.value(), gq.value(), gk.value(), pos, theta);
   return record(y, {qkv, gq, gk}, [=](Node& n) {
-    Into d(qkv);
-    Tensor spare;
-    if (!d.p || d.add) spare = Tensor(qkv.shape());
-    cpu::qk_rope_bwd(spare ? spare.data() : d.p, gq.d(), gk.d(), n.grad.data(), qkv.data(), rstd.data(), gq.data(),
-                     gk.data(), ints(pos), theta, N, heads, D);
-    if (d.add) cpu::add(d.p, d.p, spare.data(), spare.count());
+    const Into d(qkv);
+    const Tensor to = !d.t || d.add ? like(qkv) : d.t;
+    on(qkv).qk_rope_bwd(to, grad_of(gq), grad_of(gk), n.grad, qkv.value(), rstd, gq.value(), gk.value(), pos, theta);
+    if (d.add) on(qkv).add(d.t, d.t, to);
   });
 }
 
 Var attention(const Var& qkv, const Layout& l, int64_t heads) {
   const int64_t N = qkv.shape().rows(), C = qkv.shape().last() / 3, D = C / heads;
   CHECK(l.N() == N && qkv.shape().last() == 3 * heads * D, "attention over ", qkv.shape(), " with ", l.N(), " tokens");
-  Tensor o({N, C}), lse({N, heads});
-  const cpu::Spans spans{ints(l.at), ints(l.at), ints(l.limit), l.B()};
-  const float* q = qkv.data();
-  cpu::attention(o.data(), lse.data(), q, 3 * C, q + C, q + 2 * C, 3 * C, spans, heads, D);
-  return record(o, {qkv}, [=, at = l.at, limit = l.limit, B = l.B()](Node& n) {
-    Into d(qkv);
-    Tensor spare;
-    if (d.add) spare = Tensor(qkv.shape());
-    cpu::attention_bwd(d.add ? spare.data() : d.p, n.grad.data(), o.data(), lse.data(), qkv.data(),
-                       {ints(at), ints(at), ints(limit), B}, heads, D);
-    if (d.add) cpu::add(d.p, d.p, spare.data(), spare.count());
+  const Tensor o = like(qkv, {N, C}), lse = f32(qkv, {N, heads});
+  on(qkv).attention(o, lse, qkv.value(), {}, {}, l.at, {}, l.limit);
+  return record(o, {qkv}, [=, at = l.at, limit = l.limit](Node& n) {
+    overwrite(qkv, [&](const Tensor& d) { on(qkv).attention_bwd(d, n.grad, o, lse, qkv.value(), at, limit); });
   });
+}
+
+// What block() is, and how a card runs it: its products fill the card one at a time.
+static Var block_step_by_step(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads, float theta) {
+  const int64_t C = x.shape().last();
+  const Var h = qk_rope(linear(norm_mod(x, mod, l.row, 0, C), p.qkv), p.gain_q, p.gain_k, l.pos, heads, theta);
+  const Var y = gate_add(x, linear(attention(h, l, heads), p.proj), mod, l.row, 2 * C);
+  return gate_add(y, linear(swiglu(linear(norm_mod(y, mod, l.row, 3 * C, 4 * C), p.up)), p.down), mod, l.row, 5 * C);
 }
 
 Var block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads, float theta) {
@@ -120,6 +153,7 @@ Var block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, i
   CHECK(p.qkv.shape() == Shape({3 * C, C}) && p.proj.shape() == Shape({C, C}) && p.up.shape() == Shape({2 * F, C}) &&
             p.down.shape() == Shape({C, F}) && p.gain_q.shape() == Shape({D}) && p.gain_k.shape() == Shape({D}),
         "weights of a block ", C, " wide with ", F, " hidden");
+  if (x.value().device() == Device::cuda) return block_step_by_step(x, mod, l, p, heads, theta);
   const cpu::BlockSizes sizes{C, heads, F, theta};
   const auto tokens = [](const Layout& l) {
     return cpu::BlockTokens{ints(l.at), ints(l.limit), ints(l.row), ints(l.pos), l.B()};
@@ -144,7 +178,7 @@ Var block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, i
   return record(y, inputs, [=](Node& n) {
     Into dx(x);
     const cpu::BlockGrads grads{p.qkv.d(), p.proj.d(), p.up.d(), p.down.d(), p.gain_q.d(), p.gain_k.d(), mod.d()};
-    cpu::block_bwd(dx.p, dx.add, grads, n.grad.data(), x.data(), saved(), mod.data(), mod.dim(0), tokens(l), weights(p),
+    cpu::block_bwd(dx.t ? dx.t.data() : nullptr, dx.add, grads, n.grad.data(), x.data(), saved(), mod.data(), mod.dim(0), tokens(l), weights(p),
                    sizes);
   });
 }
@@ -152,96 +186,88 @@ Var block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, i
 Var swiglu(const Var& x) {
   const int64_t N = x.shape().rows(), F = x.shape().last() / 2;
   CHECK(x.shape().last() == 2 * F, "an even number of columns, not ", x.shape());
-  Tensor y({N, F});
-  cpu::swiglu(y.data(), x.data(), N, F);
+  const Tensor y = like(x, {N, F});
+  on(x).swiglu(y, x.value());
   return record(y, {x}, [=](Node& n) {
-    Into d(x);
-    Tensor spare;
-    if (d.add) spare = Tensor(x.shape());
-    cpu::swiglu_bwd(d.add ? spare.data() : d.p, n.grad.data(), x.data(), N, F);
-    if (d.add) cpu::add(d.p, d.p, spare.data(), spare.count());
+    overwrite(x, [&](const Tensor& dx) { on(x).swiglu_bwd(dx, n.grad, x.value()); });
   });
 }
 
 Var silu(const Var& x) {
-  Tensor y(x.shape());
-  cpu::silu(y.data(), x.data(), y.count());
+  const Tensor y = like(x);
+  on(x).silu(y, x.value());
   return record(y, {x}, [=](Node& n) {
-    Into d(x);
-    cpu::silu_bwd(d.p, d.add, n.grad.data(), x.data(), x.value().count());
+    const Into d(x);
+    on(x).silu_bwd(d.t, d.add, n.grad, x.value());
   });
 }
 
 Var add(const Var& a, const Var& b) {
   CHECK(a.shape() == b.shape(), a.shape(), " and ", b.shape());
-  Tensor y(a.shape());
-  cpu::add(y.data(), a.data(), b.data(), y.count());
+  const Tensor y = like(a);
+  on(a).add(y, a.value(), b.value());
   return record(y, {a, b}, [=](Node& n) {
-    if (b.wants_grad()) cpu::add(b.d(), b.d(), n.grad.data(), n.grad.count());
+    if (b.wants_grad()) on(b).add(b.grad(), b.grad(), n.grad);
     pass(a, n.grad);
   });
 }
 
 Var gather(const Var& a, const Var& b, const Tensor& from) {
   const int64_t C = a.shape().last(), N = from.count(), na = a.shape().rows(), nb = b ? b.shape().rows() : 0;
-  CHECK(!b || b.shape().last() == C, a.shape(), " and ", b.shape());
+  CHECK(!b || (b.shape().last() == C && b.value().dtype() == a.value().dtype()), a.shape(), " and ", b.shape());
   for (int64_t i = 0; i < N; ++i)
     CHECK(ints(from)[i] >= -nb && ints(from)[i] < na, "row ", ints(from)[i], " of ", na, " and ", nb);
-  Tensor y({N, C});
-  cpu::gather(y.data(), a.data(), b ? b.data() : nullptr, ints(from), N, C);
+  const Tensor y = like(a, {N, C});
+  on(a).gather(y, a.value(), b ? b.value() : Tensor(), from);
   return record(y, b ? std::vector<Var>{a, b} : std::vector<Var>{a}, [=](Node& n) {
-    cpu::gather_bwd(a.d(), b.d(), n.grad.data(), ints(from), N, C);
+    on(a).gather_bwd(grad_of(a), grad_of(b), n.grad, from);
   });
 }
 
 Var segment_mean(const Var& x, const Tensor& at) {
   const int64_t C = x.shape().last(), B = at.count() - 1;
   CHECK(ints(at)[B] == x.shape().rows(), "segments end at ", ints(at)[B], " of ", x.shape().rows(), " rows");
-  Tensor y({B, C});
-  cpu::segment_mean(y.data(), x.data(), ints(at), B, C);
+  const Tensor y = f32(x, {B, C});
+  on(x).segment_mean(y, x.value(), at);
   return record(y, {x}, [=](Node& n) {
-    Into d(x);
-    cpu::segment_mean_bwd(d.p, d.add, n.grad.data(), ints(at), B, C);
+    const Into d(x);
+    on(x).segment_mean_bwd(d.t, d.add, n.grad, at);
   });
 }
 
 Var unit_rows(const Var& x) {
-  const int64_t N = x.shape().rows(), C = x.shape().last();
-  Tensor y(x.shape()), norm({N});
-  cpu::unit_rows(y.data(), norm.data(), x.data(), N, C);
+  const Tensor y = like(x), norm = f32(x, {x.shape().rows()});
+  on(x).unit_rows(y, norm, x.value());
   return record(y, {x}, [=](Node& n) {
-    Into d(x);
-    cpu::unit_rows_bwd(d.p, d.add, n.grad.data(), y.data(), norm.data(), N, C);
+    const Into d(x);
+    on(x).unit_rows_bwd(d.t, d.add, n.grad, y, norm);
   });
 }
 
 Var outer_sum(const Var& x, int64_t K, int64_t A, int64_t G) {
   const int64_t N = x.shape().rows();
   CHECK(x.shape().last() == K * (A + G) && G <= 16, K, " masks of ", A, " and colours of ", G, " for ", x.shape());
-  Tensor y({N, A * G});
-  cpu::outer_sum(y.data(), x.data(), N, K, A, G);
+  const Tensor y = like(x, {N, A * G});
+  on(x).outer_sum(y, x.value(), K, A, G);
   return record(y, {x}, [=](Node& n) {
-    Into d(x);
-    Tensor spare;
-    if (d.add) spare = Tensor(x.shape());
-    cpu::outer_sum_bwd(d.add ? spare.data() : d.p, n.grad.data(), x.data(), N, K, A, G);
-    if (d.add) cpu::add(d.p, d.p, spare.data(), spare.count());
+    overwrite(x, [&](const Tensor& d) { on(x).outer_sum_bwd(d, n.grad, x.value(), K, A, G); });
   });
 }
 
-Var mod_table(const Var& own, const Var& t) {
+Var mod_table(const Var& own, const Var& given) {
+  const Var t = beside(given, own);
   const int64_t W = own.dim(1), R = t ? t.dim(0) : 0;
   CHECK(own.dim(0) == (t ? 2 : 1) && (!t || t.dim(1) == W), "modulation ", own.shape());
-  Tensor y({R + 1, W});
-  std::copy_n(own.data(), W, y.data());
-  for (int64_t r = 0; r < R; ++r) cpu::add(y.data() + (r + 1) * W, t.data() + r * W, own.data() + W, W);
+  const Tensor y = f32(own, {R + 1, W});
+  on(own).mod_table(y, own.value(), t ? t.value() : Tensor());
   return record(y, t ? std::vector<Var>{own, t} : std::vector<Var>{own}, [=](Node& n) {
-    const float* dy = n.grad.data();
+    const Tensor first = n.grad.slice(0, {W}), rest = R ? n.grad.slice(W, {R, W}) : Tensor();
     if (own.wants_grad()) {
-      cpu::add(own.d(), own.d(), dy, W);
-      if (R) cpu::column_sum(own.d() + W, dy + W, R, W);
+      const Tensor to = own.grad().slice(0, {W});
+      on(own).add(to, to, first);
+      if (R) on(own).column_sum(own.grad().slice(W, {W}), rest);
     }
-    if (t && t.wants_grad()) cpu::add(t.d(), t.d(), dy + W, R * W);
+    if (t && t.wants_grad()) on(own).add(t.grad(), t.grad(), rest);
   });
 }
 
@@ -249,65 +275,60 @@ Var cross_entropy(const Var& logits, const Tensor& target, const Tensor& weight)
   const int64_t N = logits.shape().rows(), V = logits.shape().last();
   CHECK(target.count() == N && weight.count() == N, "a target and a weight for each of ", N, " rows");
   for (int64_t i = 0; i < N; ++i) CHECK(ints(target)[i] < V, "target ", ints(target)[i], " of ", V);
-  Tensor nll({N}), lse({N}), y({1});
-  cpu::cross_entropy(nll.data(), lse.data(), logits.data(), ints(target), N, V);
-  double s = 0;
-  for (int64_t i = 0; i < N; ++i) s += double(nll.data()[i]) * weight.data()[i];
-  y.data()[0] = float(s);
+  const Tensor nll = f32(logits, {N}), lse = f32(logits, {N}), y = f32(logits, {1});
+  on(logits).cross_entropy(nll, lse, logits.value(), target);
+  on(logits).weighted_total(y, nll, weight);
   return record(y, {logits}, [=](Node& n) {
-    Into d(logits);
-    Tensor spare;
-    if (d.add) spare = Tensor(logits.shape());
-    cpu::cross_entropy_bwd(d.add ? spare.data() : d.p, logits.data(), lse.data(), ints(target), weight.data(),
-                           n.grad.data()[0], N, V);
-    if (d.add) cpu::add(d.p, d.p, spare.data(), spare.count());
+    overwrite(logits, [&](const Tensor& d) {
+      on(logits).cross_entropy_bwd(d, logits.value(), lse, target, weight, n.grad);
+    });
   });
 }
 
 Var square_error(const Var& x, const Tensor& target, const Tensor& weight) {
-  const int64_t N = x.shape().rows(), C = x.shape().last();
+  const int64_t N = x.shape().rows();
   CHECK(target.count() == x.value().count() && weight.count() == N, "target ", target.shape(), " for ", x.shape());
-  Tensor row({N}), y({1});
-  cpu::square_error(row.data(), x.data(), target.data(), N, C);
-  double s = 0;
-  for (int64_t i = 0; i < N; ++i) s += double(row.data()[i]) * weight.data()[i];
-  y.data()[0] = float(s);
+  const Tensor row = f32(x, {N}), y = f32(x, {1});
+  on(x).square_error(row, x.value(), target);
+  on(x).weighted_total(y, row, weight);
   return record(y, {x}, [=](Node& n) {
-    Into d(x);
-    Tensor scale = weight.clone(), spare;
-    for (auto& w : scale.floats()) w *= n.grad.data()[0];
-    if (d.add) spare = Tensor(x.shape());
-    cpu::square_error_bwd(d.add ? spare.data() : d.p, x.data(), target.data(), scale.data(), N, C);
-    if (d.add) cpu::add(d.p, d.p, spare.data(), spare.count());
+    overwrite(x, [&](const Tensor& dx) { on(x).square_error_bwd(dx, x.value(), target, weight, n.grad); });
   });
+}
+
+// Equal values as the index of the first that is equal.
+static Tensor classes(const std::vector<uint64_t>& same) {
+  std::unordered_map<uint64_t, int32_t> first;
+  std::vector<int32_t> c;
+  for (size_t i = 0; i < same.size(); ++i) c.push_back(first.try_emplace(same[i], int32_t(i)).first->second);
+  return Tensor::ints(c);
 }
 
 Var sigmoid_contrastive(const Var& u, const Var& v, const Var& log_scale, const Var& bias,
                         const std::vector<uint64_t>& same) {
-  const int64_t B = u.dim(0), E = u.dim(1);
+  const int64_t B = u.dim(0);
   CHECK(u.shape() == v.shape() && int64_t(same.size()) == B, u.shape(), " and ", v.shape());
-  Tensor s({B, B}), y({1}), ds({2});
-  gemm(s.data(), B, {u.data(), E}, {v.data(), E, true}, B, B, E);
-  y.data()[0] = cpu::sigmoid_contrastive(s.data(), ds.data(), ds.data() + 1, same.data(), log_scale.data()[0],
-                                         bias.data()[0], B);
+  const Tensor s = f32(u, {B, B}), y = f32(u, {1}), ds = f32(u, {2});
+  on(u).gemm(s, u.value(), false, v.value(), true, false);
+  on(u).sigmoid_contrastive(y, s, ds, classes(same), log_scale.value(), bias.value());
   return record(y, {u, v, log_scale, bias}, [=](Node& n) {
-    const float g = n.grad.data()[0];
-    Tensor gs = s.clone();
-    for (auto& x : gs.floats()) x *= g;
-    if (Into d(u); d.p) gemm(d.p, E, {gs.data(), B}, {v.data(), E}, B, E, B, {.accumulate = d.add});
-    if (Into d(v); d.p) gemm(d.p, E, {gs.data(), B, true}, {u.data(), E}, B, E, B, {.accumulate = d.add});
-    if (log_scale.wants_grad()) log_scale.d()[0] += g * ds.data()[0];
-    if (bias.wants_grad()) bias.d()[0] += g * ds.data()[1];
+    const Tensor gs = f32(u, {B, B}), g = f32(u, {2});
+    on(u).scale(gs, s, n.grad), on(u).scale(g, ds, n.grad);
+    if (Into d(u); d.t) on(u).gemm(d.t, gs, false, v.value(), false, d.add);
+    if (Into d(v); d.t) on(u).gemm(d.t, gs, true, u.value(), false, d.add);
+    if (log_scale.wants_grad()) on(u).add(log_scale.grad(), log_scale.grad(), g.slice(0, {1}));
+    if (bias.wants_grad()) on(u).add(bias.grad(), bias.grad(), g.slice(1, {1}));
   });
 }
 
 Var weighted_sum(const std::vector<std::pair<Var, float>>& parts) {
-  Tensor y = Tensor::zeros({1});
+  CHECK(!parts.empty(), "a sum of something");
+  Tensor y = Tensor::zeros({1}, DType::f32, parts[0].first.value().device());
   std::vector<Var> inputs;
-  for (auto& [v, w] : parts) y.data()[0] += w * v.data()[0], inputs.push_back(v);
+  for (auto& [v, w] : parts) on(v).add_scaled(y, v.value(), w), inputs.push_back(v);
   return record(y, inputs, [=](Node& n) {
     for (auto& [v, w] : parts)
-      if (v.wants_grad()) v.d()[0] += w * n.grad.data()[0];
+      if (v.wants_grad()) on(v).add_scaled(v.grad(), n.grad, w);
   });
 }
 

@@ -9,6 +9,7 @@ namespace duet {
 
 // How packed sequences lie in memory, for one forward pass: N tokens in all, B sequences.
 struct Layout {
+  // All on the host, whatever the device of the model: it keeps copies of its own (kept_on).
   Tensor at;     // (B+1) i32: first token of each sequence
   Tensor limit;  // (N) i32: how many keys of its sequence a token sees
   Tensor row;    // (N) i32: the row of the modulation table a token uses
@@ -17,6 +18,9 @@ struct Layout {
   int64_t B() const { return at.count() - 1; }
 };
 
+// An op runs where its parameters lie; what comes from the host beside them goes over. Index tensors, targets and weights of
+// losses are on the host.
+Var activation(const Var& x);  // x as blocks take it: bf16 on a card in bf16 precision, else as it is
 Var linear(const Var& x, const Var& w, const Var& b = {});  // (N,C) (O,C) (O) -> (N,O)
 Var norm_mod(const Var& x, const Var& mod, const Tensor& row, int64_t scale, int64_t shift);
 Var gate_add(const Var& x, const Var& h, const Var& mod, const Tensor& row, int64_t gate);

@@ -6,13 +6,13 @@
 
 namespace duet {
 
-inline uint64_t mix(uint64_t x) {
+constexpr uint64_t mix(uint64_t x) {
   x += 0x9e3779b97f4a7c15ull;
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
   x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
   return x ^ (x >> 31);
 }
-inline uint64_t mix(uint64_t seed, uint64_t i) { return mix(mix(seed) ^ (i * 0xd1342543de82ef95ull + 1)); }
+constexpr uint64_t mix(uint64_t seed, uint64_t i) { return mix(mix(seed) ^ (i * 0xd1342543de82ef95ull + 1)); }
 
 inline double uniform(uint64_t seed, uint64_t i) { return double(mix(seed, i) >> 11) * 0x1p-53; }  // [0, 1)
 

@@ -1,43 +1,51 @@
+#include "kernels/rope.h"
+
 #include <map>
-#include <memory>
 #include <mutex>
-#include <vector>
 
 #include "kernels/error.h"
 #include "kernels/rowwise.h"
 #include "kernels/table.h"
 #include "kernels/vec.h"
 
+namespace duet {
+
+std::shared_ptr<const std::vector<float>> rope_angles(int64_t positions, float theta, int64_t Q) {
+  static std::mutex mutex;
+  static std::map<std::pair<float, int64_t>, std::shared_ptr<const std::vector<float>>> tables;
+  std::lock_guard l(mutex);
+  auto& kept = tables[{theta, Q}];
+  if (kept && kept->size() >= size_t(positions * 2 * Q)) return kept;
+  positions = std::max<int64_t>(positions, 64);
+  auto t = std::make_shared<std::vector<float>>(size_t(positions * 2 * Q));
+  for (int64_t p = 0; p < positions; ++p)
+    for (int64_t i = 0; i < Q; ++i) {
+      const double a = double(p) * std::pow(double(theta), -double(i) / double(Q));
+      (*t)[size_t(p * 2 * Q + i)] = float(std::cos(a)), (*t)[size_t(p * 2 * Q + Q + i)] = float(std::sin(a));
+    }
+  return kept = t;
+}
+
+int64_t count_positions(const int32_t* pos, int64_t n) {
+  int32_t most = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    CHECK(pos[i] >= 0 && pos[i] < 65536, "position ", pos[i]);
+    most = std::max(most, pos[i]);
+  }
+  return int64_t(most) + 1;
+}
+
+}  // namespace duet
+
 namespace duet::cpu {
 namespace {
 
-// cos and sin of pos * theta^(-i / Q), Q = D / 4 pairs a half: (positions, 2 Q). Made once for a theta and Q and kept; a
-// table that must grow is replaced, and those who hold the old one keep it.
 struct Angles {
   int64_t Q;
   std::shared_ptr<const std::vector<float>> table;
   Angles(const int32_t* pos, int64_t n, float theta, int64_t D) : Q(D / 4) {
     CHECK(D % 4 == 0, "head size ", D, " must be a multiple of 4");
-    int32_t most = 0;
-    for (int64_t i = 0; i < n; ++i) {
-      CHECK(pos[i] >= 0 && pos[i] < 65536, "position ", pos[i]);
-      most = std::max(most, pos[i]);
-    }
-    static std::mutex mutex;
-    static std::map<std::pair<float, int64_t>, std::shared_ptr<const std::vector<float>>> tables;
-    std::lock_guard l(mutex);
-    auto& kept = tables[{theta, Q}];
-    if (!kept || kept->size() < size_t(most + 1) * 2 * Q) kept = make(std::max(most + 1, 64), theta);
-    table = kept;
-  }
-  std::shared_ptr<const std::vector<float>> make(int32_t positions, float theta) const {
-    auto t = std::make_shared<std::vector<float>>(size_t(positions) * 2 * Q);
-    for (int64_t p = 0; p < positions; ++p)
-      for (int64_t i = 0; i < Q; ++i) {
-        const double a = double(p) * std::pow(double(theta), -double(i) / double(Q));
-        (*t)[size_t(p * 2 * Q + i)] = float(std::cos(a)), (*t)[size_t(p * 2 * Q + Q + i)] = float(std::sin(a));
-      }
-    return t;
+    table = rope_angles(count_positions(pos, n), theta, Q);
   }
   const float* at(int32_t p) const { return table->data() + int64_t(p) * 2 * Q; }
 };

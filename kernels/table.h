@@ -110,7 +110,7 @@ void square_error_bwd(float* dx, const float* x, const float* target, const floa
 // Sigmoid contrastive loss (arXiv 2303.15343). s (B,B) = u v^T. z = exp(log_scale) s + bias; label +1 on the diagonal, -1
 // elsewhere, pairs with same[i] == same[j], i != j, left out. Returns mean over B of the sum over j of -log sigmoid(label z);
 // s becomes dloss/ds, and d_log_scale, d_bias are set.
-float sigmoid_contrastive(float* s, float* d_log_scale, float* d_bias, const uint64_t* same, float log_scale,
+float sigmoid_contrastive(float* s, float* d_log_scale, float* d_bias, const int32_t* same, float log_scale,
                           float bias, int64_t B);
 // y[n] = x[n] / |x[n]|, norm (N)
 void unit_rows(float* y, float* norm, const float* x, int64_t N, int64_t C);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "kernels/device.h"
+
 namespace duet {
 
 static thread_local bool recording = true;
@@ -45,7 +47,7 @@ void Var::backward() const {
     nodes.push_back(std::move(n));
   }
   std::sort(nodes.begin(), nodes.end(), [](auto& a, auto& b) { return a->order > b->order; });
-  grad().data()[0] = 1;
+  kernels(value()).fill(grad(), 1);
   for (auto& n : nodes) {
     if (!n->backward) continue;
     if (n->grad) n->backward(*n);

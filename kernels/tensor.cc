@@ -1,5 +1,7 @@
 #include "kernels/tensor.h"
 
+#include "kernels/device.h"
+
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -68,8 +70,14 @@ std::ostream& operator<<(std::ostream& o, const Shape& s) {
   return o << ")";
 }
 
-Buffer::Buffer(Device d, size_t n) : device(d), bytes(n), data(cache().take(bytes)) {}
-Buffer::~Buffer() { cache().give(data, bytes); }
+Buffer::Buffer(Device d, size_t n)
+    : device(d), bytes(n), data(d == Device::cpu ? cache().take(bytes) : kernels(d).memory.take(bytes)) {}
+Buffer::~Buffer() {
+  if (device == Device::cpu)
+    cache().give(data, bytes);
+  else
+    kernels(device).memory.give(data, bytes);
+}
 MemoryStats memory_stats() { return cache().stats(); }
 
 Tensor::Tensor(Shape s, DType t, Device d) : shape_(std::move(s)), dtype_(t) {
@@ -78,7 +86,10 @@ Tensor::Tensor(Shape s, DType t, Device d) : shape_(std::move(s)), dtype_(t) {
 }
 Tensor Tensor::zeros(Shape s, DType t, Device d) {
   Tensor x(std::move(s), t, d);
-  std::memset(x.data<void>(), 0, x.bytes());
+  if (d == Device::cpu)
+    std::memset(x.data<void>(), 0, x.bytes());
+  else
+    kernels(d).memory.zero(x.data<void>(), x.bytes());
   return x;
 }
 Tensor Tensor::of(Shape s, std::initializer_list<float> v) { return copy_of(std::move(s), {v.begin(), v.size()}); }
@@ -108,8 +119,44 @@ Tensor Tensor::slice(int64_t first, Shape s) const {
 }
 Tensor Tensor::clone() const {
   Tensor x(shape_, dtype_, device());
-  std::memcpy(x.data<void>(), data<void>(), bytes());
+  copy_values(x, *this);
   return x;
+}
+Tensor Tensor::to(Device d) const {
+  if (d == device()) return *this;
+  Tensor x(shape_, dtype_, d);
+  copy_values(x, *this);
+  return x;
+}
+void Tensor::keep_rounded() const {
+  CHECK(dtype_ == DType::f32, "only F32 has a rounded twin, not ", name_of(dtype_));
+  buffer_->rounded = std::make_shared<Buffer>(device(), buffer_->bytes / 2);
+}
+Tensor Tensor::rounded() const {
+  if (!buffer_->rounded) return {};
+  Tensor x = *this;
+  x.dtype_ = DType::bf16, x.offset_ = offset_ / 2, x.buffer_ = buffer_->rounded;
+  return x;
+}
+std::shared_ptr<void> Tensor::memo_of(const char* what, const std::function<std::shared_ptr<void>()>& make) const {
+  std::lock_guard l(buffer_->memo_mutex);
+  for (const auto& m : buffer_->memos)
+    if (m.offset == offset_ && m.bytes == bytes() && std::strcmp(m.what, what) == 0) return m.made;
+  auto made = make();
+  buffer_->memos.push_back({what, offset_, bytes(), made});
+  return made;
+}
+
+void copy_values(const Tensor& to, const Tensor& from) {
+  CHECK(to.count() == from.count() && to.dtype() == from.dtype(), "a copy of ", from.shape(), " to ", to.shape());
+  if (to.device() == Device::cpu && from.device() == Device::cpu)
+    std::memcpy(to.data<void>(), from.data<void>(), to.bytes());
+  else
+    kernels(Device::cuda).memory.copy(to.data<void>(), to.device(), from.data<void>(), from.device(), to.bytes());
+}
+Tensor kept_on(const Tensor& t, Device d) {
+  if (t.device() == d) return t;
+  return *t.memo<Tensor>(d == Device::cuda ? "cuda" : "cpu", [&] { return std::make_shared<Tensor>(t.to(d)); });
 }
 
 }  // namespace duet

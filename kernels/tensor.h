@@ -3,8 +3,10 @@
 // Buffers come from a cache of freed blocks, so a loop that repeats the same shapes stops asking the system for memory.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
+#include <mutex>
 #include <ostream>
 #include <span>
 #include <vector>
@@ -31,10 +33,23 @@ struct Shape : std::vector<int64_t> {
 };
 std::ostream& operator<<(std::ostream&, const Shape&);
 
+// Bytes the program has taken from the system, or a card, for tensors so far, and how many times it asked.
+struct MemoryStats {
+  size_t bytes, calls;
+};
+
 struct Buffer {
   Device device;
   size_t bytes;
   void* data;
+  std::shared_ptr<Buffer> rounded;  // of weights on a card: their bf16 twin, element for element; see Tensor::rounded
+  struct Memo {
+    const char* what;
+    size_t offset, bytes;
+    std::shared_ptr<void> made;
+  };
+  std::vector<Memo> memos;
+  std::mutex memo_mutex;
   Buffer(Device, size_t bytes);
   ~Buffer();
   Buffer(const Buffer&) = delete;
@@ -65,18 +80,29 @@ class Tensor {
   Tensor reshape(Shape) const;                     // same buffer
   Tensor slice(int64_t first, Shape) const;        // same buffer, from element `first` on
   Tensor clone() const;
+  Tensor to(Device) const;  // itself when it is there already, else a copy
+
+  // For f32 weights that products read as bf16: keep_rounded() gives the buffer a bf16 twin (not yet filled); rounded() is
+  // this tensor's part of it, empty when there is none.
+  void keep_rounded() const;
+  Tensor rounded() const;
+
+  // What `make` returns of this tensor's values, made once and kept with its buffer: they must not change after.
+  template <class M>
+  std::shared_ptr<const M> memo(const char* what, const std::function<std::shared_ptr<M>()>& make) const {
+    return std::static_pointer_cast<const M>(memo_of(what, [&] { return std::static_pointer_cast<void>(make()); }));
+  }
 
  private:
+  std::shared_ptr<void> memo_of(const char* what, const std::function<std::shared_ptr<void>()>& make) const;
   Shape shape_;
   DType dtype_ = DType::f32;
   size_t offset_ = 0;  // bytes into the buffer
   std::shared_ptr<Buffer> buffer_;
 };
 
-// Bytes the program has taken from the system for tensors so far, and how many times it asked.
-struct MemoryStats {
-  size_t bytes, calls;
-};
-MemoryStats memory_stats();
+MemoryStats memory_stats();  // of the CPU
+
+void copy_values(const Tensor& to, const Tensor& from);  // same count and type, any devices
 
 }  // namespace duet

@@ -29,16 +29,20 @@ class Optimizer {
     bool applied;
   };
   Result step(int64_t step, double lr);
+  // The same without waiting for the device: returns (2), the gradient's norm and 0 where it was not applied. A loss (1) that is
+  // not finite is not applied either.
+  Tensor apply(int64_t step, double lr, const Tensor& loss = {});
 
   Tensor m, v, ema;  // (n) each; v of Muon's matrices stays 0
 
  private:
-  struct Matrix {
-    int64_t first, rows, cols;
+  struct Matrices {  // of equal shape
+    int64_t rows, cols;
+    Tensor at;  // where each starts in the flat buffer
   };
   Flat& f_;
   OptimizerConfig c_;
-  std::vector<Matrix> matrices_;
+  std::vector<Matrices> matrices_;
   struct Range {
     int64_t first, n;
     bool decay;

@@ -3,11 +3,13 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <deque>
 #include <filesystem>
 
 #include "fusion/fields.h"
 #include "fusion/weights.h"
 #include "kernels/collectives.h"
+#include "kernels/device.h"
 #include "kernels/gemm.h"
 #include "kernels/parallel.h"
 #include "kernels/safetensors.h"
@@ -31,6 +33,17 @@ struct Trainer::State {
   std::unique_ptr<Collectives> world = join_world(World::from_env());
   int64_t done = 0, skipped = 0;
 
+  // Steps whose numbers are still on the device, and those that were read since the last look.
+  struct Pending {
+    int64_t step;
+    double lr;
+    Tensor numbers;  // loss, flow, caption, contrast, gradient norm, 0 where the step was not applied
+  };
+  std::vector<Pending> pending;
+  std::vector<std::pair<int64_t, Trainer::Step>> settled;
+  void advance();
+  void settle();
+
   // Parts of a checkpoint: one tensor each over the flat buffer.
   std::vector<std::pair<std::string, Tensor*>> parts() {
     return {{"weights", &flat.values}, {"m", &optimizer->m}, {"v", &optimizer->v}, {"ema", &optimizer->ema}};
@@ -52,7 +65,7 @@ Trainer::Trainer(const TrainConfig& config) : s_(new State{.config = config, .to
     if (l.tokenizer.hash() != s_->tokenizer.hash()) refuse(c.start, ": was trained with another tokenizer than ", c.tokenizer);
     s_->model = std::move(l.model);
   }
-  s_->flat = flatten([this](const Visit& v) { s_->model->params(v); });
+  s_->flat = flatten([this](const Visit& v) { s_->model->params(v); }, device());
   s_->optimizer = std::make_unique<Optimizer>(s_->flat, c.optimizer);
   s_->loader = std::make_unique<Loader>(c.data, s_->tokenizer, uint64_t(c.seed));
 }
@@ -63,36 +76,57 @@ const Tokenizer& Trainer::tokenizer() const { return s_->tokenizer; }
 Loader& Trainer::loader() { return *s_->loader; }
 int64_t Trainer::done() const { return s_->done; }
 
-Trainer::Step Trainer::step() {
-  const TrainConfig& c = s_->config;
-  Step r{};
-  const int64_t step = s_->done + 1;
-  bool finite = true;
+// One step, asked of the device and not waited for.
+void Trainer::State::advance() {
+  const TrainConfig& c = config;
+  const int64_t step = done + 1;
+  const Kernels& k = kernels(flat.values);
+  const Tensor numbers = Tensor::zeros({6}, DType::f32, flat.values.device());
+  const auto number = [&](int64_t i) { return numbers.slice(i, {1}); };
+  const float share = 1.0f / float(c.accumulate);
   for (int a = 0; a < c.accumulate; ++a) {
-    const Batch b = s_->loader->next();
-    JointBatch j{b.B, b.size, b.pixels.data(), b.text, b.caption_hash, mix(uint64_t(c.seed), uint64_t(b.step)),
-                 s_->tokenizer.bos()};
-    const JointLoss l = joint_loss(*s_->model, j, c.loss);
-    const float k = 1.0f / float(c.accumulate);
-    weighted_sum({{l.total, k}}).backward();
-    r.loss += k * l.total.data()[0], r.flow += k * l.flow, r.caption += k * l.caption, r.contrast += k * l.contrast;
-    finite = finite && std::isfinite(l.total.data()[0]);
+    const Batch b = loader->next();
+    JointBatch j{b.B, b.size, b.pixels.data(), b.text, b.caption_hash, mix(uint64_t(c.seed), uint64_t(b.step)), tokenizer.bos()};
+    const JointLoss l = joint_loss(*model, j, c.loss);
+    weighted_sum({{l.total, share}}).backward();
+    const Tensor parts[] = {l.total.value(), l.flow.t, l.caption.t, l.contrast.t};
+    for (int64_t i = 0; i < 4; ++i)
+      if (parts[i]) k.add_scaled(number(i), parts[i], share);
   }
   const double warm = std::min(1.0, double(step) / double(std::max<int64_t>(1, c.warmup)));
   const double way = std::min(1.0, double(step) / double(c.steps));
-  r.lr = c.optimizer.lr * warm * (c.final_lr + (1 - c.final_lr) * 0.5 * (1 + std::cos(3.14159265358979 * way)));
-  s_->world->all_reduce(s_->flat.grads.data(), s_->flat.n, DType::f32, Reduce::mean);
-  if (!finite) std::fill_n(s_->flat.grads.data(), s_->flat.n, NAN);  // so that the optimizer leaves everything as it is
-  const auto o = s_->optimizer->step(step, r.lr);
-  r.norm = o.norm, r.applied = o.applied;
-  if (!o.applied) ++s_->skipped;
-  s_->done = step;
-  return r;
+  const double lr = c.optimizer.lr * warm * (c.final_lr + (1 - c.final_lr) * 0.5 * (1 + std::cos(3.14159265358979 * way)));
+  world->all_reduce(flat.grads.data(), flat.n, DType::f32, Reduce::mean);
+  copy_values(numbers.slice(4, {2}), optimizer->apply(step, lr, number(0)));
+  pending.push_back({step, lr, numbers});
+  done = step;
+}
+
+void Trainer::State::settle() {
+  for (const Pending& p : pending) {
+    const Tensor host = p.numbers.to(Device::cpu);
+    const float* n = host.data();
+    settled.push_back({p.step, {n[0], n[1], n[2], n[3], n[4], p.lr, n[5] != 0}});
+    if (n[5] == 0) ++skipped;
+  }
+  pending.clear();
+}
+
+Trainer::Step Trainer::step() {
+  s_->advance(), s_->settle();
+  const Step last = s_->settled.back().second;
+  s_->settled.clear();
+  return last;
 }
 
 void Trainer::save() {
+  s_->settle();
   std::vector<TensorOut> out;
-  for (auto& [name, t] : s_->parts()) out.push_back({name, "F32", {s_->flat.n}, {t->data<uint8_t>(), t->bytes()}});
+  std::deque<Tensor> on_host;
+  for (auto& [name, t] : s_->parts()) {
+    const Tensor& h = on_host.emplace_back(t->to(Device::cpu));
+    out.push_back({name, "F32", {s_->flat.n}, {h.data<uint8_t>(), h.bytes()}});
+  }
   const SafetensorsImage image = safetensors_image(
       out, {{"config", to_json(s_->config)}, {"tokenizer", hex64(s_->tokenizer.hash())},
             {"step", std::to_string(s_->done)}, {"skipped", std::to_string(s_->skipped)}});
@@ -112,8 +146,11 @@ bool Trainer::resume() {
   for (auto& [name, t] : s_->parts()) {
     const TensorView& v = f.at(name);
     if (v.bytes.size() != t->bytes()) refuse(path, ": is of another model size than the config; start a new 'out' folder");
-    std::memcpy(t->data<void>(), v.bytes.data(), v.bytes.size());
+    const Tensor host(t->shape());
+    std::memcpy(host.data<void>(), v.bytes.data(), v.bytes.size());
+    copy_values(*t, host);
   }
+  s_->flat.changed();
   s_->done = std::stoll(f.metadata().at("step"));
   s_->skipped = std::stoll(f.metadata().at("skipped"));
   s_->loader->seek(s_->done * s_->config.accumulate);
@@ -122,11 +159,11 @@ bool Trainer::resume() {
 
 void Trainer::with_ema(const std::function<void(const Model&)>& f) {
   struct Swap {  // puts the weights back also when f throws
-    Tensor& values;
-    const Tensor keep = values.clone();
-    ~Swap() { std::copy_n(keep.data(), keep.count(), values.data()); }
-  } swap{s_->flat.values};
-  std::copy_n(s_->optimizer->ema.data(), s_->flat.n, s_->flat.values.data());
+    Flat& flat;
+    const Tensor keep = flat.values.clone();
+    ~Swap() { copy_values(flat.values, keep), flat.changed(); }
+  } swap{s_->flat};
+  copy_values(s_->flat.values, s_->optimizer->ema), s_->flat.changed();
   f(*s_->model);
 }
 
@@ -144,24 +181,30 @@ void Trainer::run(const std::function<void(const Model&, const Tokenizer&, int64
   write_file(c.out + "/config.toml", to_toml(c));
   RunLog log(c.out, s_->done > 0 ? std::optional<int64_t>(s_->done) : std::nullopt);
   ProgressLine line;
-  const double peak = measure_peak();
-  line.message(join("duet: ", count_params(*s_->model), " parameters, ", s_->loader->samples(), " samples, ", threads(),
-                    " threads, ", precision() == Precision::bf16 ? "bf16 (AMX)" : "f32", ", peak ",
+  const Device where = s_->model->device();
+  const double peak = measure_peak(where);
+  line.message(join("duet: ", count_params(*s_->model), " parameters, ", s_->loader->samples(), " samples, ",
+                    where == Device::cuda ? kernels(where).name() : join(threads(), " threads"), ", ",
+                    precision() == Precision::f32 ? "f32" : where == Device::cuda ? "bf16" : "bf16 (AMX)", ", peak ",
                     int64_t(peak / 1e9), " GFLOP/s"));
   Step mean{};
   int64_t n = 0, flops = gemm_flops();
   auto since = Clock::now();
   double wait = s_->loader->stats().wait_s;
   while (s_->done < c.steps && !stop()) {
-    const Step r = step();
-    mean.loss += r.loss, mean.flow += r.flow, mean.caption += r.caption, mean.contrast += r.contrast, mean.norm += r.norm;
-    ++n;
-    if (!r.applied) line.message(join("step ", s_->done, ": loss or gradient is not finite; the step was not applied"));
+    s_->advance();
+    if (where == Device::cpu || s_->done % c.log_every == 0 || s_->done == c.steps) s_->settle();
+    for (const auto& [at, r] : s_->settled) {
+      mean.loss += r.loss, mean.flow += r.flow, mean.caption += r.caption, mean.contrast += r.contrast, mean.norm += r.norm;
+      mean.lr = r.lr, ++n;
+      if (!r.applied) line.message(join("step ", at, ": loss or gradient is not finite; the step was not applied"));
+    }
+    s_->settled.clear();
     if (s_->done % c.log_every == 0 || s_->done == c.steps) {
       const double s = seconds(since), k = 1.0 / double(n), rate = double(n) * c.accumulate * c.data.batch / s;
       const double speed = double(gemm_flops() - flops) / s, waited = s_->loader->stats().wait_s - wait;
       log.scalars(s_->done, {{"loss", mean.loss * k}, {"flow", mean.flow * k}, {"caption", mean.caption * k},
-                             {"contrast", mean.contrast * k}, {"grad_norm", mean.norm * k}, {"lr", r.lr},
+                             {"contrast", mean.contrast * k}, {"grad_norm", mean.norm * k}, {"lr", mean.lr},
                              {"samples_per_s", rate}, {"gflops", speed / 1e9}, {"peak_share", speed / peak},
                              {"loader_wait", waited / s}, {"skipped_steps", double(s_->skipped)}});
       char text[200];

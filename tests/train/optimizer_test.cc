@@ -44,7 +44,7 @@ TEST(Optimizer, ClipsTheWholeGradient) {
   Optimizer ob(b.flat, c);
   b.gradients(3, 2);
   for (auto& g : b.flat.grads.floats()) g *= float(0.5 / norm);
-  EXPECT_EQ(oa.step(1, 1e-3).norm, norm);
+  EXPECT_EQ(oa.step(1, 1e-3).norm, float(norm));
   ob.step(1, 1e-3);
   EXPECT_TRUE(equal_bits(a.flat.values.data(), b.flat.values.data(), a.flat.n));
 }

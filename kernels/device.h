@@ -1,0 +1,111 @@
+// What a device can do: its memory, and every kernel of table.h on tensors. One table a device; ops.cc asks for the table of
+// its inputs' device. The CPU's is made in device_cpu.cc; CUDA's in device_cuda.cu, or, in a build without the toolkit,
+// nowhere (no_cuda.cc). What a kernel means, its shapes and sources stand in table.h; here only what differs is said.
+//
+// Types: parameters, their gradients, statistics (rstd, lse, norm) and losses are f32. Activations and their gradients, T
+// below, are f32, or bf16 on a card in bf16 precision. Index tensors (i32) and weights of losses stay on the host, where ops
+// check them; a card keeps a copy of each (Tensor::memo), so they must not change after first use.
+// An empty output tensor means: not wanted. No kernel waits for the device.
+#pragma once
+#include <string>
+
+#include "kernels/tensor.h"
+
+namespace duet {
+
+struct DeviceMemory {
+  void* (*take)(size_t& bytes);  // rounds bytes up; refuses when out of memory
+  void (*give)(void*, size_t bytes);
+  void (*copy)(void* to, Device, const void* from, Device, size_t bytes);  // waits only when it ends on the host
+  void (*zero)(void*, size_t bytes);
+  MemoryStats (*stats)();
+};
+
+struct Kernels {
+  using T = const Tensor&;
+  DeviceMemory memory;
+  void (*wait)();         // until all that was asked for is done
+  std::string (*name)();  // of the device, for a person
+
+  void (*convert)(T y, T x);  // y = x in y's type
+  void (*fill)(T y, float);
+  void (*linear)(T y, T x, T w, T bias);  // y = x w^T + bias
+  // c = op(a) op(b), transposed where at, bt say; c += with accumulate. Three dimensions: a product of each first index.
+  void (*gemm)(T c, T a, bool at, T b, bool bt, bool accumulate);
+
+  void (*norm_mod)(T y, T rstd, T x, T mod, T row, int64_t scale, int64_t shift);
+  void (*norm_mod_bwd)(T dx, bool add, T dmod, T dy, T x, T rstd, T mod, T row, int64_t scale, int64_t shift);
+  void (*gate_add)(T y, T x, T h, T mod, T row, int64_t gate);
+  void (*gate_add_bwd)(T dh, bool add, T dmod, T dy, T h, T mod, T row, int64_t gate);
+  void (*qk_rope)(T y, T rstd, T qkv, T gain_q, T gain_k, T pos, float theta);
+  void (*qk_rope_bwd)(T dqkv, T dgain_q, T dgain_k, T dy, T qkv, T rstd, T gain_q, T gain_k, T pos, float theta);
+  // qkv (N,3C). k, v (rows,C) in place of qkv's own when they are there; k_at in place of at.
+  void (*attention)(T o, T lse, T qkv, T k, T v, T at, T k_at, T limit);
+  void (*attention_bwd)(T dqkv, T dout, T o, T lse, T qkv, T at, T limit);
+  void (*cache_put)(T k, T v, T qkv, T to);  // k and v of row n to row to[n] of k and v (rows,C)
+  void (*swiglu)(T y, T x);
+  void (*swiglu_bwd)(T dx, T dy, T x);
+  void (*silu)(T y, T x);
+  void (*silu_bwd)(T dx, bool add, T dy, T x);
+
+  void (*gather)(T y, T a, T b, T from);
+  void (*gather_bwd)(T da, T db, T dy, T from);
+  void (*segment_mean)(T y, T x, T at);  // y f32
+  void (*segment_mean_bwd)(T dx, bool add, T dy, T at);
+  void (*column_sum)(T y, T x);
+  void (*add)(T y, T a, T b);
+  void (*add_scaled)(T y, T x, float k);  // y += k x
+  void (*scale)(T y, T x, T k);           // y = x k; k (1)
+  void (*mod_table)(T y, T own, T t);
+
+  void (*cross_entropy)(T nll, T lse, T logits, T target);
+  void (*cross_entropy_bwd)(T dlogits, T logits, T lse, T target, T weight, T scale);  // scale (1)
+  void (*square_error)(T row, T x, T target);
+  void (*square_error_bwd)(T dx, T x, T target, T weight, T scale);
+  void (*weighted_total)(T y, T x, T weight);                                          // y (1) = sum of x weight
+  void (*sigmoid_contrastive)(T loss, T s, T d, T same, T log_scale, T bias);  // d (2): of log_scale and of bias; same i32
+  void (*outer_sum)(T y, T x, int64_t K, int64_t A, int64_t G);
+  void (*outer_sum_bwd)(T dx, T dy, T x, int64_t K, int64_t A, int64_t G);
+  void (*unit_rows)(T y, T norm, T x);
+  void (*unit_rows_bwd)(T dx, bool add, T dy, T y, T norm);
+
+  // stats (2): the gradient's norm, and the factor the steps below take g by: 1, clip / norm (clip > 0), or 0, which makes them
+  // leave all as it is, when the norm or the loss (1, may be empty) is not finite. The CPU scales g itself.
+  void (*clip_factor)(T stats, T g, T loss, float clip);
+  void (*adamw)(T w, T m, T v, T g, T stats, float lr, float beta1, float beta2, float eps, float decay, int64_t step);
+  // Muon of `count` matrices of equal shape, at[i] being where matrix i starts in the flat w, m and g:
+  // m = momentum m + g;  u = newton_schulz(g + momentum m);  w = keep w - lr u
+  void (*muon)(T w, T m, T g, T stats, T at, int64_t rows, int64_t cols, float momentum, float lr, float keep);
+  void (*lerp)(T y, T x, T stats, float weight);  // stats may be empty
+
+  // Row b P + i of patches (B P, V): t[b] x + (1 - t[b]) e, with e = normal(seed, (b P + i) V + j).
+  void (*add_noise)(T patches, T clean, T t, uint64_t seed);
+  void (*normals)(T z, T seed_words);                 // z (B,n): normal(seed[b], i); seed_words (B,2) i32, low word first
+  void (*guide)(T guess, T x, float guidance);        // guess (n): x (2n) = with, then without; or x (n) with guidance 1
+  void (*euler)(T end, T z, T guess, float t, float next);                // end = z + (next - t) (guess - z) / (1 - t)
+  // z += (next - t) / 2 ((guess - z) / (1 - t) + (later - end) / (1 - next)): the second half of Heun's step
+  void (*heun)(T z, T guess, T end, T later, float t, float next);
+  void (*copy_rows)(T to, T from, T pairs);  // pairs (n,2) i32: row of `to`, row of `from`; rows are as wide as `to`'s last dimension
+};
+
+// The table of a device; refuses one that is not there, saying why.
+const Kernels& kernels(Device);
+inline const Kernels& kernels(const Tensor& t) { return kernels(t.device()); }
+const Kernels& cpu_kernels();
+extern const bool kBuiltWithCuda;
+// Null, and why, when this build or this machine has no CUDA.
+const Kernels* cuda_kernels(std::string& why);
+
+// Where models are put and computed: cpu at start.
+Device device();
+void set_device(Device);
+// By name: cuda, cpu, or auto: cuda where a driver and a card answer. Refuses cuda without, saying why.
+void choose_device(const std::string& name);
+
+Tensor host_floats(const Tensor&);  // as F32 on the host; waits for the device
+double measure_peak(Device);        // FLOP/s of its matrix products in the present precision
+
+// `t` where it is, or its copy on `d`, made once and kept with it: for tensors that do not change.
+Tensor kept_on(const Tensor& t, Device d);
+
+}  // namespace duet

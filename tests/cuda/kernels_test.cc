@@ -1,0 +1,129 @@
+// The card's kernels against the CPU's: the same op on both devices, its value and every gradient. Compiled with tests/cuda/shim
+// they run on the host, in three orders of threads; linked with the real table, on the card.
+#include "tests/cuda/both.h"
+
+namespace duet {
+namespace {
+
+using Vars = std::vector<Var>;
+
+std::vector<int32_t> rows_below(int64_t N, int R) {  // stretches of equal rows, as in packed sequences
+  std::vector<int32_t> r;
+  for (int64_t n = 0; n < N; ++n) r.push_back(below(5, uint64_t(n / 3), R));
+  return r;
+}
+
+const std::vector<std::pair<int64_t, int64_t>> kSizes{{1, 1}, {7, 13}, {50, 35}, {67, 64}, {40, 192}};
+
+TEST(Cuda, NormMod) {
+  for (const auto& [N, C] : kSizes) {
+    const Tensor row = ints(rows_below(N, 3));
+    check_both(join("norm_mod ", N, "x", C), {normals({N, C}, 1), normals({3, 2 * C}, 2)}, {true, false},
+               [&, C = C](const Vars& v) { return norm_mod(v[0], v[1], row, 0, C); });
+  }
+}
+
+TEST(Cuda, GateAdd) {
+  for (const auto& [N, C] : kSizes) {
+    const Tensor row = ints(rows_below(N, 3));
+    check_both(join("gate_add ", N, "x", C), {normals({N, C}, 1), normals({N, C}, 2), normals({3, 2 * C}, 3)},
+               {true, true, false}, [&, C = C](const Vars& v) { return gate_add(v[0], v[1], v[2], row, C); });
+  }
+}
+
+TEST(Cuda, QkRope) {
+  for (const auto& [N, H, D] : std::vector<std::array<int64_t, 3>>{{1, 1, 4}, {5, 3, 12}, {37, 2, 64}, {19, 1, 128}}) {
+    std::vector<int32_t> pos;
+    for (int64_t i = 0; i < 2 * N; ++i) pos.push_back(below(3, uint64_t(i), 40));
+    check_both(join("qk_rope ", N, "x", H, "x", D), {normals({N, 3 * H * D}, 1), normals({D}, 2, 0.3f, 1), normals({D}, 3, 0.3f, 1)},
+               {true, false, false}, [&, H = H](const Vars& v) { return qk_rope(v[0], v[1], v[2], ints(pos), H, 100); });
+  }
+}
+
+// Sequences of text and pictures: text sees itself causally, a picture all of itself and what is before.
+Layout mixed_layout(const std::vector<std::pair<int, int>>& sequences) {  // tokens of text, then of a picture
+  std::vector<int32_t> at{0}, limit;
+  for (auto [text, picture] : sequences) {
+    for (int i = 0; i < text; ++i) limit.push_back(i + 1);
+    for (int i = 0; i < picture; ++i) limit.push_back(text + picture);
+    at.push_back(int32_t(limit.size()));
+  }
+  return {ints(at), ints(limit), {}, {}};
+}
+
+TEST(Cuda, Attention) {
+  struct Case {
+    int64_t H, D;
+    std::vector<std::pair<int, int>> sequences;
+  };
+  for (const Case& c : {Case{1, 16, {{1, 0}}}, {2, 32, {{7, 0}, {3, 17}, {0, 5}}}, {1, 64, {{13, 64}, {70, 0}, {5, 100}}},
+                        {1, 128, {{11, 40}, {1, 1}}}}) {
+    const Layout l = mixed_layout(c.sequences);
+    const int64_t N = l.limit.count();
+    check_both(join("attention ", N, "x", c.H, "x", c.D), {normals({N, 3 * c.H * c.D}, 1)}, {true},
+               [&](const Vars& v) { return attention(v[0], l, c.H); });
+  }
+}
+
+TEST(Cuda, SwigluAndSilu) {
+  for (const auto& [N, C] : kSizes) {
+    check_both(join("swiglu ", N, "x", C), {normals({N, 2 * C}, 1)}, {true}, [](const Vars& v) { return swiglu(v[0]); });
+    check_both(join("silu ", N, "x", C), {normals({N, C}, 1)}, {true}, [](const Vars& v) { return silu(v[0]); });
+  }
+}
+
+TEST(Cuda, Gather) {
+  for (const auto& [N, C] : kSizes) {
+    std::vector<int32_t> from;
+    for (int64_t n = 0; n < 2 * N; ++n) from.push_back(below(3, uint64_t(n), int(N) + 4) - 4);
+    check_both(join("gather ", N, "x", C), {normals({N, C}, 1), normals({4, C}, 2)}, {true, true},
+               [&](const Vars& v) { return gather(v[0], v[1], ints(from)); });
+  }
+}
+
+TEST(Cuda, SegmentMeanUnitRowsAddTables) {
+  for (const auto& [at, C] : std::vector<std::pair<std::vector<int32_t>, int64_t>>{{{0, 1}, 1}, {{0, 3, 3, 10}, 7}, {{0, 64, 147}, 96}})
+    check_both(join("segment_mean ", C), {normals({at.back(), C}, 1)}, {true},
+               [&](const Vars& v) { return segment_mean(v[0], ints(at)); });
+  for (const auto& [N, C] : kSizes) {
+    check_both(join("unit_rows ", N, "x", C), {normals({N, C}, 1)}, {false}, [](const Vars& v) { return unit_rows(v[0]); });
+    check_both(join("add ", N, "x", C), {normals({N, C}, 1), normals({N, C}, 2)}, {true, true},
+               [](const Vars& v) { return add(v[0], add(v[1], v[0])); });
+    check_both(join("mod_table ", N, "x", C), {normals({2, C}, 1), normals({N * 8, C}, 2)}, {false, false},
+               [](const Vars& v) { return mod_table(v[0], v[1]); });
+  }
+}
+
+TEST(Cuda, OuterSum) {
+  for (const auto& [N, K, A, G] : std::vector<std::array<int64_t, 4>>{{1, 1, 1, 1}, {5, 3, 7, 2}, {11, 4, 64, 4}})
+    check_both(join("outer_sum ", N, "x", K, "x", A, "x", G), {normals({N, K * (A + G)}, 1)}, {true},
+               [&, K = K, A = A, G = G](const Vars& v) { return outer_sum(v[0], K, A, G); });
+}
+
+TEST(Cuda, Linear) {
+  for (const auto& [N, C] : kSizes)
+    check_both(join("linear ", N, "x", C), {normals({N, C}, 1), normals({24, C}, 2), normals({24}, 3)}, {true, false, false},
+               [](const Vars& v) { return linear(v[0], v[1], v[2]); });
+}
+
+TEST(Cuda, Losses) {
+  for (const auto& [N, V] : std::vector<std::pair<int64_t, int64_t>>{{1, 2}, {7, 13}, {20, 544}}) {
+    std::vector<int32_t> target;
+    for (int64_t n = 0; n < N; ++n) target.push_back(below(9, uint64_t(n), int(V) + 1) - 1);
+    const Tensor weight = normals({N}, 8, 0.2f, 1), clean = normals({N, V}, 6);
+    check_both(join("cross_entropy ", N, "x", V), {normals({N, V}, 1, 2)}, {true},
+               [&](const Vars& v) { return cross_entropy(v[0], ints(target), weight); });
+    check_both(join("square_error ", N, "x", V), {normals({N, V}, 1, 2)}, {true},
+               [&](const Vars& v) { return square_error(v[0], clean, weight); });
+  }
+  for (int64_t B : {1, 7, 33}) {
+    std::vector<uint64_t> same;
+    for (int64_t b = 0; b < B; ++b) same.push_back(uint64_t(b) % 5 == 4 ? 77 : uint64_t(b));
+    check_both(join("sigmoid_contrastive ", B), {normals({B, 16}, 1, 0.3f), normals({B, 16}, 2, 0.3f), normals({1}, 3), normals({1}, 4)},
+               {false, false, false, false},
+               [&](const Vars& v) { return sigmoid_contrastive(v[0], v[1], v[2], v[3], same); });
+  }
+}
+
+}  // namespace
+}  // namespace duet

@@ -1,0 +1,70 @@
+// Steps of the sampler and its noise, and a KV cache's work, on both devices.
+#include "tests/cuda/both.h"
+#include "tests/fusion/tiny.h"
+
+namespace duet {
+namespace {
+
+struct CardNow {
+  const Device was = device();
+  const ThreadsBack settings;
+  CardNow() { set_device(Device::cuda), set_precision(Precision::f32); }
+  ~CardNow() { set_device(was); }
+};
+
+TEST(CudaSampler, NoiseIsTheCpus) {
+  const CardNow now;
+  const Tensor seeds = ints({5, 0, -7, 3});
+  const Tensor a({2, 333}), b({2, 333}, DType::f32, Device::cuda);
+  kernels(Device::cpu).normals(a, seeds), kernels(Device::cuda).normals(b, seeds);
+  expect_close(a, b.to(Device::cpu), 0x1p-24, "normals");
+  const Tensor t = normals({6}, 3, 0.2f, 0.5f), clean = normals({6, 111}, 4);
+  const Tensor za({6, 111}), zb({6, 111}, DType::f32, Device::cuda);
+  kernels(Device::cpu).add_noise(za, clean, t, 9), kernels(Device::cuda).add_noise(zb, clean.to(Device::cuda), t, 9);
+  expect_close(za, zb.to(Device::cpu), 0x1p-24, "add_noise");
+}
+
+TEST(CudaSampler, StepsAreTheCpus) {
+  const CardNow now;
+  const auto run = [&](Device d) {
+    const Kernels& k = kernels(d);
+    const Tensor x = normals({2, 700}, 1).to(d), z = normals({700}, 2).to(d).clone(), guess({700}, DType::f32, d), end = z.clone();
+    k.guide(guess, x, 3), k.euler(end, z, guess, 0.25f, 0.5f), k.heun(z, guess, end, x.slice(0, {700}), 0.25f, 0.5f);
+    k.lerp(z, guess, {}, 0.3f);
+    return z.to(Device::cpu);
+  };
+  expect_close(run(Device::cpu), run(Device::cuda), 0x1p-23, "steps");
+}
+
+// Words through the blocks at once, and words then a picture by way of the cache, as the sampler does.
+TEST(CudaSampler, CachedAttentionIsTheCpus) {
+  const CardNow now;
+  Tensor out[2];
+  for (const Device d : {Device::cpu, Device::cuda}) {
+    const NoGrad off;
+    Model m(tiny_config());
+    shake(m);
+    flatten([&](const Visit& v) { m.params(v); }, d);
+    const std::vector<Sequence> said{{Segment::text(3)}, {Segment::text(5)}};
+    const std::vector<Sequence> seen{{Segment::image(4, 4, 1)}, {Segment::image(4, 4, 2)}};
+    auto caches = m.fusion_caches(2, 5 + 16);
+    const std::vector<int32_t> none{0, 0}, used{3, 5};
+    m.fuse(m.text_stem(ints({1, 20, 21, 1, 30, 31, 32, 33}), make_layout(said)), make_layout(said), {}, &caches, &none);
+    const auto times = m.times({0.3f, 0.3f});
+    const Var x = m.vision_stem(normals({32, m.patch_values()}, 5), make_layout(seen), times);
+    out[d == Device::cuda] = host_floats(m.fuse(x, make_layout(seen, used), times, &caches, &used).value());
+  }
+  expect_close(out[0], out[1], 0x1p-21, "cached attention");
+}
+
+TEST(CudaSampler, RowsMove) {
+  const CardNow now;
+  const Tensor from = normals({5, 7}, 1), pairs = ints({0, 4, 2, 1, 3, 3});
+  const Tensor a = Tensor::zeros({4, 7}), b = Tensor::zeros({4, 7}, DType::f32, Device::cuda);
+  kernels(Device::cpu).copy_rows(a, from, pairs), kernels(Device::cuda).copy_rows(b, from.to(Device::cuda), pairs);
+  EXPECT_TRUE(same_bits(a, b.to(Device::cpu)));
+  EXPECT_EQ(a.data()[0], from.data()[28]);
+}
+
+}  // namespace
+}  // namespace duet
