@@ -24,7 +24,7 @@ export function go(view, focus = false) {
     $(`tab-${v}`).tabIndex = on ? 0 : -1;
   }
   if (focus) $(`tab-${view}`).focus();
-  if (location.hash.slice(1) !== view) history.replaceState(null, '', `#${view}`);
+  if (location.hash !== `#/${view}`) history.replaceState(null, '', `#/${view}`);
   document.title = view === 'create' ? 'duet' : `${t(view)} · duet`;
   if (view === 'history') showHistory();
 }
@@ -39,7 +39,7 @@ function startTabs() {
     e.preventDefault();
     go(kViews[to], true);
   });
-  const follow = () => go(kViews.includes(location.hash.slice(1)) ? location.hash.slice(1) : 'create');
+  const follow = () => go(kViews.find((v) => location.hash === `#/${v}`) ?? 'create');
   addEventListener('hashchange', follow);
   follow();
 }

@@ -56,6 +56,7 @@ function drawnTile(picture, i, of) {
                     quick('vary', 'vary', 'vary', picture), quick('change', 'change', 'change', picture));
   label(node.querySelector('.look'), 'open_large', { i: i + 1 });
   alt(node.querySelector('img'), 'picture_of', { i: i + 1, n: of, prompt: picture.prompt });
+  node.querySelector('img').loading = 'eager';  // a lazy picture outside the page would never be decoded
   picture.tile = node;
   return node;
 }
@@ -78,6 +79,7 @@ function showPast(list) {
 function drawButton(on) {
   say($('draw').firstElementChild, on ? 'cancel' : 'draw');
   $('draw').classList.toggle('running', on);
+  $('drawn-cancel').hidden = !on;
   $('grid').setAttribute('aria-busy', String(on));
 }
 
@@ -108,6 +110,8 @@ async function run(job) {
   say($('drawn-state'), job.n > 1 ? 'drawing' : 'drawing_one', { n: job.n });
   speak(t(job.n > 1 ? 'drawing' : 'drawing_one', { n: job.n }));
   drawButton(true);
+  // In one column the pictures are below the form.
+  if (matchMedia('(max-width: 52rem)').matches) $('drawn').scrollIntoView();
   const came = (i, blob, seed, final) => {
     if (mine !== running || !slots[i]) return;
     say($('drawn-state'), job.n > 1 ? 'drawing' : 'drawing_one', { n: job.n });
@@ -315,6 +319,7 @@ export function startCreate(go) {
     }
     if (e.key === 'Escape' && running && !document.querySelector('dialog[open]')) running.abort();
   });
+  $('drawn-cancel').onclick = () => running?.abort();
   document.addEventListener('duet:removed', (e) => removed(e.detail));
   $('open').onclick = async () => {
     const [file] = await chooseFiles();

@@ -88,7 +88,8 @@ function pointers() {
   canvas.onpointermove = (e) => {
     cursor = where(e);
     if (last) {
-      for (const part of e.getCoalescedEvents?.() ?? [e]) {
+      const parts = e.getCoalescedEvents?.() ?? [];
+      for (const part of parts.length ? parts : [e]) {
         const to = where(part);
         stroke(last, to);
         last = to;

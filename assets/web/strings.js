@@ -18,6 +18,7 @@ const kWords = {
   retry: ['Try again', '다시 시도'],
   undo: ['Undo', '되돌리기'],
   drop_here: ['Drop the pictures here', '여기에 그림을 놓으세요'],
+  drop_or_choose: ['Drop pictures or folders here, or press to choose', '그림이나 폴더를 여기에 놓거나 눌러서 고르세요'],
   checking: ['Looking for the server', '서버를 찾는 중'],
   offline: ['No answer from the server', '서버가 응답하지 않음'],
 
@@ -33,6 +34,7 @@ const kWords = {
   style_icon: ['Icon', '아이콘'],
   count: ['Pictures', '장수'],
   seed: ['Seed', '시드'],
+  seed_hint: ['random', '무작위'],
   seed_new: ['New random seed', '새 무작위 시드'],
   seed_lock: ['Keep this seed', '이 시드 고정'],
   seed_bad: ['The seed is a whole number from 0 to 9007199254740000.', '시드는 0부터 9007199254740000까지의 정수입니다.'],
@@ -40,6 +42,7 @@ const kWords = {
   settings: ['Settings', '세부 설정'],
   size: ['Size', '크기'],
   size_auto: ["The model's own", '모델 기본 크기'],
+  guidance_short: ['Guidance', '충실도'],
   guidance: ['Closeness to the words', '글에 충실한 정도'],
   steps: ['Steps', '단계 수'],
   negative: ['Leave out', '빼고 싶은 것'],

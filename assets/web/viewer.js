@@ -48,7 +48,7 @@ function facts(picture) {
     ...fact('name', picture.name), ...fact('negative', s.negative), ...fact('style', styleName(s.style)),
     ...fact('kind', picture.kind === 'edit' || picture.kind === 'vary' ? t(`kind_${picture.kind}`) : ''),
     ...fact('size', picture.width && `${picture.width} × ${picture.height}`), ...fact('seed', picture.seed, copy),
-    ...fact('steps', s.steps), ...fact('guidance', s.guidance), ...fact('made', when));
+    ...fact('steps', s.steps), ...fact('guidance_short', s.guidance), ...fact('made', when));
 }
 
 function actions(picture) {
@@ -67,6 +67,7 @@ function show() {
   url = URL.createObjectURL(picture.blob);
   const img = $('view-img');
   img.onload = () => {
+    img.style.setProperty('--ratio', img.naturalWidth / img.naturalHeight);
     picture.width = img.naturalWidth;
     picture.height = img.naturalHeight;
     facts(picture);
