@@ -16,7 +16,9 @@ const kLook = 30000;  // ms between looks at a server that did not answer
 
 const now = () => kViews.find((v) => !$(v).hidden);
 
-export function go(view, focus = false) {
+const showTitle = () => (document.title = now() === 'create' ? 'duet' : `${t(now())} · duet`);
+
+function go(view, focus = false) {
   for (const v of kViews) {
     const on = v === view;
     $(v).hidden = !on;
@@ -25,7 +27,7 @@ export function go(view, focus = false) {
   }
   if (focus) $(`tab-${view}`).focus();
   if (location.hash !== `#/${view}`) history.replaceState(null, '', `#/${view}`);
-  document.title = view === 'create' ? 'duet' : `${t(view)} · duet`;
+  showTitle();
   if (view === 'history') showHistory();
 }
 
@@ -52,7 +54,7 @@ function startLanguage() {
     tip($('language'), 'language');
     $('language').lang = lang() === 'ko' ? 'en' : 'ko';
     showTries();
-    go(now() || 'create');
+    showTitle();
   };
   $('language').onclick = () => {
     document.documentElement.lang = lang() === 'ko' ? 'en' : 'ko';

@@ -1,14 +1,15 @@
 // Create: draws, changes a part, makes more like one; the grid in which pictures sharpen while they are drawn.
 import { askJson, base64Of, pictures, Refusal } from './api.js';
 import { $, chooseFiles, el, showError, speak, toast, wordButton, iconButton } from './dom.js';
-import { count, fill, lock, mostSide, settings, startForm, takeSeed } from './form.js';
+import { count, fill, lock, settings, startForm, takeSeed } from './form.js';
 import { paint } from './mask.js';
 import { fitted, openPicture, settingsOf } from './picture.js';
 import * as store from './store.js';
 import { alt, label, plain, say, t } from './strings.js';
 import { act, onAct, quick, tile, urlOf, view } from './viewer.js';
 
-const kPreviews = 8;
+const kPreviews = 8;     // of each picture
+const kMostSide = 2048;  // of a starting picture, in pixels: what the server takes
 const kTries = {
   en: ['a red circle above a blue star', 'a smiling yellow cat face', 'two green hearts', 'a house at night'],
   ko: ['파란 별 위에 빨간 동그라미', '웃는 노란 고양이 얼굴', '초록색 하트 두 개', '밤의 집'],
@@ -159,6 +160,17 @@ function failed(error, job, slots, before, beforeTitle) {
   }
 }
 
+// What every job that draws says, whatever it starts from.
+function drawing(s, n, seed, pixels = 0) {
+  const fields = {
+    n, seed, steps: s.steps, guidance: s.guidance, response_format: 'b64_json', output_format: 'png', stream: true,
+    partial_images: pixels > 512 * 512 ? 2 : kPreviews,  // large previews would be more to send than to draw
+  };
+  if (s.negative) fields.negative_prompt = s.negative;
+  if (s.style) fields.style = s.style;
+  return fields;
+}
+
 function draw() {
   const s = settings();
   if (!s.prompt) {
@@ -173,13 +185,9 @@ function draw() {
     return $('seed').focus();
   }
   const n = count();
-  const json = {
-    prompt: s.prompt, n, seed, steps: s.steps, guidance: s.guidance, response_format: 'b64_json', output_format: 'png',
-    background: s.transparent ? 'transparent' : 'opaque', stream: true, partial_images: kPreviews,
-  };
+  const [width, height] = s.size.split('x');
+  const json = { prompt: s.prompt, ...drawing(s, n, seed, width * height || 0), background: s.transparent ? 'transparent' : 'opaque' };
   if (s.size) json.size = s.size;
-  if (s.negative) json.negative_prompt = s.negative;
-  if (s.style) json.style = s.style;
   run({ path: '/v1/images/generations', title: s.prompt, n, settings: s, seed, kind: 'draw', json });
 }
 
@@ -192,23 +200,24 @@ function form(fields) {
   return f;
 }
 
-// The file as the model can take it; says so if it had to be made smaller.
+// The file as the server takes it; says so if it had to be made smaller.
 async function fit(picture) {
-  const fittedOne = await fitted(picture.blob, mostSide());
-  if (!fittedOne.same) toast(t('resized', { w: fittedOne.width, h: fittedOne.height }));
-  return fittedOne.blob;
+  const { blob, width, height, same } = await fitted(picture.blob, kMostSide);
+  if (!same) toast(t('resized', { w: width, h: height }));
+  return [blob, width * height];
 }
 
 async function vary(picture) {
   goTo('create');
   try {
     setSource(picture);
-    const image = await fit(picture);
+    const [image, pixels] = await fit(picture);
     const n = count(), strength = Number($('strength').value);
-    const s = { ...settings(), ...picture.settings, prompt: picture.prompt || '' };
+    const s = { ...settings(), prompt: picture.prompt || '', style: picture.settings?.style || '', size: '' };
+    const seed = takeSeed();
     run({
-      path: '/v1/images/variations', title: picture.prompt || picture.name || '', n, settings: s, kind: 'vary',
-      form: form({ image, n, strength, response_format: 'b64_json' }),
+      path: '/v1/images/variations', title: picture.prompt || picture.name || '', n, settings: s, seed, kind: 'vary',
+      form: form({ image, strength, prompt: s.prompt, ...drawing(s, n, seed, pixels) }),
     });
   } catch (e) {
     toast(e.message);
@@ -218,16 +227,13 @@ async function vary(picture) {
 async function change(picture) {
   goTo('create');
   try {
-    const image = await fit(picture);
+    const [image, pixels] = await fit(picture);
     const told = await paint(image, picture.prompt || '');
     if (!told) return;
-    const s = { ...settings(), prompt: told.prompt };
+    const s = { ...settings(), prompt: told.prompt, size: '' };
     const seed = takeSeed(), n = count();
-    const fields = {
-      image, mask: told.mask, prompt: told.prompt, n, seed, negative_prompt: s.negative, style: s.style, steps: s.steps,
-      guidance: s.guidance, response_format: 'b64_json', stream: true, partial_images: kPreviews,
-    };
-    run({ path: '/v1/images/edits', title: told.prompt, n, settings: s, seed, kind: 'edit', form: form(fields) });
+    const fields = form({ image, mask: told.mask, prompt: told.prompt, ...drawing(s, n, seed, pixels) });
+    run({ path: '/v1/images/edits', title: told.prompt, n, settings: s, seed, kind: 'edit', form: fields });
   } catch (e) {
     toast(e.message);
   }

@@ -40,12 +40,6 @@ export function settings() {
   };
 }
 
-// The longest side a starting picture may have.
-export function mostSide() {
-  const chosen = Math.max(0, ...$('size').value.split('x').map(Number));
-  return Math.max(chosen, native ? 2 * native : 512);
-}
-
 function fillSizes(also) {
   const was = also || $('size').value;
   const side = (n) => Math.round((n * (native || 64)) / 8) * 8;

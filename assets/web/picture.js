@@ -48,14 +48,14 @@ export async function sendable(file, most = 1024) {
   return { blob: await scaled(img, Math.max(1, Math.round(width * by)), Math.max(1, Math.round(height * by))), width, height };
 }
 
-// The picture fitted to what the model draws: both sides multiples of 8, none above `most`.
+// {blob, width, height, same}: the file as a PNG no larger than `most` a side; same: it needed no shrinking.
+// A PNG that fits is taken as it is, byte for byte.
 export async function fitted(file, most) {
   const img = await openPicture(file);
   const by = Math.min(1, most / Math.max(img.naturalWidth, img.naturalHeight));
-  const side = (n) => Math.max(8, Math.round((n * by) / 8) * 8);
+  const side = (n) => Math.max(1, Math.round(n * by));
   const width = side(img.naturalWidth), height = side(img.naturalHeight);
-  const same = width === img.naturalWidth && height === img.naturalHeight;
-  return { blob: same && file.type === 'image/png' ? file : await scaled(img, width, height), width, height, same };
+  return { blob: by === 1 && file.type === 'image/png' ? file : await scaled(img, width, height), width, height, same: by === 1 };
 }
 
 // PNG (third edition) 5.3: eight bytes of signature, then chunks of length, type, data, CRC.

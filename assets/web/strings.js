@@ -66,7 +66,7 @@ const kWords = {
   source: ['Starting picture', '시작 그림'],
   source_remove: ['Remove the starting picture', '시작 그림 빼기'],
   strength: ['How different', '다르게 할 정도'],
-  resized: ['Resized to {w} × {h} for the model', '모델에 맞게 {w} × {h}로 줄였습니다'],
+  resized: ['Made smaller, {w} × {h}: the server takes up to 2048 pixels a side', '{w} × {h}로 줄였습니다. 서버는 한 변 2048픽셀까지 받습니다'],
   settings_back: ['Settings of {name} are back', '{name}의 설정을 되살렸습니다'],
   no_settings: ['{name} carries no settings; it can be varied or changed in parts', '{name}에는 설정이 없습니다. 변형하거나 일부를 바꿀 수 있습니다'],
 

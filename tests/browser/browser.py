@@ -1,5 +1,4 @@
 """Chromium, driven by Debian's Selenium, with the mock server behind the page; what the tests share."""
-import json
 import os
 import pathlib
 import shutil
@@ -117,7 +116,7 @@ class PageTest(unittest.TestCase):
     def js(self, script, *args):
         return self.browser.execute_script(script, *args)
 
-    def until(self, script, *args, seconds=20):
+    def until(self, script, *args, seconds=30):
         end = time.monotonic() + seconds
         while True:
             value = self.js(script, *args)
@@ -163,14 +162,12 @@ class PageTest(unittest.TestCase):
         """{name: bytes} of what the page gives to be saved from here on."""
         self.js("""
 window.saved = {};
-HTMLAnchorElement.prototype.click = function () {
-  const name = this.download;
-  const request = new XMLHttpRequest();
-  request.open('GET', this.href, false);
-  request.overrideMimeType('text/plain; charset=x-user-defined');
-  try { request.send(); window.saved[name] = request.responseText; } catch (e) { window.saved[name] = String(e); }
-};""")
-        return lambda: {n: bytes(ord(c) & 255 for c in s) for n, s in json.loads(self.js('return JSON.stringify(window.saved)')).items()}
+const blobs = new Map(), make = URL.createObjectURL;
+URL.createObjectURL = blob => { const url = make(blob); blobs.set(url, blob); return url; };
+HTMLAnchorElement.prototype.click = function () { window.saved[this.download] = blobs.get(this.href); };""")
+        read = """return Promise.all(Object.entries(window.saved).map(async ([name, blob]) =>
+  [name, [...new Uint8Array(await blob.arrayBuffer())]]))"""
+        return lambda: {name: bytes(data) for name, data in self.js(read)}
 
 
 def sample(name):

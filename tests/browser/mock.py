@@ -167,10 +167,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.stream('image_edit', f['prompt'], int(f['seed']), int(f['n']), int(f['partial_images']), f, final, (width, height))
 
     def vary(self, fields):
-        width, height, _ = pictures.decode(fields['image'])
-        time.sleep(self.state.delay * 10)
-        self.answer({'created': 0, 'data': [{'b64_json': b64(drawn_png('like it', 900 + i, {}, 1, width, height)), 'seed': 900 + i}
-                                            for i in range(int(fields['n']))]})
+        size = pictures.decode(fields['image'])[:2]
+        f = {k: v.decode() for k, v in fields.items() if k != 'image'}
+        prompt = f.get('prompt') or 'what the model sees'
+        self.stream('image_variation', prompt, int(f['seed']), int(f['n']), int(f['partial_images']), f,
+                    lambda i: drawn_png(prompt, int(f['seed']) + i, f, 1, *size), size)
 
     def chat(self, f):
         image, text = f['messages'][0]['content']

@@ -110,10 +110,11 @@ document.querySelector("[name=style][value=emoji]").click(); document.getElement
     def test_more_like_this(self):
         self.draw('a red circle', 1)
         self.js("document.querySelectorAll('#grid .quick button')[1].click()")
-        self.until("return document.querySelector('#grid img')?.alt.includes('Picture') && !document.querySelector('.running')")
+        self.until("return !document.getElementById('source').hidden && document.querySelector('#grid .coming')")
+        self.until("return document.querySelector('#grid button.look') && !document.querySelector('.running')")
         [f] = self.asked('/v1/images/variations')
         self.assertEqual(pictures.decode(f['image'])[:2], (64, 64))
-        self.assertEqual((f['n'], f['strength']), (b'1', b'0.5'))
+        self.assertEqual((f['n'], f['strength'], f['prompt'].decode()), (b'1', b'0.5', 'a red circle'))
         self.assertIn('a red circle', self.text('#source'))
 
     def test_paint_a_mask_and_say_what_to_change(self):
@@ -133,7 +134,7 @@ document.querySelector("[name=style][value=emoji]").click(); document.getElement
         box.clear()
         box.send_keys('a blue star')
         self.click('#mask-form [type=submit]')
-        self.until("return !document.querySelector('.running') && document.querySelector('#grid button.look')")
+        self.until("return document.querySelector('#grid img')?.alt.includes('a blue star') && !document.querySelector('.running')")
         [f] = self.asked('/v1/images/edits')
         self.assertEqual(f['prompt'], b'a blue star')
         self.assertEqual(f['image'], mock.drawn_png('a red circle', before['seed'], before), "the server's own bytes")
