@@ -86,8 +86,10 @@ async function lookForServer() {
     if (Number.isInteger(model.size) && model.size > 0) setNative(model.size);
     describe.setModel(model.id || '');
     find.setModel(model.id || '');
-  } catch {
+  } catch (e) {
     $('server').dataset.state = 'off';
+    // Whoever waves the key away is asked again when something needs it, not every half minute.
+    if (e.status === 401) return void say($('server').lastElementChild, 'key_needed');
     say($('server').lastElementChild, 'offline');
     setTimeout(lookForServer, kLook);
   }

@@ -169,6 +169,7 @@ const kWords = {
   key_more: ['It is in the file that the server was started with (--api-key-file).', '서버를 시작할 때 준 파일(--api-key-file)에 있습니다.'],
   key: ['API key', 'API 키'],
   key_go: ['Continue', '계속'],
+  key_needed: ['Key needed', 'API 키 필요'],
   err_offline: ['The server does not answer. Is “duet serve” still running?', '서버가 응답하지 않습니다. “duet serve”가 실행 중인지 확인하세요.'],
   err_cut: ['The server stopped in the middle of its answer.', '서버가 응답하다가 멈췄습니다.'],
   err_key: ['The server did not take the key.', '서버가 API 키를 받아들이지 않았습니다.'],

@@ -257,7 +257,7 @@ class Describe(browser.PageTest):
             self.click(f'#export-{kind}')
         files = saved()
         coco = json.loads(files['captions.json'])
-        self.assertEqual([(i['id'], i['file_name'], i['width']) for i in coco['images']], [(1, 'dog.png', 128), (2, 'saturn.png', 128)])
+        self.assertEqual([(i['id'], i['file_name'], i['width']) for i in coco['images']], [(1, 'dog.png', 64), (2, 'saturn.png', 64)])
         self.assertEqual([(a['image_id'], a['caption']) for a in coco['annotations'][:2]],
                          [(1, 'a yellow dog, "guide"'), (1, mock.CAPTIONS['ko'])])
         self.assertEqual([a['id'] for a in coco['annotations']], [1, 2, 3, 4])
