@@ -5,7 +5,9 @@ import { canvasOf, openPicture, toPng } from './picture.js';
 import { say, t, plain } from './strings.js';
 
 const kUndo = 40;                        // strokes that can be taken back
-const kTint = [0xe2, 0x58, 0x2f, 0x99];  // what is painted, seen through
+// What is painted, seen through: stripes of two colours, so that one of them shows on any picture.
+const kTints = [[0xe2, 0x58, 0x2f, 0xb0], [0xff, 0xff, 0xff, 0xb0]];
+const kStripes = 40;  // across the longer side
 
 let width = 0, height = 0;
 let mask = new Uint8Array();  // 1: change here
@@ -19,10 +21,11 @@ const value = () => ($('mask-form').elements.tool.value === 'brush' ? 1 : 0);
 function redraw() {
   const pen = $('mask-canvas').getContext('2d');
   const image = pen.createImageData(width, height);
+  const stripe = Math.max(1, Math.round(Math.max(width, height) / kStripes));
   let painted = 0;
   for (let i = 0; i < mask.length; ++i) {
     if (!mask[i]) continue;
-    image.data.set(kTint, 4 * i);
+    image.data.set(kTints[Math.floor(((i % width) + Math.floor(i / width)) / stripe) % 2], 4 * i);
     ++painted;
   }
   pen.putImageData(image, 0, 0);
