@@ -114,7 +114,7 @@ export async function* events(response) {
   }
 }
 
-export function bytesOf(base64) {
+function bytesOf(base64) {
   const raw = atob(base64);
   const bytes = new Uint8Array(raw.length);
   for (let i = 0; i < raw.length; ++i) bytes[i] = raw.charCodeAt(i);

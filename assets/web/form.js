@@ -11,8 +11,8 @@ let native = 0;  // the side the model was trained at; 0: the server does not sa
 const radio = (name) => $('form').elements[name];
 const ranges = ['guidance', 'steps'];
 
-export const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0];
-export const locked = () => $('lock').getAttribute('aria-pressed') === 'true';
+const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0];
+const locked = () => $('lock').getAttribute('aria-pressed') === 'true';
 
 export function lock(on) {
   $('lock').setAttribute('aria-pressed', String(on));

@@ -1,5 +1,5 @@
 // What the browser keeps, in IndexedDB: drawn pictures, captions under way, vectors of pictures read before.
-//   pictures  {id, blob, thumb?, prompt, settings, seed, kind, at}     captions  {id, name, blob, width, height, en, ko}
+//   pictures  {id, blob, prompt, settings, seed, kind, at, batch}    captions  {id, name, blob, width, height, en, ko}
 //   vectors   {key, vector}
 // Where a browser keeps nothing (some private windows), `usable()` is false, reads are empty and writes do nothing.
 

@@ -209,7 +209,6 @@ function put(node, how, key, values) {
 export const say = (node, key, values) => put(node, 't', key, values);
 export const label = (node, key, values) => put(node, 'label', key, values);
 export const tip = (node, key, values) => put(node, 'tip', key, values);
-export const hint = (node, key, values) => put(node, 'hint', key, values);
 export const alt = (node, key, values) => put(node, 'alt', key, values);
 
 // Text that is no word of ours takes an element's words away.
