@@ -97,8 +97,8 @@ document.querySelector("[name=style][value=emoji]").click(); document.getElement
         self.state.delay = 0.2
         self.find('#prompt').send_keys('a red circle')
         self.click('#draw')
-        self.until("return document.querySelector('#grid .coming img')")
-        self.js("window.at = performance.now(); document.getElementById('draw').click()")
+        self.until("return document.querySelector('#grid progress').value > 1")
+        self.js("document.getElementById('draw').click()")
         self.until("return !document.querySelector('#draw.running')")
         self.until("return document.getElementById('empty').hidden === false")
         for _ in range(50):
