@@ -6,7 +6,8 @@
 #include <fstream>
 #include <regex>
 #include <set>
-#include <sstream>
+#include <string>
+#include <vector>
 
 #include "infer/styles.h"
 
@@ -68,13 +69,15 @@ TEST(WebFiles, AskForNothingElse) {
   }
   EXPECT_GT(links, 20);
   const std::string page(body("/"));
-  EXPECT_FALSE(std::regex_search(page, std::regex("<style|style=|\\son[a-z]+=|javascript:|<script>", std::regex::icase)));
+  EXPECT_FALSE(
+      std::regex_search(page, std::regex("<style|style=|\\son[a-z]+=|javascript:|<script>", std::regex::icase)));
 }
 
 // Text from anywhere is only ever set as text.
 TEST(WebFiles, NeverParseTextAsMarkup) {
   for (const auto& e : fs::directory_iterator(kWeb))
-    for (const char* way : {"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "srcdoc", "DOMParser"})
+    for (const char* way : {"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function",
+                            "srcdoc", "DOMParser"})
       EXPECT_EQ(content(e.path()).find(way), std::string::npos) << e.path() << ": " << way;
 }
 
@@ -100,7 +103,8 @@ TEST(WebFiles, SpeakBothLanguages) {
     EXPECT_EQ(of_en, of_ko) << (*m)[1] << " is filled with the same values in both languages";
   }
   const std::regex key(R"(\n  [a-z_]+: \[)"), named(R"re(data-(?:t|label|tip|hint|alt)="([a-z_]+)")re");
-  EXPECT_EQ(keys.size(), size_t(std::distance(std::sregex_iterator(words.begin(), words.end(), key), {}))) << "a row is not a pair";
+  EXPECT_EQ(keys.size(), size_t(std::distance(std::sregex_iterator(words.begin(), words.end(), key), {})))
+      << "a row is not a pair";
   EXPECT_GT(keys.size(), 100u);
   for (std::sregex_iterator m(page.begin(), page.end(), named), end; m != end; ++m)
     EXPECT_TRUE(keys.count((*m)[1])) << "index.html names " << (*m)[1];
