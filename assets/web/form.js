@@ -1,0 +1,104 @@
+// What Create's form says: the settings of the next drawing, kept over reloads, and the seed with its lock.
+import { $, recall, remember } from './dom.js';
+import { label, say, t, tip } from './strings.js';
+
+const kDefaults = { guidance: 3, steps: 24 };   // as `duet generate` has them
+const kMostSeed = Number.MAX_SAFE_INTEGER - 991; // JSON keeps whole numbers up to 2^53; room for n pictures
+const kShapes = [[1, 1], [1.5, 1], [1, 1.5], [2, 2]];  // sides offered, in the model's own
+
+let native = 0;  // the side the model was trained at; 0: the server does not say
+
+const radio = (name) => $('form').elements[name];
+const ranges = ['guidance', 'steps'];
+
+const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0];
+const locked = () => $('lock').getAttribute('aria-pressed') === 'true';
+
+export function lock(on) {
+  $('lock').setAttribute('aria-pressed', String(on));
+  $('lock').querySelector('use').setAttribute('href', on ? '#i-locked' : '#i-open');
+  keep();
+}
+
+// The seed to draw with: what is written if it is locked, else a new one, which is then shown.
+// Throws, in words, if what is written is no seed.
+export function takeSeed() {
+  const text = $('seed').value.trim();
+  if (!locked() || !text) $('seed').value = String(randomSeed());
+  const seed = Number($('seed').value);
+  if (!/^\d+$/.test($('seed').value.trim()) || seed > kMostSeed) throw new Error(t('seed_bad'));
+  return seed;
+}
+
+export const count = () => Number(radio('count').value);
+
+export function settings() {
+  const side = $('size').value;
+  return {
+    prompt: $('prompt').value.trim(), negative: $('negative').value.trim(), style: radio('style').value,
+    size: side, steps: Number($('steps').value), guidance: Number($('guidance').value), transparent: $('transparent').checked,
+  };
+}
+
+function fillSizes(also) {
+  const was = also || $('size').value;
+  const side = (n) => Math.round((n * (native || 64)) / 8) * 8;
+  const sizes = kShapes.map(([w, h]) => `${side(w)}x${side(h)}`);
+  if (was && !sizes.includes(was)) sizes.push(was);
+  const auto = document.createElement('option');
+  auto.value = '';
+  say(auto, 'size_auto');
+  $('size').replaceChildren(auto, ...sizes.map((s) => new Option(s.replace('x', ' × '), s)));
+  $('size').value = was;
+}
+
+export function setNative(side) {
+  native = side;
+  fillSizes();
+}
+
+function showRanges() {
+  for (const name of ranges) $(`${name}-now`).textContent = $(name).value;
+}
+
+// Fills the form; what `s` does not say stays, but for words, which are cleared.
+export function fill(s) {
+  $('prompt').value = s.prompt || '';
+  $('negative').value = s.negative || '';
+  radio('style').value = [...radio('style')].some((r) => r.value === s.style) ? s.style : '';
+  for (const name of ranges) if (s[name] !== undefined) $(name).value = s[name];
+  const size = s.size ?? (s.width && s.height ? `${s.width}x${s.height}` : undefined);
+  if (size !== undefined) fillSizes(/^\d{1,4}x\d{1,4}$/.test(size) ? size : '');
+  if (size === '') $('size').value = '';
+  if (s.transparent !== undefined) $('transparent').checked = s.transparent;
+  if (s.count) radio('count').value = String(s.count);
+  if (s.seed !== undefined && s.seed !== null) $('seed').value = String(s.seed);
+  showRanges();
+  keep();
+}
+
+function keep() {
+  remember('draft', JSON.stringify({ ...settings(), seed: $('seed').value, count: count(), locked: locked() }));
+}
+
+function restore() {
+  try {
+    const draft = JSON.parse(recall('draft'));
+    if (draft) fill(draft), lock(draft.locked === true);
+  } catch { /* a draft of another version: start afresh */ }
+}
+
+export function startForm() {
+  fillSizes();
+  restore();
+  showRanges();
+  $('cornermark').checked = recall('mark') === 'on';
+  $('cornermark').onchange = () => remember('mark', $('cornermark').checked ? 'on' : 'off');
+  $('lock').onclick = () => lock(!locked());
+  $('dice').onclick = () => (($('seed').value = String(randomSeed())), keep());
+  $('seed').oninput = () => lock($('seed').value !== '');
+  $('form').addEventListener('input', () => (showRanges(), keep()));
+  $('defaults').onclick = () => fill({ ...settings(), ...kDefaults, negative: '', size: '', transparent: true });
+  label($('lock'), 'seed_lock');
+  tip($('lock'), 'seed_lock');
+}
