@@ -3,7 +3,7 @@
 file(GLOB sources ${ROOT}/kernels/*.cu)
 set(kernels 0)
 foreach(f ${sources})
-  execute_process(COMMAND ${NVCC} -std=c++20 -O3 -I${ROOT} -gencode=arch=compute_80,code=sm_80
+  execute_process(COMMAND ${NVCC} -std=c++20 -O3 --expt-relaxed-constexpr -I${ROOT} -gencode=arch=compute_80,code=sm_80
                           -gencode=arch=compute_90a,code=sm_90a -Xptxas -v -c ${f} -o ${CMAKE_CURRENT_BINARY_DIR}/spills.o
                   RESULT_VARIABLE rc OUTPUT_VARIABLE out ERROR_VARIABLE out)
   if(NOT rc EQUAL 0)
