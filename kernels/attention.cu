@@ -8,10 +8,9 @@ namespace {
 
 // 256 threads as 16 x 16. Thread (ty, tx) has rows ty R .. + R of a tile of 16 R, and of the other side columns tx + 16 j
 // of a product over the head, or tx E .. + E of the head's D = 16 E.
-constexpr int kThreads = 256;
 
 template <int R, int E>
-struct Shape {
+struct Tiling {
   static constexpr int kTile = 16 * R, D = 16 * E, kRow = D + 4, kScores = kTile + 4;  // + 4: banks
   static constexpr int kRows = kTile * kRow, kTable = kTile * kScores;                 // floats
 };
@@ -91,12 +90,12 @@ __device__ __forceinline__ float max16(float v) {
 }
 
 template <class T, int R, int E>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     attention_kernel(T* __restrict__ o, float* __restrict__ lse, const T* __restrict__ q, const T* __restrict__ k,
                      const T* __restrict__ v, int64_t ldq, int64_t ldkv, const int32_t* __restrict__ tiles,
                      const int32_t* __restrict__ q_at, const int32_t* __restrict__ k_at, const int32_t* __restrict__ limit,
                      int H, float scale) {
-  using S = Shape<R, E>;
+  using S = Tiling<R, E>;
   DUET_DYNAMIC_SHARED(float, room);
   float *qs = room, *ks = qs + S::kRows, *vs = ks + S::kRows, *ps = vs + S::kRows;
   const int b = tiles[2 * blockIdx.x], n0 = tiles[2 * blockIdx.x + 1], end = q_at[b + 1], h = blockIdx.y;
@@ -178,11 +177,11 @@ __device__ void score_grads(float (&p)[R][R], float (&ds)[R][R], const int (&see
 }
 
 template <class T, int R, int E>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     dq_kernel(T* __restrict__ dqkv, const T* __restrict__ dout, const float* __restrict__ lse,
               const float* __restrict__ delta, const T* __restrict__ qkv, const int32_t* __restrict__ tiles,
               const int32_t* __restrict__ at, const int32_t* __restrict__ limit, int H, float scale) {
-  using S = Shape<R, E>;
+  using S = Tiling<R, E>;
   DUET_DYNAMIC_SHARED(float, room);
   float *qs = room, *gs = qs + S::kRows, *ks = gs + S::kRows, *vs = ks + S::kRows, *dss = vs + S::kRows;
   const int b = tiles[2 * blockIdx.x], n0 = tiles[2 * blockIdx.x + 1], end = at[b + 1], h = blockIdx.y;
@@ -222,11 +221,11 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class T, int R, int E>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     dkv_kernel(T* __restrict__ dqkv, const T* __restrict__ dout, const float* __restrict__ lse,
                const float* __restrict__ delta, const T* __restrict__ qkv, const int32_t* __restrict__ tiles,
                const int32_t* __restrict__ at, const int32_t* __restrict__ limit, int H, float scale) {
-  using S = Shape<R, E>;
+  using S = Tiling<R, E>;
   DUET_DYNAMIC_SHARED(float, room);
   float *ks = room, *vs = ks + S::kRows, *qs = vs + S::kRows, *gs = qs + S::kRows, *ps = gs + S::kRows, *dss = ps + S::kTable;
   const int b = tiles[2 * blockIdx.x], k0 = tiles[2 * blockIdx.x + 1], end = at[b + 1], h = blockIdx.y;
@@ -292,7 +291,7 @@ void attention(const Tensor& o, const Tensor& lse, const Tensor& qkv, const Tens
   const Tensor q_at = on_card(at), keys_at = on_card(k ? k_at : at), lim = on_card(limit);
   with_head(D, [&](auto r, auto e) {
     constexpr int R = r(), E = e();
-    using S = Shape<R, E>;
+    using S = Tiling<R, E>;
     const auto work = tiles(at, S::kTile);
     const size_t bytes = size_t(3 * S::kRows + S::kTable) * 4;
     with_type(qkv.dtype(), [&](auto zero) {
@@ -312,7 +311,7 @@ void attention_bwd(const Tensor& dqkv, const Tensor& dout, const Tensor& o, cons
   const Tensor a = on_card(at), lim = on_card(limit), delta = card_floats({N, H});
   with_head(D, [&](auto r, auto e) {
     constexpr int R = r(), E = e();
-    using S = Shape<R, E>;
+    using S = Tiling<R, E>;
     const auto work = tiles(at, S::kTile);
     const float scale = 1 / std::sqrt(float(D));
     with_type(qkv.dtype(), [&](auto zero) {

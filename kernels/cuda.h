@@ -44,6 +44,9 @@ void launch_on_host(const char* name, K kernel, dim3 grid, dim3 block, size_t sh
 }
 #endif
 
+// Blocks as most kernels have them: threads in a row, or kRows warps, one a row of the tensor.
+constexpr int kThreads = 256, kRows = 8;
+
 // Memory in words of 16 bytes: V values of T, or one at a time where rows or pointers do not divide.
 template <class T, int V>
 struct alignas(sizeof(T) * V) Pack {

@@ -3,8 +3,6 @@
 namespace duet::cuda {
 namespace {
 
-constexpr int kRows = 8;
-
 template <class T, int V>
 __global__ void gate_add_kernel(T* __restrict__ y, const T* __restrict__ x, const T* __restrict__ h,
                                 const float* __restrict__ mod, const int32_t* __restrict__ row, int64_t W, int64_t gate,

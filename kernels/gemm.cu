@@ -7,8 +7,6 @@
 namespace duet::cuda {
 namespace {
 
-constexpr int kThreads = 256;
-
 template <class T>
 __global__ void add_bias_kernel(T* __restrict__ y, const float* __restrict__ bias, int64_t n, int C) {
   const int64_t i = int64_t(blockIdx.x) * kThreads + threadIdx.x;

@@ -3,8 +3,6 @@
 namespace duet::cuda {
 namespace {
 
-constexpr int kThreads = 256, kRows = 8;
-
 // A block a row, read once: each thread keeps the largest logit so far and the sum of exponentials relative to it.
 template <class T, int V>
 __global__ void cross_entropy_kernel(float* __restrict__ nll, float* __restrict__ lse, const T* __restrict__ logits,

@@ -5,8 +5,6 @@
 namespace duet::cuda {
 namespace {
 
-constexpr int kThreads = 256;
-
 // As normal() of random.h, in the same double arithmetic, so that a picture starts from the same noise on every device.
 __device__ float normal_at(uint64_t seed, uint64_t i) {
   const uint64_t r = mix(seed, i);

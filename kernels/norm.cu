@@ -3,8 +3,6 @@
 namespace duet::cuda {
 namespace {
 
-constexpr int kRows = 8;  // a warp a row
-
 template <class T, int V>
 __global__ void norm_mod_kernel(T* __restrict__ y, float* __restrict__ rstd, const T* __restrict__ x,
                                 const float* __restrict__ mod, const int32_t* __restrict__ row, int64_t W,

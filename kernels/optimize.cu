@@ -4,7 +4,7 @@
 namespace duet::cuda {
 namespace {
 
-constexpr int kThreads = 256, kParts = 1024;
+constexpr int kParts = 1024;
 
 __global__ void square_sum_kernel(float* __restrict__ part, const float* __restrict__ x, int64_t n) {
   float s = 0;
@@ -15,9 +15,11 @@ __global__ void square_sum_kernel(float* __restrict__ part, const float* __restr
 
 __global__ void clip_factor_kernel(float* __restrict__ stats, const float* __restrict__ part, int parts,
                                    const float* __restrict__ loss, float clip) {
+  double s = 0;  // one warp
+  for (int i = threadIdx.x; i < parts; i += 32) s += part[i];
+#pragma unroll
+  for (int o = 16; o; o >>= 1) s += __shfl_xor_sync(0xffffffffu, s, o);
   if (threadIdx.x != 0) return;
-  double s = 0;
-  for (int i = 0; i < parts; ++i) s += part[i];
   const float norm = float(sqrt(s));
   const bool finite = norm <= 3.4e38f && (!loss || fabsf(*loss) <= 3.4e38f);  // false for NaN
   stats[0] = norm, stats[1] = !finite ? 0 : clip > 0 && norm > clip ? clip / norm : 1;

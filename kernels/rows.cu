@@ -4,8 +4,6 @@
 namespace duet::cuda {
 namespace {
 
-constexpr int kThreads = 256, kRows = 8;
-
 // Row n of y is row from[n] of a, or row -from[n] - 1 of b.
 template <class T>
 __device__ T* picked(T* a, T* b, int32_t from, int64_t C) {

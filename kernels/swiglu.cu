@@ -3,8 +3,6 @@
 namespace duet::cuda {
 namespace {
 
-constexpr int kThreads = 256;
-
 __device__ __forceinline__ float sigmoid(float x) { return 1 / (1 + __expf(-x)); }
 
 template <class T, int V>

@@ -57,10 +57,10 @@ inline Tensor rounded_copy(const Tensor& t) {
 }
 
 // `steps`: 2^-24 or 2^-9, a half unit of the type that values are stored in. Each value is held to a few of these of its own size
-// and of the size of what was summed for it, for which the largest of the tensor stands.
-inline void expect_close(const Tensor& want, const Tensor& got, double half_unit, const std::string& what) {
+// and of the size of what was summed for it, for which the largest of the tensor stands, or `terms` where terms cancel.
+inline void expect_close(const Tensor& want, const Tensor& got, double half_unit, const std::string& what, double terms = 0) {
   ASSERT_EQ(want.shape(), got.shape()) << what;
-  double most = 0, error = 0;
+  double most = terms, error = 0;
   for (int64_t i = 0; i < want.count(); ++i) {
     most = std::max<double>(most, std::abs(want.data()[i]));
     const double e = std::abs(double(want.data()[i]) - got.data()[i]);
@@ -83,6 +83,8 @@ void check_both(const std::string& name, std::vector<Tensor> in, const std::vect
     return normals(op(vars).shape(), 99);
   };
   const Tensor r = rounded_copy(with_r(in));
+  double largest = 0;  // gradients are sums of r times values near 1
+  for (float x : r.floats()) largest = std::max<double>(largest, std::abs(x));
   for (const bool narrow : {false, true}) {
     if (narrow)
       for (size_t i = 0; i < in.size(); ++i) in[i] = rounded_copy(in[i]);
@@ -98,7 +100,7 @@ void check_both(const std::string& name, std::vector<Tensor> in, const std::vect
         first = got;
         expect_close(want.y, got.y, narrow ? 0x1p-9 : 0x1p-22, what);
         for (size_t i = 0; i < in.size(); ++i)
-          expect_close(want.grads[i], got.grads[i], narrow ? 0x1p-9 : 0x1p-22, what + " gradient " + std::to_string(i));
+          expect_close(want.grads[i], got.grads[i], narrow ? 0x1p-9 : 0x1p-22, what + " gradient " + std::to_string(i), largest);
       } else {
         EXPECT_TRUE(same_bits(first.y, got.y)) << what << ": threads in order " << order;
         for (size_t i = 0; i < in.size(); ++i)

@@ -1,11 +1,13 @@
 // How far the card is from what it can do: kernels against its measured copy bandwidth, products against its measured matrix
 // rate, the training step and drawing in samples and pictures a second. One table, printed last line by line.
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <functional>
 
 #include "fusion/joint.h"
 #include "infer/sampler.h"
+#include "kernels/device.h"
 #include "kernels/gemm.h"
 #include "train/optimizer.h"
 

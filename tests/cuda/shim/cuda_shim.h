@@ -7,6 +7,7 @@
 //                          to a kernel is an error; each allocation ends at a page that faults
 // What it does not: mma, TMA, clusters, cooperative groups, races between blocks, speed. x86-64 only.
 #pragma once
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -82,6 +83,8 @@ T exchange_as(T v, int from) {
 #define __shfl_xor_sync(mask, v, x) shim::exchange_as((v), shim::lane() ^ (x))
 #define __shfl_sync(mask, v, from) shim::exchange_as((v), (from) & 31)
 
+using std::max;
+using std::min;
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 inline float __expf(float x) { return std::exp(x); }
 
