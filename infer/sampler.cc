@@ -1,5 +1,8 @@
 #include "infer/sampler.h"
 
+#include <atomic>
+#include <deque>
+
 #include "fusion/patchify.h"
 #include "kernels/parallel.h"
 #include "text/unicode.h"
@@ -15,87 +18,207 @@ std::vector<int> prompt_ids(const Tokenizer& tokenizer, const std::string& text,
   return ids;
 }
 
-std::vector<float> draw(const Model& m, const Tokenizer& tokenizer, const std::vector<DrawRequest>& requests,
-                        const DrawOptions& o, const std::function<void(int, const float*)>& progress) {
-  const NoGrad off;
-  const int64_t B = int64_t(requests.size()), p = m.config.patch;
-  const int64_t W = o.width ? o.width : m.config.size, H = o.height ? o.height : m.config.size;
+Drawing::Drawing(const Model& m, const Tokenizer& tokenizer, const DrawRequest& request, const DrawOptions& options,
+                 const Given* given)
+    : request_(request), options_(options), patch_(m.config.patch), V_(m.patch_values()) {
+  static std::atomic<uint64_t> next{1};
+  id_ = next++;
+  DrawOptions& o = options_;
+  if (!o.width) o.width = int(m.config.size);
+  if (!o.height) o.height = int(m.config.size);
   CHECK(o.steps >= 1 && o.shift > 0, "steps ", o.steps, ", shift ", o.shift);
-  if (W % p || H % p || W < p || H < p) refuse("size ", W, "x", H, " must be a multiple of ", p);
-  if (B == 0) return {};
-  const int rows = int(H / p), cols = int(W / p);
-  const int64_t P = int64_t(rows) * cols, V = m.patch_values();
-  const bool guided = o.guidance != 1;
-  const int64_t twins = guided ? 2 * B : B;
+  CHECK(!request.prompt.empty(), "a prompt has at least its language mark");
+  if (o.width % patch_ || o.height % patch_ || o.width < patch_ || o.height < patch_)
+    refuse("size ", o.width, "x", o.height, " must be a multiple of ", patch_);
+  if (request_.negative.empty()) request_.negative = {tokenizer.bos()};
+  P_ = o.height / patch_ * (o.width / patch_);
+  z_ = Tensor({P_, V_}), guess_ = Tensor({P_, V_});
+  for (int64_t i = 0; i < P_ * V_; ++i) z_.data()[i] = normal(request_.seed, uint64_t(i));
+  if (o.heun) end_ = Tensor({P_, V_}), velocity_ = Tensor({P_, V_});
+  if (!given) return;
 
-  // The words once: stem, then keys and values of every fusion block.
-  std::vector<std::vector<int>> texts;
-  for (const auto& r : requests) texts.push_back(r.prompt);
-  if (guided)
-    for (const auto& r : requests) texts.push_back(r.negative.empty() ? std::vector<int>{tokenizer.bos()} : r.negative);
+  const size_t area = size_t(o.width) * size_t(o.height);
+  CHECK(given->pixels.size() == area * 4, "a picture of ", o.width, "x", o.height, " to start from");
+  CHECK(given->change.empty() || given->change.size() == area, "a mask of ", o.width, "x", o.height);
+  CHECK(given->strength > 0 && given->strength <= 1, "strength ", given->strength);
+  const Tensor x = patchify(given->pixels.data(), 1, o.height, o.width, patch_);
+  step_ = std::clamp(int(std::lround(o.steps * (1 - given->strength))), 0, o.steps - 1);
+  const float t = time(step_);
+  for (int64_t i = 0; step_ > 0 && i < P_ * V_; ++i) z_.data()[i] = t * x.data()[i] + (1 - t) * z_.data()[i];
+  if (given->change.empty()) return;
+  std::vector<float> keep(area * 4);
+  for (size_t i = 0; i < keep.size(); ++i) keep[i] = given->change[i / 4] ? 0 : 1;
+  const Tensor stays = patchify(keep.data(), 1, o.height, o.width, patch_);
+  for (float s : stays.floats()) stays_.push_back(s > 0);
+  given_ = x;
+}
+
+float Drawing::time(int s) const { return float(s / (s + options_.shift * (options_.steps - s))); }
+
+// After an evaluation: the guided guess, then half or all of a step.
+void Drawing::take(const float* with, const float* without) {
+  const int64_t n = P_ * V_;
+  const float g = float(options_.guidance), t = time(step_), next = time(step_ + 1), k = (next - t) / (1 - t);
+  float *x = guess_.data(), *z = z_.data();
+  for (int64_t i = 0; i < n; ++i) x[i] = guided() ? without[i] + g * (with[i] - without[i]) : with[i];
+  // What stays is known: taking it for the guess moves it along the straight way from its noise to itself.
+  for (int64_t i = 0; i < int64_t(stays_.size()); ++i)
+    if (stays_[size_t(i)]) x[i] = given_.data()[i];
+  if (second_) {
+    // v = (x - z) / (1 - t) here and at the end of an Euler step; the mean of both is taken
+    for (int64_t i = 0; i < n; ++i)
+      z[i] += (next - t) * 0.5f * (velocity_.data()[i] + (x[i] - end_.data()[i]) / (1 - next));
+  } else if (options_.heun && step_ + 1 < options_.steps) {
+    for (int64_t i = 0; i < n; ++i) {
+      velocity_.data()[i] = (x[i] - z[i]) / (1 - t);
+      end_.data()[i] = z[i] + (next - t) * velocity_.data()[i];
+    }
+    second_ = true;
+    return;
+  } else {
+    for (int64_t i = 0; i < n; ++i) z[i] += k * (x[i] - z[i]);
+  }
+  second_ = false;
+  ++step_;
+}
+
+std::vector<float> Drawing::guess() const {
+  std::vector<float> out(size_t(P_ * V_));
+  unpatchify(out.data(), guess_.data(), 1, options_.height, options_.width, patch_);
+  return out;
+}
+std::vector<float> Drawing::pixels() const {
+  std::vector<float> out(size_t(P_ * V_));
+  unpatchify(out.data(), z_.data(), 1, options_.height, options_.width, patch_);
+  return out;
+}
+
+FlowBatch::FlowBatch(const Model& m, const Tokenizer& t) : model_(m), tokenizer_(t) {}
+
+// The words once: stem, then keys and values of every fusion block.
+void FlowBatch::read_words(std::span<Drawing* const> fresh) {
   std::vector<int32_t> ids, used;
   std::vector<Sequence> said;
+  std::vector<Drawing::Words*> to;
   int32_t longest = 0;
-  for (const auto& t : texts) {
-    CHECK(!t.empty(), "a prompt has at least its language mark");
-    ids.insert(ids.end(), t.begin(), t.end());
-    said.push_back({Segment::text(int(t.size()))});
-    used.push_back(int32_t(t.size()));
-    longest = std::max(longest, used.back());
-  }
-  auto caches = m.fusion_caches(twins, longest + P);
-  const std::vector<int32_t> none(size_t(twins), 0);
-  const Layout said_layout = make_layout(said);
-  m.fuse(m.text_stem(Tensor::ints(ids), said_layout), said_layout, {}, &caches, &none);
+  for (Drawing* d : fresh)
+    for (int w = 0; w < (d->guided() ? 2 : 1); ++w) {
+      const auto& text = w == 0 ? d->request_.prompt : d->request_.negative;
+      ids.insert(ids.end(), text.begin(), text.end());
+      said.push_back({Segment::text(int(text.size()))});
+      to.push_back(&d->words_[w]);
+      to.back()->used = int32_t(text.size());
+      longest = std::max(longest, to.back()->used);
+    }
+  auto caches = model_.fusion_caches(int64_t(to.size()), longest);
+  const std::vector<int32_t> none(to.size(), 0);
+  const Layout l = make_layout(said);
+  model_.fuse(model_.text_stem(Tensor::ints(ids), l), l, {}, &caches, &none);
+  const int64_t C = model_.config.width;
+  for (size_t s = 0; s < to.size(); ++s)
+    for (const KvCache& c : caches) {
+      const size_t first = s * size_t(c.capacity * C), n = size_t(to[s]->used * C);
+      to[s]->k.push_back(Tensor::copy_of({to[s]->used, C}, {c.k.data() + first, n}));
+      to[s]->v.push_back(Tensor::copy_of({to[s]->used, C}, {c.v.data() + first, n}));
+    }
+}
+
+void FlowBatch::arrange(std::span<Drawing* const> some) {
+  members_.clear();
+  std::vector<Drawing*> fresh;
+  for (Drawing* d : some)
+    if (d->words_[0].used == 0) fresh.push_back(d);
+  if (!fresh.empty()) read_words(fresh);
 
   std::vector<Sequence> alone, joint;
-  std::vector<int32_t> twin, row;
-  for (int64_t b = 0; b < twins; ++b) {
-    if (b < B) alone.push_back({Segment::image(rows, cols, int(b) + 1)});
-    joint.push_back({Segment::image(rows, cols, int(b % B) + 1)});
-    for (int64_t i = 0; i < P; ++i) twin.push_back(int32_t(b % B * P + i)), row.push_back(int32_t(b % B) + 1);
+  std::vector<const Drawing::Words*> words;
+  std::vector<int32_t> twins, heads;
+  int64_t capacity = 0;
+  rows_ = 0, used_.clear();
+  for (size_t b = 0; b < some.size(); ++b) {
+    const Drawing& d = *some[b];
+    const Segment picture = Segment::image(d.height() / int(d.patch_), d.width() / int(d.patch_), int(b) + 1);
+    alone.push_back({picture});
+    for (int w = 0; w < (d.guided() ? 2 : 1); ++w) {
+      joint.push_back({picture});
+      words.push_back(&d.words_[w]), used_.push_back(d.words_[w].used);
+      capacity = std::max(capacity, used_.back() + d.P_);
+      for (int64_t i = 0; i < d.P_; ++i) twins.push_back(int32_t(rows_ + i)), heads.push_back(int32_t(b) + 1);
+    }
+    rows_ += d.P_;
   }
-  const Layout stem_layout = make_layout(alone), joint_layout = make_layout(joint, used);
-  const Tensor twin_rows = Tensor::ints(twin), head_rows = Tensor::ints(row);
+  stem_ = make_layout(alone), joint_ = make_layout(joint, used_);
+  twins_ = Tensor::ints(twins), heads_ = Tensor::ints(heads);
+  // Who shares the batch changes often: the caches are cut from room that only grows.
+  const int64_t C = model_.config.width, B = int64_t(joint.size()), need = B * capacity * C;
+  caches_.clear();
+  if (room_.empty() || room_[0].count() < need) {
+    room_.clear();
+    for (int64_t l = 0; l < 2 * model_.config.fusion_depth; ++l) room_.push_back(Tensor({need + need / 4}));
+  }
+  for (size_t l = 0; l < room_.size(); l += 2) {
+    KvCache& c = caches_.emplace_back(0, capacity, C);
+    c.k = room_[l].slice(0, {B, capacity, C}), c.v = room_[l + 1].slice(0, {B, capacity, C});
+  }
+  for (size_t l = 0; l < caches_.size(); ++l)
+    for (size_t s = 0; s < words.size(); ++s) {
+      std::copy_n(words[s]->k[l].data(), used_[s] * C, caches_[l].k.data() + int64_t(s) * capacity * C);
+      std::copy_n(words[s]->v[l].data(), used_[s] * C, caches_[l].v.data() + int64_t(s) * capacity * C);
+    }
+  for (const Drawing* d : some) members_.push_back(d->id_);
+}
 
-  Tensor z({B * P, V}), guess({B * P, V});
-  parallel_for(B, [&](int64_t b) {
-    for (int64_t i = 0; i < P * V; ++i) z.data()[b * P * V + i] = normal(requests[size_t(b)].seed, uint64_t(i));
-  });
-  const auto predict = [&](const Tensor& at, float t) {  // the clean picture, guided
-    const auto times = m.times(std::vector<float>(size_t(B), t));
-    const Var seen = m.vision_stem(at, stem_layout, times);
-    const Var x = m.flow_head(m.fuse(gather(seen, {}, twin_rows), joint_layout, times, &caches, &used), head_rows, times);
-    const float g = float(o.guidance), *with = x.data(), *without = x.data() + B * P * V;
-    parallel_for(B * P, [&](int64_t r) {
-      for (int64_t i = r * V; i < (r + 1) * V; ++i)
-        guess.data()[i] = guided ? without[i] + g * (with[i] - without[i]) : with[i];
-    });
-  };
-  const auto at = [&](int s) { return float(s / (s + o.shift * (o.steps - s))); };  // 0 .. 1
-  std::vector<float> pixels(size_t(B * H * W * 4));
-  for (int s = 0; s < o.steps; ++s) {
-    const float t = at(s), next = at(s + 1), k = (next - t) / (1 - t);
-    predict(z, t);
-    if (o.heun && s + 1 < o.steps) {
-      // v = (x - z) / (1 - t) here and at the end of an Euler step; the mean of both is taken
-      Tensor v({B * P, V}), end({B * P, V});
-      for (int64_t i = 0; i < z.count(); ++i) {
-        v.data()[i] = (guess.data()[i] - z.data()[i]) / (1 - t);
-        end.data()[i] = z.data()[i] + (next - t) * v.data()[i];
-      }
-      predict(end, next);
-      for (int64_t i = 0; i < z.count(); ++i)
-        z.data()[i] += (next - t) * 0.5f * (v.data()[i] + (guess.data()[i] - end.data()[i]) / (1 - next));
-    } else {
-      for (int64_t i = 0; i < z.count(); ++i) z.data()[i] += k * (guess.data()[i] - z.data()[i]);
-    }
-    if (progress) {
-      unpatchify(pixels.data(), guess.data(), B, H, W, p);
-      progress(s + 1, pixels.data());
-    }
+void FlowBatch::advance(std::span<Drawing* const> some) {
+  const NoGrad off;
+  if (some.empty()) return;
+  if (!std::equal(some.begin(), some.end(), members_.begin(), members_.end(),
+                  [](const Drawing* d, uint64_t id) { return d->id_ == id; }))
+    arrange(some);
+  const int64_t V = model_.patch_values();
+  Tensor at({rows_, V});
+  std::vector<float> t;
+  std::vector<int64_t> with;  // first row of each drawing in the pass
+  int64_t stem_row = 0, row = 0;
+  for (const Drawing* d : some) {
+    CHECK(!d->done(), "a drawing that is done goes no further");
+    std::copy_n(d->second_ ? d->end_.data() : d->z_.data(), d->P_ * V, at.data() + stem_row * V);
+    t.push_back(d->time(d->step_ + d->second_));
+    with.push_back(row);
+    stem_row += d->P_, row += d->rows();
   }
-  unpatchify(pixels.data(), z.data(), B, H, W, p);
+  const auto times = model_.times(t);
+  const Var seen = model_.vision_stem(at, stem_, times);
+  const Var x = model_.flow_head(model_.fuse(gather(seen, {}, twins_), joint_, times, &caches_, &used_), heads_, times);
+  parallel_for(int64_t(some.size()), [&](int64_t b) {
+    Drawing& d = *some[size_t(b)];
+    const float* own = x.data() + with[size_t(b)] * V;
+    d.take(own, own + d.P_ * V);
+  });
+}
+
+std::vector<float> draw(const Model& m, const Tokenizer& tokenizer, const std::vector<DrawRequest>& requests,
+                        const DrawOptions& o, const std::function<void(int, const float*)>& progress) {
+  if (requests.empty()) return {};
+  std::deque<Drawing> drawings;
+  std::vector<Drawing*> all;
+  for (const auto& r : requests) all.push_back(&drawings.emplace_back(m, tokenizer, r, o));
+  FlowBatch batch(m, tokenizer);
+  std::vector<float> pixels;
+  const auto collect = [&](std::vector<float> (Drawing::*of)() const) {
+    pixels.clear();
+    for (const Drawing* d : all) {
+      const auto one = (d->*of)();
+      pixels.insert(pixels.end(), one.begin(), one.end());
+    }
+  };
+  while (!all[0]->done()) {
+    const int before = all[0]->step();
+    batch.advance(all);
+    if (!progress || all[0]->step() == before) continue;
+    collect(&Drawing::guess);
+    progress(all[0]->step(), pixels.data());
+  }
+  collect(&Drawing::pixels);
   return pixels;
 }
 
