@@ -63,6 +63,15 @@ std::vector<int> Beams::advance(const float* logits, int64_t V) {
   return from;
 }
 
+std::vector<int> Beams::certain() const {
+  if (live_.empty()) return done_.empty() ? std::vector<int>{} : best().tokens;
+  std::vector<int> same = live_[0].tokens;
+  for (const auto* some : {&live_, &done_})
+    for (const Beam& b : *some)
+      same.erase(std::mismatch(same.begin(), same.end(), b.tokens.begin(), b.tokens.end()).first, same.end());
+  return same;
+}
+
 const Beam& Beams::best() const {
   CHECK(!done_.empty(), "a finished search");
   return *std::max_element(done_.begin(), done_.end(),

@@ -26,6 +26,8 @@ class Beams {
   // Among equals the better old beam and the smaller token win.
   std::vector<int> advance(const float* logits, int64_t V);
   const Beam& best() const;  // when done
+  std::vector<int> certain() const;  // the tokens that best() will begin with, whatever follows
+  void stop() { live_.clear(); }     // no more steps; best() may have nothing to give
 
  private:
   double score(const Beam&) const;

@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
   duet::add_demo_verb(app);
   duet::add_draw_verbs(app);
   duet::add_read_verbs(app);
+  duet::add_serve_verb(app);
   duet::add_search_verbs(app);
   duet::add_eval_verbs(app);
   duet::add_train_verb(app);

@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "fusion/patchify.h"
-#include "infer/beam.h"
 #include "infer/sampler.h"
 #include "kernels/device.h"
 #include "kernels/parallel.h"
@@ -16,7 +15,7 @@
 namespace duet {
 namespace {
 
-constexpr int64_t kPictures = 16, kTexts = 64;  // in one pass
+constexpr int64_t kPictures = CaptionRun::kMost, kTexts = 64;  // in one pass
 
 bool opaque(const Image& image) {
   for (size_t i = 3; i < image.rgba.size(); i += 4)
@@ -106,42 +105,6 @@ void forbid(const Tokenizer& t, float* logits, int64_t V) {
     if (v >= t.size() || (t.is_special(int(v)) && v != t.eos())) logits[v] = -std::numeric_limits<float>::infinity();
 }
 
-std::vector<Caption> caption_some(const Model& m, const Tokenizer& tokenizer, std::span<const Image> images,
-                                  const CaptionOptions& o) {
-  const int64_t B = int64_t(images.size()), W = o.beam, V = m.config.vocab, C = m.config.width;
-  const int32_t patches = int32_t(m.config.size / m.config.patch * (m.config.size / m.config.patch));
-  const int mark = tokenizer.special(o.korean ? "<|ko|>" : "<|en|>");
-  auto caches = remember(m, images, W, o.most + 1);
-  std::vector<Beams> searches(size_t(B), Beams({o.beam, o.most, tokenizer.eos(), o.length_power}));
-  for (int n = 1;; ++n) {  // n tokens of each text are known, the mark counted
-    std::vector<std::vector<int>> texts(size_t(B * W));
-    bool any = false;
-    for (int64_t b = 0; b < B; ++b) {
-      const auto& live = searches[size_t(b)].live();
-      for (size_t j = 0; j < live.size(); ++j, any = true) {
-        auto& t = texts[size_t(b * W) + j];
-        t.push_back(mark), t.insert(t.end(), live[j].tokens.begin(), live[j].tokens.end());
-      }
-    }
-    if (!any) break;
-    const Tensor logits = next_logits(m, texts, patches, caches);
-    std::vector<int64_t> row(size_t(B) + 1, 0);
-    for (int64_t b = 0; b < B; ++b) row[size_t(b) + 1] = row[size_t(b)] + int64_t(searches[size_t(b)].live().size());
-    parallel_for(B, [&](int64_t b) {
-      if (searches[size_t(b)].live().empty()) return;
-      for (int64_t r = row[size_t(b)]; r < row[size_t(b) + 1]; ++r) forbid(tokenizer, logits.data() + r * V, V);
-      const auto from = searches[size_t(b)].advance(logits.data() + row[size_t(b)] * V, V);
-      reorder(caches, b * W, from, patches, n, C);
-    });
-  }
-  std::vector<Caption> out;
-  for (const auto& s : searches) {
-    const Beam& best = s.best();
-    out.push_back({clean_caption(tokenizer.decode(best.tokens)), best.log_prob, best.tokens});
-  }
-  return out;
-}
-
 // Log-probability of a token, without temperature or cuts
 double log_prob_of(const float* logits, int64_t V, int token) {
   const double most = *std::max_element(logits, logits + V);
@@ -197,16 +160,76 @@ Image model_view(const Image& image, int size) {
   return resize(crop(image, (image.width - side) / 2, (image.height - side) / 2, side, side), size, size);
 }
 
-std::vector<Caption> caption_pictures(const Model& m, const Tokenizer& tokenizer, std::span<const Image> images,
-                                      const CaptionOptions& o) {
+CaptionRun::CaptionRun(const Model& m, const Tokenizer& tokenizer, std::span<const Image> images, const CaptionOptions& o)
+    : model_(m), tokenizer_(tokenizer), options_(o) {
   const NoGrad off;
   if (o.beam < 1 || o.beam > 64) refuse("a beam of ", o.beam, " is not within 1 to 64");
   if (tokenizer.eos() < 0) refuse("the tokenizer has no end token, so captions would not end; use one that duet trained");
+  CHECK(!images.empty() && images.size() <= kMost, "1 to ", kMost, " pictures in a run");
+  caches_ = remember(m, images, o.beam, o.most + 1);
+  searches_.assign(images.size(), Beams({o.beam, o.most, tokenizer.eos(), o.length_power}));
+}
+
+bool CaptionRun::done() const {
+  return std::all_of(searches_.begin(), searches_.end(), [](const Beams& b) { return b.live().empty(); });
+}
+
+void CaptionRun::step() {
+  const NoGrad off;
+  if (done()) return;
+  const int64_t B = int64_t(searches_.size()), W = options_.beam, V = model_.config.vocab, C = model_.config.width;
+  const int32_t patches = int32_t(caches_[0].capacity) - options_.most - 1;
+  const int mark = tokenizer_.special(options_.korean ? "<|ko|>" : "<|en|>");
+  std::vector<std::vector<int>> texts(size_t(B * W));
+  std::vector<int64_t> row{0};  // of the logits, where each picture's begin
+  for (int64_t b = 0; b < B; ++b) {
+    const auto& live = searches_[size_t(b)].live();
+    for (size_t j = 0; j < live.size(); ++j) {
+      auto& t = texts[size_t(b * W) + j];
+      t.push_back(mark), t.insert(t.end(), live[j].tokens.begin(), live[j].tokens.end());
+    }
+    row.push_back(row.back() + int64_t(live.size()));
+  }
+  const Tensor logits = next_logits(model_, texts, patches, caches_);
+  parallel_for(B, [&](int64_t b) {
+    if (searches_[size_t(b)].live().empty()) return;
+    for (int64_t r = row[size_t(b)]; r < row[size_t(b) + 1]; ++r) forbid(tokenizer_, logits.data() + r * V, V);
+    const auto from = searches_[size_t(b)].advance(logits.data() + row[size_t(b)] * V, V);
+    reorder(caches_, b * W, from, patches, known_, C);
+  });
+  ++known_;
+}
+
+std::string CaptionRun::certain(size_t i) const {
+  std::string text = tokenizer_.decode(searches_[i].certain());
+  for (size_t at = 0; at < text.size();) {  // tokens may end inside a character
+    const size_t n = utf8_sequence(text, at);
+    if (n == 0) text.resize(at);
+    at += n;
+  }
+  return clean_caption(text);
+}
+
+Caption CaptionRun::caption(size_t i) const {
+  const Beam& best = searches_[i].best();
+  return {clean_caption(tokenizer_.decode(best.tokens)), best.log_prob, best.tokens};
+}
+
+std::vector<Caption> caption_pictures(const Model& m, const Tokenizer& tokenizer, std::span<const Image> images,
+                                      const CaptionOptions& o) {
+  const NoGrad off;
+  if (tokenizer.eos() < 0) refuse("the tokenizer has no end token, so captions would not end; use one that duet trained");
   std::vector<Caption> out;
-  for (size_t i = 0; i < images.size(); i += kPictures)
-    for (auto& c : (o.sample.temperature > 0 ? draw_captions : caption_some)(
-             m, tokenizer, images.subspan(i, std::min<size_t>(kPictures, images.size() - i)), o))
-      out.push_back(std::move(c));
+  for (size_t first = 0; first < images.size(); first += CaptionRun::kMost) {
+    const auto some = images.subspan(first, std::min(CaptionRun::kMost, images.size() - first));
+    if (o.sample.temperature > 0) {
+      for (Caption& c : draw_captions(m, tokenizer, some, o)) out.push_back(std::move(c));
+      continue;
+    }
+    CaptionRun run(m, tokenizer, some, o);
+    while (!run.done()) run.step();
+    for (size_t i = 0; i < some.size(); ++i) out.push_back(run.caption(i));
+  }
   return out;
 }
 

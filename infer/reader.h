@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "fusion/model.h"
+#include "infer/beam.h"
 #include "text/sampling.h"
 #include "text/tokenizer.h"
 #include "vision/image.h"
@@ -22,12 +23,36 @@ struct CaptionOptions {
   SampleOptions sample;       // with a temperature above 0 words are drawn, and there is no beam
   int most = 38;              // tokens of a caption
   double length_power = 0.7;  // see infer/beam.h
+  bool operator==(const CaptionOptions&) const = default;
 };
 struct Caption {
   std::string text;     // cleaned (text/unicode.h)
   double log_prob = 0;  // of the text and its end; without the end where it was cut at `most` tokens
   std::vector<int> ids;  // its tokens
 };
+
+// Captions in the making: pictures that are read together, one token of every wording a step.
+class CaptionRun {
+ public:
+  static constexpr size_t kMost = 16;  // pictures in one run
+  // Refuses a beam that is not within 1 to 64 and a tokenizer without an end token. The pictures are not kept.
+  CaptionRun(const Model&, const Tokenizer&, std::span<const Image>, const CaptionOptions&);
+  void step();                                                           // of the pictures that are not done
+  bool done(size_t i) const { return searches_[i].live().empty(); }
+  bool done() const;                                                     // all are
+  void drop(size_t i) { searches_[i].stop(); }                           // done, without a caption
+  std::string certain(size_t i) const;                                   // how the caption will begin, cleaned
+  Caption caption(size_t i) const;                                       // when done and not dropped
+
+ private:
+  const Model& model_;
+  const Tokenizer& tokenizer_;
+  CaptionOptions options_;
+  std::vector<KvCache> caches_;  // a sequence for each wording: its picture, then its text
+  std::vector<Beams> searches_;  // of each picture
+  int known_ = 1;                // tokens of each text, the language mark counted
+};
+
 std::vector<Caption> caption_pictures(const Model&, const Tokenizer&, std::span<const Image>, const CaptionOptions& = {});
 
 // log p(text and its end | picture) of each text, in the language it is written in (see prompt_ids).

@@ -10,6 +10,7 @@ struct SampleOptions {
   int top_k = 0;          // only the k most likely tokens; 0: all
   float top_p = 1;        // then the fewest of them whose probability, after temperature, reaches p: in (0, 1]
   uint64_t seed = 0;
+  bool operator==(const SampleOptions&) const = default;
 };
 
 // A token drawn from softmax(logits / temperature), cut to top_k and then to top_p. The draw is a function of seed and

@@ -1,0 +1,115 @@
+#include "infer/apidraw.h"
+
+#include <cmath>
+#include <random>
+
+#include "fusion/shards.h"
+#include "infer/open.h"
+#include "kernels/gemm.h"
+#include "text/unicode.h"
+#include "vision/codec.h"
+#include "vision/patch.h"
+#include "vision/transform.h"
+#include "vision/webpwrite.h"
+
+namespace duet {
+namespace {
+
+// Where the model draws a picture of w x h: as it is, or of about its own area and the same shape.
+void drawing_size(const ModelConfig& c, int w, int h, int& to_w, int& to_h) {
+  const int p = int(c.patch), most = 2 * int(c.size);
+  if (w % p == 0 && h % p == 0 && w <= most && h <= most) return to_w = w, to_h = h, void();
+  const double shape = std::sqrt(double(w) / h);
+  const auto side = [&](double s) { return std::clamp(int(std::lround(s / p)) * p, p, most / p * p); };
+  to_w = side(double(c.size) * shape), to_h = side(double(c.size) / shape);
+}
+
+std::vector<int> ids_of(const Tokenizer& t, const std::string& words) {
+  return words.empty() ? std::vector<int>{} : prompt_ids(t, words);
+}
+
+// A mask of the picture's size for the size that is drawn: what changes anywhere below a pixel changes it.
+std::vector<uint8_t> fit_mask(const std::vector<uint8_t>& mask, int w, int h, int to_w, int to_h) {
+  if (w == to_w && h == to_h) return mask;
+  std::vector<uint8_t> out(size_t(to_w) * size_t(to_h), 0);
+  for (int y = 0; y < to_h; ++y)
+    for (int x = 0; x < to_w; ++x) {
+      const int x0 = int(int64_t(x) * w / to_w), x1 = std::max(x0 + 1, int(int64_t(x + 1) * w / to_w));
+      const int y0 = int(int64_t(y) * h / to_h), y1 = std::max(y0 + 1, int(int64_t(y + 1) * h / to_h));
+      uint8_t any = 0;
+      for (int j = y0; j < std::min(y1, h); ++j)
+        for (int i = x0; i < std::min(x1, w); ++i) any |= mask[size_t(j) * size_t(w) + size_t(i)];
+      out[size_t(y) * size_t(to_w) + size_t(x)] = any;
+    }
+  return out;
+}
+
+}  // namespace
+
+DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
+  const ModelConfig& c = info.model.config;
+  s.prompt = clean_caption(s.prompt), s.negative = clean_caption(s.negative), s.style = clean_caption(s.style);
+  if (!s.width) s.width = s.from.empty() ? int(c.size) : s.from.width;
+  if (!s.height) s.height = s.from.empty() ? int(c.size) : s.from.height;
+  if (s.width < 8 || s.height < 8 || s.width > kMostSide || s.height > kMostSide || s.width > 4 * s.height ||
+      s.height > 4 * s.width)
+    throw HttpError(400,
+                    join("size: ", s.width, "x", s.height, " cannot be drawn; sides from 8 to ", kMostSide,
+                         ", none over four times the other; this model learned at ", c.size, "x", c.size),
+                    "size", "invalid_value");
+  if (s.seed < 0) s.seed = int64_t(std::random_device{}());
+  if (s.seed > kMostSeed - s.count)
+    throw HttpError(400, "seed: too large; up to 2^53 there is room for every picture", "seed", "invalid_value");
+  DrawPlan plan;
+  drawing_size(c, s.width, s.height, plan.drawn_width, plan.drawn_height);
+  DrawTask& t = plan.task;
+  t.options.steps = s.steps, t.options.guidance = s.guidance, t.options.heun = s.heun;
+  t.options.width = plan.drawn_width, t.options.height = plan.drawn_height;
+  t.previews = s.previews;
+  DrawRequest request{ids_of(info.tokenizer, with_style(s.prompt, s.style)), ids_of(info.tokenizer, s.negative), 0};
+  if (request.prompt.empty()) {
+    request.prompt = {info.tokenizer.bos()};
+    if (request.negative.empty()) t.options.guidance = 1;  // nothing to steer by
+  }
+  for (int i = 0; i < s.count; ++i) t.pictures.push_back(request), t.pictures.back().seed = uint64_t(s.seed + i);
+  if (!s.from.empty()) {
+    if (s.from.width != s.width || s.from.height != s.height) {
+      if (!s.change.empty()) s.change = fit_mask(s.change, s.from.width, s.from.height, s.width, s.height);
+      s.from = resize(s.from, s.width, s.height);
+    }
+    auto given = std::make_shared<Given>();
+    given->pixels.resize(size_t(plan.drawn_width) * size_t(plan.drawn_height) * 4);
+    const bool same = s.width == plan.drawn_width && s.height == plan.drawn_height;
+    to_pixels(same ? s.from : resize(s.from, plan.drawn_width, plan.drawn_height), given->pixels.data());
+    if (!s.change.empty()) given->change = fit_mask(s.change, s.width, s.height, plan.drawn_width, plan.drawn_height);
+    given->strength = s.strength;
+    t.given = given;
+  }
+  DrawnMeta& m = plan.meta;
+  m.prompt = s.prompt, m.negative = s.negative, m.style = s.style;
+  m.steps = s.steps, m.guidance = s.guidance, m.heun = s.heun, m.width = s.width, m.height = s.height;
+  m.precision = precision() == Precision::bf16 ? "bf16" : "f32";
+  m.model = info.name, m.model_hash = info.hash, m.version = kVersion;
+  return plan;
+}
+
+std::vector<uint8_t> file_of(const Sketch& s, const DrawPlan& plan, const Event& e) {
+  Image image = from_pixels(e.pixels.data(), e.width, e.height);
+  if (image.width != s.width || image.height != s.height) image = resize(image, s.width, s.height);
+  if (s.opaque) image = over(image, 255, 255, 255);
+  // What was to stay comes back as it came.
+  for (size_t i = 0; i < s.change.size(); ++i)
+    if (!s.change[i]) std::copy_n(s.from.rgba.data() + 4 * i, 4, image.rgba.data() + 4 * i);
+  if (s.format == Format::jpeg) return encode_jpeg(image, std::max(1, s.quality));
+  if (s.format == Format::webp) return encode_webp(image, s.quality);
+  DrawnMeta m = plan.meta;
+  m.seed = s.seed + int64_t(e.index);
+  return encode_png(image, drawn_texts(m));
+}
+
+const char* mime_of(Format f) {
+  return f == Format::png ? "image/png" : f == Format::jpeg ? "image/jpeg" : "image/webp";
+}
+const char* name_of(Format f) { return f == Format::png ? "png" : f == Format::jpeg ? "jpeg" : "webp"; }
+
+}  // namespace duet

@@ -1,0 +1,46 @@
+// What every route that draws shares: from what was asked to a task for the engine, and from pixels to a file.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "infer/api.h"
+#include "infer/pngmeta.h"
+
+namespace duet {
+
+inline constexpr int kMostSide = 2048, kMostPictures = 10, kMostSteps = 200, kMostPreviews = 10;
+inline constexpr int64_t kMostSeed = int64_t(1) << 53;  // JSON readers keep whole numbers up to here
+
+enum class Format { png, jpeg, webp };
+
+struct Sketch {  // what is to be drawn
+  std::string prompt, negative, style;
+  int64_t seed = -1;                     // of the first picture, then one up; below 0: by chance
+  int count = 1, width = 0, height = 0;  // 0: as large as the model learned
+  int steps = 24, previews = 0;
+  double guidance = 3, strength = 1;
+  bool heun = false;
+  Format format = Format::png;
+  int quality = 90;             // of JPEG and WebP
+  bool opaque = false;          // laid on white
+  Image from;                   // empty: from noise alone
+  std::vector<uint8_t> change;  // of each pixel of `from`: 0 stays; empty: all may change
+};
+
+struct DrawPlan {  // a sketch made ready
+  DrawTask task;
+  DrawnMeta meta;                         // without the seed
+  int drawn_width = 0, drawn_height = 0;  // by the model; the file is made as large as asked
+};
+// Checks and completes the sketch (seed, size). Sides up to twice the model's own that are multiples of its patch are
+// drawn as they are; any other picture is drawn near the model's own size and enlarged.
+DrawPlan plan_of(const ModelInfo&, Sketch&);
+
+// The file of one picture: encoded, its settings inside where the format carries text. Same sketch, seed: same bytes.
+std::vector<uint8_t> file_of(const Sketch&, const DrawPlan&, const Event&);
+
+const char* mime_of(Format);
+const char* name_of(Format);  // png, jpeg, webp
+
+}  // namespace duet

@@ -1,0 +1,340 @@
+#include "infer/engine.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+
+#include "kernels/error.h"
+
+namespace duet {
+
+struct Job::State {
+  Task task;
+  std::string client;
+  Clock::time_point deadline;
+  std::atomic<bool> cancelled{false};
+  bool ended = false;  // of the engine thread
+  size_t left = 0;     // pictures not drawn yet; of the engine thread
+
+  std::mutex mutex;  // of what follows
+  std::condition_variable wake;
+  std::deque<Event> events;
+};
+
+Event Job::next() {
+  std::unique_lock l(state_->mutex);
+  state_->wake.wait(l, [&] { return !state_->events.empty(); });
+  Event e = std::move(state_->events.front());
+  state_->events.pop_front();
+  return e;
+}
+
+void Job::cancel() { state_->cancelled = true; }
+
+Engine::Engine(const Model& m, const Tokenizer& t, const EngineLimits& limits)
+    : model_(m), tokenizer_(t), limits_(limits), batch_(m, t), thread_([this] { loop(); }) {}
+
+Engine::~Engine() {
+  {
+    std::lock_guard l(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+namespace {
+
+// Pictures of a drawing, or one: the places that a task takes in the queue.
+size_t places(const Task& task) {
+  const auto* draw = std::get_if<DrawTask>(&task);
+  return draw ? draw->pictures.size() : 1;
+}
+
+bool is_drawing(const Task& task) { return std::holds_alternative<DrawTask>(task); }
+
+}  // namespace
+
+std::unique_ptr<Job> Engine::submit(Task task, const std::string& client, Clock::time_point deadline) {
+  auto s = std::make_shared<Job::State>();
+  s->task = std::move(task), s->client = client, s->deadline = deadline, s->left = places(s->task);
+  CHECK(s->left > 0, "a task that draws or reads something");
+  if (auto* d = std::get_if<DrawTask>(&s->task)) {
+    if (!d->options.width) d->options.width = int(model_.config.size);
+    if (!d->options.height) d->options.height = int(model_.config.size);
+    const int64_t p = model_.config.patch, w = d->options.width, h = d->options.height;
+    if (w < p || h < p || w % p || h % p) refuse("size ", w, "x", h, " must be a multiple of ", p);
+  }
+  if (auto* c = std::get_if<CaptionTask>(&s->task))
+    CHECK(!c->pictures.empty() && c->pictures.size() <= CaptionRun::kMost, "1 to ", CaptionRun::kMost, " pictures");
+  {
+    std::lock_guard l(mutex_);
+    const size_t waiting = drawings_.size() + readings_.size();
+    if (stop_) throw Busy("the engine is stopping", 5);
+    if (waiting + s->left > size_t(limits_.waiting)) {
+      ++stats_.turned_away;
+      const double each = stats_.busy / double(std::max<int64_t>(1, stats_.pictures + stats_.read));
+      throw Busy(join("the queue is full: ", waiting, " of ", limits_.waiting, " places are taken"),
+                 std::clamp(int(std::ceil(each * double(waiting))), 1, 60));
+    }
+    for (size_t i = 0; is_drawing(s->task) && i < s->left; ++i) drawings_.push(client, {s, i});
+    if (!is_drawing(s->task)) readings_.push(client, s);
+  }
+  wake_.notify_all();
+  return std::unique_ptr<Job>(new Job(std::move(s)));
+}
+
+EngineStats Engine::stats() const {
+  std::lock_guard l(mutex_);
+  return stats_;
+}
+
+void Engine::tell(const StatePtr& s, Event e) {
+  {
+    std::lock_guard l(s->mutex);
+    s->events.push_back(std::move(e));
+  }
+  s->wake.notify_all();
+}
+
+void Engine::end(const StatePtr& s, Event e) {
+  if (s->ended) return;
+  s->ended = true;
+  {
+    std::lock_guard l(mutex_);
+    if (e.kind == Event::cancelled) ++stats_.cancelled;
+    if (e.kind == Event::late) ++stats_.late;
+    if (e.kind == Event::finished && !is_drawing(s->task)) ++stats_.read;
+  }
+  tell(s, std::move(e));
+}
+
+// Whether nothing more is to be done for a job; ends it where that is news.
+bool Engine::gone(const StatePtr& s) {
+  if (s->ended) return true;
+  if (s->cancelled)
+    end(s, {.kind = Event::cancelled});
+  else if (Clock::now() >= s->deadline)
+    end(s, {.kind = Event::late});
+  return s->ended;
+}
+
+void Engine::loop() {
+  for (;;) {
+    {
+      std::unique_lock l(mutex_);
+      wake_.wait(l, [&] {
+        return stop_ || !drawings_.empty() || !readings_.empty() || !active_.empty() || !reading_.empty();
+      });
+      if (stop_) break;
+    }
+    clear_gone();
+    admit_drawings();
+    admit_reading();
+    {
+      std::lock_guard l(mutex_);
+      stats_.waiting = int64_t(drawings_.size() + readings_.size());
+      stats_.drawing = int64_t(active_.size()), stats_.reading = int64_t(reading_.size());
+    }
+    const auto start = Clock::now();
+    draw_step();
+    caption_step();
+    std::lock_guard l(mutex_);
+    stats_.busy += std::chrono::duration<double>(Clock::now() - start).count();
+    stats_.drawing = int64_t(active_.size()), stats_.reading = int64_t(reading_.size());
+  }
+  std::vector<StatePtr> left;
+  for (const Active& a : active_) left.push_back(a.job);
+  for (const Reading& r : reading_)
+    for (const auto& part : r.parts) left.push_back(part.job);
+  {
+    std::lock_guard l(mutex_);
+    drawings_.remove_if([&](const Waiting& w) { return left.push_back(w.job), true; });
+    readings_.remove_if([&](const StatePtr& s) { return left.push_back(s), true; });
+  }
+  for (const auto& s : left) end(s, {.kind = Event::cancelled});
+}
+
+// Jobs that were cancelled or are late leave the queue, the batch and the captions.
+void Engine::clear_gone() {
+  std::vector<StatePtr> waiting;
+  {
+    std::lock_guard l(mutex_);
+    const auto over = [](const StatePtr& s) { return s->ended || s->cancelled || Clock::now() >= s->deadline; };
+    drawings_.remove_if([&](const Waiting& w) { return over(w.job) && (waiting.push_back(w.job), true); });
+    readings_.remove_if([&](const StatePtr& s) { return over(s) && (waiting.push_back(s), true); });
+  }
+  for (const auto& s : waiting) gone(s);
+  std::erase_if(active_, [&](const Active& a) { return gone(a.job); });
+  for (Reading& r : reading_) {
+    for (const auto& part : r.parts)
+      if (gone(part.job))
+        for (size_t i = 0; i < part.count; ++i) r.run.drop(part.first + i);
+    std::erase_if(r.parts, [](const Reading::Part& p) { return p.job->ended; });
+  }
+  std::erase_if(reading_, [](const Reading& r) { return r.parts.empty(); });
+}
+
+void Engine::admit_drawings() {
+  int64_t rows = 0;
+  for (const Active& a : active_) rows += a.drawing.rows();
+  for (;;) {
+    std::optional<Waiting> next;
+    {
+      std::lock_guard l(mutex_);
+      next = drawings_.pop_if([&](const Waiting& w) {
+        const DrawOptions& o = std::get<DrawTask>(w.job->task).options;
+        const int64_t need =
+            int64_t(o.width) * o.height / (model_.config.patch * model_.config.patch) * (o.guidance != 1 ? 2 : 1);
+        return rows == 0 || rows + need <= limits_.rows;
+      });
+    }
+    if (!next) return;
+    if (gone(next->job)) continue;
+    const auto& task = std::get<DrawTask>(next->job->task);
+    try {
+      active_.push_back({next->job, next->index,
+                         Drawing(model_, tokenizer_, task.pictures[next->index], task.options, task.given.get())});
+      rows += active_.back().drawing.rows();
+    } catch (const std::exception& e) {
+      end(next->job, {.kind = Event::refused, .text = e.what()});
+    }
+  }
+}
+
+// One evaluation for every picture in the batch; those that are done leave it.
+void Engine::draw_step() {
+  if (active_.empty()) return;
+  std::vector<Drawing*> all;
+  for (Active& a : active_) all.push_back(&a.drawing);
+  try {
+    batch_.advance(all);
+  } catch (const std::exception& e) {
+    for (const Active& a : active_) end(a.job, {.kind = Event::broken, .text = e.what()});
+    active_.clear();
+    return;
+  }
+  int64_t done = 0;
+  for (Active& a : active_) {
+    if (!a.drawing.done()) {
+      show(a);
+      continue;
+    }
+    ++done;
+    tell(a.job, {.kind = Event::picture,
+                 .index = a.index,
+                 .step = a.drawing.step(),
+                 .steps = a.drawing.steps(),
+                 .width = a.drawing.width(),
+                 .height = a.drawing.height(),
+                 .pixels = a.drawing.pixels()});
+    if (--a.job->left == 0) end(a.job, {.kind = Event::finished});
+  }
+  {
+    std::lock_guard l(mutex_);
+    ++stats_.passes, stats_.evaluations += int64_t(all.size()), stats_.pictures += done;
+  }
+  std::erase_if(active_, [](const Active& a) { return a.drawing.done(); });
+}
+
+// Preview i of n is due after step (i + 1) / (n + 1) of all.
+void Engine::show(Active& a) {
+  const Drawing& d = a.drawing;
+  const int n = std::get<DrawTask>(a.job->task).previews;
+  if (a.shown >= n || d.step() * (n + 1) < (a.shown + 1) * d.steps()) return;
+  while (a.shown < n && d.step() * (n + 1) >= (a.shown + 1) * d.steps()) ++a.shown;
+  tell(a.job, {.kind = Event::preview,
+               .index = a.index,
+               .step = d.step(),
+               .steps = d.steps(),
+               .width = d.width(),
+               .height = d.height(),
+               .pixels = d.guess()});
+}
+
+// At most one pass over new pictures between two evaluations: captions of several jobs with the same options together.
+void Engine::admit_reading() {
+  size_t live = 0;
+  for (const Reading& r : reading_)
+    for (const auto& part : r.parts) live += part.count;
+  std::vector<StatePtr> together;
+  size_t count = 0;
+  {
+    std::lock_guard l(mutex_);
+    while (auto s = readings_.pop_if([&](const StatePtr& next) {
+      const auto* c = std::get_if<CaptionTask>(&next->task);
+      if (!c) return together.empty();
+      const size_t n = c->pictures.size();
+      if (together.empty()) return live == 0 || live + n <= 2 * CaptionRun::kMost;
+      const auto* first = std::get_if<CaptionTask>(&together[0]->task);
+      return first && first->options == c->options && count + n <= CaptionRun::kMost;
+    })) {
+      together.push_back(*s);
+      if (const auto* c = std::get_if<CaptionTask>(&(*s)->task)) count += c->pictures.size();
+    }
+  }
+  std::erase_if(together, [&](const StatePtr& s) { return gone(s); });
+  if (together.empty()) return;
+  if (!std::holds_alternative<CaptionTask>(together[0]->task)) return read_now(together[0]);
+  std::vector<Image> pictures;
+  std::vector<Reading::Part> parts;
+  for (const auto& s : together) {
+    const auto& own = std::get<CaptionTask>(s->task).pictures;
+    parts.push_back({s, pictures.size(), own.size()});
+    pictures.insert(pictures.end(), own.begin(), own.end());
+  }
+  try {
+    reading_.push_back(
+        {CaptionRun(model_, tokenizer_, pictures, std::get<CaptionTask>(together[0]->task).options), parts});
+  } catch (const std::exception& e) {
+    for (const auto& s : together) end(s, {.kind = Event::refused, .text = e.what()});
+  }
+}
+
+// One token of every caption.
+void Engine::caption_step() {
+  for (Reading& r : reading_) try {
+      r.run.step();
+      for (const auto& part : r.parts) {
+        bool all = true;
+        for (size_t i = 0; i < part.count; ++i) {
+          all = all && r.run.done(part.first + i);
+          tell(part.job, {.kind = Event::words, .index = i, .text = r.run.certain(part.first + i)});
+        }
+        if (!all) continue;
+        Event e{.kind = Event::finished};
+        for (size_t i = 0; i < part.count; ++i) e.captions.push_back(r.run.caption(part.first + i));
+        end(part.job, std::move(e));
+      }
+      std::erase_if(r.parts, [](const Reading::Part& p) { return p.job->ended; });
+    } catch (const std::exception& e) {
+      for (const auto& part : r.parts) end(part.job, {.kind = Event::broken, .text = e.what()});
+      r.parts.clear();
+    }
+  std::erase_if(reading_, [](const Reading& r) { return r.parts.empty(); });
+}
+
+// What takes a single pass: classes and embeddings.
+void Engine::read_now(const StatePtr& s) {
+  try {
+    Event e{.kind = Event::finished};
+    if (const auto* c = std::get_if<ClassifyTask>(&s->task)) {
+      e.probabilities = Classifier(model_, tokenizer_, c->labels, c->sentence, c->by)(c->pictures);
+    } else {
+      const auto& task = std::get<EmbedTask>(s->task);
+      const int64_t E = model_.config.embed;
+      const auto split = [&](const Tensor& t, std::vector<std::vector<float>>& to) {
+        for (int64_t i = 0; i < t.dim(0); ++i) to.emplace_back(t.data() + i * E, t.data() + (i + 1) * E);
+      };
+      if (!task.pictures.empty()) split(embed_pictures(model_, task.pictures), e.pictures);
+      if (!task.texts.empty()) split(embed_texts(model_, tokenizer_, task.texts), e.texts);
+    }
+    end(s, std::move(e));
+  } catch (const Error& e) {
+    end(s, {.kind = Event::refused, .text = e.what()});
+  } catch (const std::exception& e) {
+    end(s, {.kind = Event::broken, .text = e.what()});
+  }
+}
+
+}  // namespace duet

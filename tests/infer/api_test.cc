@@ -1,0 +1,359 @@
+// Every route as its clients use it, and every refusal of what they may send.
+#include <cmath>
+#include <cstring>
+
+#include "infer/pngmeta.h"
+#include "tests/infer/served.h"
+#include "vision/patch.h"
+
+namespace duet {
+namespace {
+
+struct ApiTest : HttpTest {};
+
+TEST_F(ApiTest, PlainOnes) {
+  EXPECT_EQ(ok(get("/health"))["status"], "ok");
+  EXPECT_EQ(ok(get("/ready"))["model"], "tiny");
+  const Json models = ok(get("/v1/models"));
+  EXPECT_EQ(models["object"], "list");
+  EXPECT_EQ(models["data"][0]["id"], "tiny");
+  EXPECT_EQ(models["data"][0]["object"], "model");
+  EXPECT_EQ(models["data"][0]["created"], 7);
+  EXPECT_EQ(ok(get("/v1/models/tiny"))["owned_by"], "duet");
+  refused(get("/v1/models/other"), 404, "model");
+  refused(get("/v1/nothing"), 404);
+  refused(get("/v1/images/generations"), 405);
+  refused(get("/..%2f..%2fetc/passwd"), 404);
+  refused(get("/%zz"), 400);
+  const Reply metrics = get("/metrics");
+  EXPECT_NE(metrics.body.find("duet_requests_total{route=\"/health\",status=\"200\"} 1\n"), std::string::npos)
+      << metrics.body;
+  EXPECT_NE(metrics.body.find("route=\"none\",status=\"404\"} 2\n"), std::string::npos) << metrics.body;
+}
+
+TEST_F(ApiTest, TheDescriptionNamesEveryRoute) {
+  const Json j = ok(get("/openapi.json"));
+  size_t n = 0;
+  for (const auto& [path, ops] : j["paths"].items()) n += ops.size();
+  EXPECT_EQ(n, routes().size());
+  EXPECT_EQ(
+      j["paths"]["/v1/images/generations"]["post"]["requestBody"]["content"]["application/json"]["schema"]["required"],
+      Json({"prompt"}));
+}
+
+TEST_F(ApiTest, DrawsWhatTheSamplerDraws) {
+  const Json j =
+      post("/v1/images/generations", {{"prompt", "빨간 원"}, {"n", 3}, {"seed", 5}, {"steps", 4}, {"guidance", 2}});
+  ASSERT_EQ(j["data"].size(), 3u);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(j["data"][i]["seed"], 5 + i);
+    const auto png = bytes_of(j["data"][i]["b64_json"]);
+    const auto pixels =
+        draw(*served->model, tiny_tokenizer(), {{prompt_ids(tiny_tokenizer(), "빨간 원"), {}, uint64_t(5 + i)}},
+             {.steps = 4, .guidance = 2});
+    EXPECT_EQ(decode_image(png, "reply").rgba, from_pixels(pixels.data(), 24, 24).rgba);
+    const auto meta = read_drawn(png, "reply");
+    ASSERT_TRUE(meta);
+    EXPECT_EQ(meta->seed, 5 + i);
+    EXPECT_EQ(meta->prompt, "빨간 원");
+  }
+  EXPECT_EQ(j["size"], "24x24");
+  EXPECT_EQ(j["usage"]["output_tokens"], 3 * 9);
+}
+
+TEST_F(ApiTest, FormatsSizesAndBackgrounds) {
+  const auto one = [&](Json more) {
+    more.update({{"prompt", "a red star"}, {"steps", 1}, {"seed", 1}});
+    return post("/v1/images/generations", more);
+  };
+  Image i = image_of(one({{"size", "100x60"}})["data"][0]["b64_json"]);
+  EXPECT_EQ(i.width, 100);
+  EXPECT_EQ(i.height, 60);
+  i = image_of(one({{"output_format", "jpeg"}, {"size", "32x16"}})["data"][0]["b64_json"]);
+  EXPECT_EQ(i.width, 32);
+  EXPECT_EQ(one({{"output_format", "webp"}})["output_format"], "webp");
+  i = image_of(one({{"background", "opaque"}})["data"][0]["b64_json"]);
+  for (size_t a = 3; a < i.rgba.size(); a += 4) ASSERT_EQ(i.rgba[a], 255);
+  EXPECT_TRUE(
+      one({{"response_format", "url"}})["data"][0]["url"].get<std::string>().starts_with("data:image/png;base64,"));
+  const Reply r = call("POST", "/v1/images/generations", R"({"prompt": "a", "steps": 1, "novel": 1, "other": null})");
+  EXPECT_EQ(r.headers.at("x-duet-ignored"), "novel, other");
+}
+
+TEST_F(ApiTest, StreamsRealPictures) {
+  start();
+  Client c(served->port);
+  c.say(request_text(
+      "POST", "/v1/images/generations",
+      R"({"prompt": "a red circle", "n": 2, "steps": 8, "seed": 3, "stream": true, "partial_images": 3})"));
+  const Reply r = take_reply(c);
+  EXPECT_EQ(r.status, 200);
+  EXPECT_EQ(r.headers.at("content-type"), "text/event-stream");
+  int partial[2] = {}, complete = 0;
+  for (const Json& e : events_of(r.body)) {
+    const int index = e["index"];
+    if (e["type"] == "image_generation.partial_image") {
+      EXPECT_EQ(e["partial_image_index"], partial[index]++);
+      EXPECT_EQ(image_of(e["b64_json"]).width, 24);
+    } else {
+      ++complete;
+      EXPECT_EQ(e["type"], "image_generation.completed");
+      EXPECT_TRUE(e.contains("usage"));
+      const Json alone =
+          post("/v1/images/generations", {{"prompt", "a red circle"}, {"steps", 8}, {"seed", 3 + index}});
+      EXPECT_EQ(e["b64_json"], alone["data"][0]["b64_json"]) << "the same seed, the same file";
+    }
+    for (const char* key : {"created_at", "size", "quality", "background", "output_format"})
+      EXPECT_TRUE(e.contains(key)) << key;
+  }
+  EXPECT_EQ(complete, 2);
+  EXPECT_EQ(partial[0], 3);
+  EXPECT_EQ(partial[1], 3);
+  c.say(request_text("GET", "/health"));
+  EXPECT_EQ(take_reply(c).status, 200) << "the connection goes on";
+}
+
+TEST_F(ApiTest, EditsLeaveTheRestByteForByte) {
+  const Image from = tiny_picture(3, 50, 40, true);
+  Image mask(50, 40);
+  for (int y = 0; y < 40; ++y)
+    for (int x = 0; x < 50; ++x) mask.at(x, y)[3] = x < 20 && y > 9 ? 0 : 255;
+  const auto check = [&](const Json& j) {
+    const Image got = image_of(j["data"][0]["b64_json"]);
+    ASSERT_EQ(got.width, 50);
+    ASSERT_EQ(got.height, 40);
+    int changed = 0;
+    for (int y = 0; y < 40; ++y)
+      for (int x = 0; x < 50; ++x) {
+        const bool same = std::memcmp(got.at(x, y), from.at(x, y), 4) == 0;
+        ASSERT_TRUE(same || mask.at(x, y)[3] == 0) << x << ' ' << y;
+        changed += !same;
+      }
+    EXPECT_GT(changed, 300);
+  };
+  check(ok(call("POST", "/v1/images/edits",
+                form({{"prompt", "a blue star"}, {"steps", "3"}, {"seed", "1"}}, {{"image", from}, {"mask", mask}}),
+                kForm)));
+  check(ok(call("POST", "/v1/images/edits",
+                form({{"prompt", "a blue star"}, {"steps", "3"}}, {{"image[]", from}, {"mask", mask}}), kForm)));
+  check(post("/v1/images/edits", {{"prompt", "a blue star"},
+                                  {"steps", 3},
+                                  {"images", {{{"image_url", url_of(from)}}}},
+                                  {"mask", {{"image_url", url_of(mask)}}}}));
+  const Json whole =
+      post("/v1/images/edits", {{"prompt", "a"}, {"steps", 4}, {"image", url_of(from)}, {"stream", false}});
+  EXPECT_EQ(image_of(whole["data"][0]["b64_json"]).width, 50);
+  refused(call("POST", "/v1/images/edits", form({{"prompt", "a"}}, {}), kForm), 400, "image");
+  refused(call("POST", "/v1/images/edits", form({{"prompt", "a"}}, {{"image", from}, {"image[]", from}}), kForm), 400,
+          "image");
+  refused(call("POST", "/v1/images/edits", form({{"prompt", "a"}}, {{"image", from}, {"mask", tiny_picture(1, 9, 9)}}),
+               kForm),
+          400, "mask");
+  refused(call("POST", "/v1/images/edits",
+               form({{"prompt", "a"}}, {{"image", from}, {"mask", tiny_picture(1, 50, 40)}}), kForm),
+          400, "mask");
+  refused(call("POST", "/v1/images/edits", form({{"prompt", "a"}, {"n", "two"}}, {{"image", from}}), kForm), 400, "n");
+}
+
+TEST_F(ApiTest, Variations) {
+  const Json j = ok(
+      call("POST", "/v1/images/variations", form({{"n", "2"}, {"steps", "2"}}, {{"image", tiny_picture(4)}}), kForm));
+  EXPECT_EQ(j["data"].size(), 2u);
+  refused(call("POST", "/v1/images/variations", form({{"n", "2"}}, {}), kForm), 400, "image");
+}
+
+Json ask(const std::string& words, const Image& image) {
+  return {{{"role", "user"},
+           {"content",
+            {{{"type", "text"}, {"text", words}}, {{"type", "image_url"}, {"image_url", {{"url", url_of(image)}}}}}}}};
+}
+
+TEST_F(ApiTest, ChatSaysWhatIsOnAPicture) {
+  const Image image = tiny_picture(6, 30, 24);
+  for (const bool korean : {false, true}) {
+    const std::string words = korean ? "이게 뭐야?" : "What is this?";
+    const Json j = post("/v1/chat/completions", {{"model", "tiny"}, {"messages", ask(words, image)}});
+    CaptionOptions o;
+    o.korean = korean;
+    const std::string expected = caption_pictures(*served->model, tiny_tokenizer(), {&image, 1}, o)[0].text;
+    EXPECT_EQ(j["choices"][0]["message"]["content"], expected);
+    EXPECT_EQ(j["object"], "chat.completion");
+    EXPECT_EQ(j["usage"]["total_tokens"].get<int>(),
+              j["usage"]["prompt_tokens"].get<int>() + j["usage"]["completion_tokens"].get<int>());
+    const Reply r = call(
+        "POST", "/v1/chat/completions",
+        Json{{"messages", ask(words, image)}, {"stream", true}, {"stream_options", {{"include_usage", true}}}}.dump());
+    EXPECT_EQ(r.status, 200);
+    EXPECT_TRUE(r.body.ends_with("data: [DONE]\n\n"));
+    std::string said;
+    const auto events = events_of(r.body);
+    ASSERT_GE(events.size(), 3u);
+    EXPECT_EQ(events[0]["choices"][0]["delta"]["role"], "assistant");
+    for (const Json& e : events)
+      if (!e["choices"].empty() && e["choices"][0]["delta"].contains("content"))
+        said += e["choices"][0]["delta"]["content"];
+    EXPECT_EQ(said, expected);
+    EXPECT_EQ(events.back()["choices"].size(), 0u);
+    EXPECT_EQ(events.back()["usage"], j["usage"]);
+    EXPECT_TRUE(events[events.size() - 2]["choices"][0]["finish_reason"].is_string());
+  }
+}
+
+TEST_F(ApiTest, ChatChooses) {
+  const Image image = tiny_picture(6);
+  const auto model = tiny_model();
+  const Classifier classify(*model, tiny_tokenizer(), {"cat", "dog", "owl"});
+  const auto p = classify({&image, 1})[0];
+  const size_t best = size_t(std::max_element(p.begin(), p.end()) - p.begin());
+  const char* names[] = {"cat", "dog", "owl"};
+  EXPECT_EQ(post("/v1/chat/completions", {{"messages", ask("which?", image)},
+                                          {"choices", {"cat", "dog", "owl"}}})["choices"][0]["message"]["content"],
+            names[best]);
+  EXPECT_EQ(post("/v1/chat/completions", {{"messages", ask("Which? Answer with the letter.\nA. cat\nB. dog\nC. owl",
+                                                           image)}})["choices"][0]["message"]["content"],
+            std::string(1, char('A' + best)));
+  refused("/v1/chat/completions", {{"messages", {{{"role", "user"}, {"content", "hello"}}}}}, "messages");
+  refused("/v1/chat/completions", {{"messages", Json::array()}}, "messages");
+  refused("/v1/chat/completions", {{"messages", ask("a", image)}, {"choices", {"one"}}}, "");
+  refused("/v1/chat/completions",
+          {{"messages",
+            {{{"role", "user"},
+              {"content", {{{"type", "image_url"}, {"image_url", {{"url", "http://127.0.0.1/x.png"}}}}}}}}}},
+          "messages");
+}
+
+TEST_F(ApiTest, Embeddings) {
+  const Image image = tiny_picture(8);
+  const Json floats =
+      post("/v1/embeddings", {{"model", "tiny"}, {"input", {"a red circle", {{"image", url_of(image)}}, "빨간 별"}}});
+  ASSERT_EQ(floats["data"].size(), 3u);
+  const auto expected = embed_pictures(*served->model, {&image, 1});
+  for (int e = 0; e < 16; ++e) EXPECT_EQ(floats["data"][1]["embedding"][e].get<float>(), expected.data()[e]);
+  const Json coded = post("/v1/embeddings", {{"input", {{"image", url_of(image)}}}, {"encoding_format", "base64"}});
+  const auto bytes = bytes_of(coded["data"][0]["embedding"]);
+  ASSERT_EQ(bytes.size(), 64u);
+  EXPECT_EQ(std::memcmp(bytes.data(), expected.data(), 64), 0);
+  const auto ids = tiny_tokenizer().encode("a red circle");
+  EXPECT_EQ(post("/v1/embeddings", {{"input", ids}})["data"][0]["embedding"], floats["data"][0]["embedding"]);
+  for (const Json& bad : {Json(""), Json(7), Json::array(), Json({1, "a"}), Json({{{"image", "zzz"}}}), Json({-1})})
+    refused("/v1/embeddings", {{"input", bad}}, "input");
+  refused("/v1/embeddings", {{"input", "a"}, {"dimensions", 3}}, "dimensions");
+}
+
+TEST_F(ApiTest, Classify) {
+  const Json j = post("/v1/classify", {{"image", url_of(tiny_picture(2))}, {"labels", {"cat", "개"}}});
+  double sum = 0;
+  for (const Json& p : j["data"][0]["probabilities"]) sum += p["probability"].get<double>();
+  EXPECT_NEAR(sum, 1, 1e-9);
+  EXPECT_EQ(j["data"][0]["label"], j["data"][0]["probabilities"][0]["label"]);
+  EXPECT_EQ(ok(call("POST", "/v1/classify", form({{"labels", "cat,dog"}}, {{"image", tiny_picture(2)}}), kForm))["data"]
+                .size(),
+            1u);
+  refused("/v1/classify", {{"image", url_of(tiny_picture(2))}, {"labels", {"cat"}}}, "labels");
+  refused("/v1/classify", {{"labels", {"cat", "dog"}}}, "image");
+}
+
+TEST_F(ApiTest, StableDiffusionClients) {
+  const Json j = post("/sdapi/v1/txt2img", {{"prompt", "a red star"},
+                                            {"steps", 3},
+                                            {"seed", 4},
+                                            {"batch_size", 2},
+                                            {"cfg_scale", 2},
+                                            {"width", 24},
+                                            {"height", 24},
+                                            {"restore_faces", false},
+                                            {"override_settings", Json::object()}});
+  ASSERT_EQ(j["images"].size(), 2u);
+  EXPECT_EQ(Json::parse(j["info"].get<std::string>())["all_seeds"], Json({4, 5}));
+  const Json info = post("/sdapi/v1/png-info", {{"image", j["images"][1]}});
+  EXPECT_EQ(info["parameters"]["seed"], 5);
+  EXPECT_NE(info["info"].get<std::string>().find("Steps: 3, Sampler: Euler, CFG scale: 2, Seed: 5"), std::string::npos);
+  Image mask(24, 24), from = tiny_picture(5);
+  for (size_t i = 0; i < mask.rgba.size(); ++i) mask.rgba[i] = i % 4 == 3 || i < 1000 ? 255 : 0;  // white above
+  const Json again = post("/sdapi/v1/img2img", {{"prompt", "a"},
+                                                {"steps", 2},
+                                                {"init_images", {to_base64(encode_png(from))}},
+                                                {"mask", url_of(mask)},
+                                                {"denoising_strength", 1}});
+  const Image got = image_of(again["images"][0]);
+  EXPECT_TRUE(std::equal(got.rgba.begin() + 1000, got.rgba.end(), from.rgba.begin() + 1000));
+  EXPECT_FALSE(std::equal(got.rgba.begin(), got.rgba.begin() + 1000, from.rgba.begin()));
+  EXPECT_EQ(ok(get("/sdapi/v1/progress"))["progress"], 0);
+  EXPECT_TRUE(ok(get("/sdapi/v1/options")).is_object());
+  EXPECT_EQ(ok(get("/sdapi/v1/sd-models"))[0]["model_name"], "tiny");
+  EXPECT_EQ(ok(get("/sdapi/v1/samplers"))[0]["name"], "Euler");
+  EXPECT_TRUE(post("/sdapi/v1/interrogate", {{"image", to_base64(encode_png(from))}, {"model", "clip"}})["caption"]
+                  .is_string());
+}
+
+TEST_F(ApiTest, InterruptEndsAndProgressTells) {
+  start();
+  Client c(served->port);
+  c.say(request_text("POST", "/sdapi/v1/txt2img",
+                     R"({"prompt": "a", "steps": 200, "batch_size": 10, "width": 48, "height": 48})"));
+  double progress = 0;
+  for (int i = 0; i < 2000 && progress == 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    progress = ok(get("/sdapi/v1/progress"))["progress"];
+  }
+  EXPECT_GT(progress, 0);
+  EXPECT_LT(progress, 1);
+  EXPECT_EQ(call("POST", "/sdapi/v1/interrupt").status, 200);
+  const Reply r = take_reply(c);
+  EXPECT_EQ(r.status, 200);
+  EXPECT_LT(Json::parse(r.body)["images"].size(), 10u);
+}
+
+TEST_F(ApiTest, BadParametersAreNamed) {
+  const Json good{{"prompt", "a"}};
+  const std::vector<std::pair<const char*, Json>> bad = {{"prompt", 7},
+                                                         {"prompt", std::string(5000, 'a')},
+                                                         {"n", 0},
+                                                         {"n", 11},
+                                                         {"n", -1},
+                                                         {"n", "1"},
+                                                         {"n", 1.5},
+                                                         {"n", 1ull << 63},
+                                                         {"size", "big"},
+                                                         {"size", "0x0"},
+                                                         {"size", "99999x99999"},
+                                                         {"size", "64x640"},
+                                                         {"size", 5},
+                                                         {"quality", "best"},
+                                                         {"output_format", "gif"},
+                                                         {"output_compression", 101},
+                                                         {"partial_images", 99},
+                                                         {"seed", 1e300},
+                                                         {"seed", -2},
+                                                         {"steps", 0},
+                                                         {"steps", 1 << 20},
+                                                         {"guidance", 1e9},
+                                                         {"guidance", "x"},
+                                                         {"stream", "yes"},
+                                                         {"background", "red"},
+                                                         {"prompt", nullptr}};
+  for (const auto& [name, value] : bad) {
+    Json body = good;
+    body[name] = value;
+    refused("/v1/images/generations", body, name);
+  }
+  refused("/v1/images/generations", {{"prompt", "a"}, {"background", "transparent"}, {"output_format", "jpeg"}},
+          "background");
+  for (const char* body :
+       {"", "{", "[]", "7", "{\"prompt\": \"a\", \"prompt\": \"b\"}", "\xff\xfe", "{\"n\": 1e999}"}) {
+    const Reply r = call("POST", "/v1/images/generations", body, {{"Content-Type", "application/json"}});
+    EXPECT_EQ(r.status, 400) << body << ' ' << r.body;
+  }
+  refused(call("POST", "/v1/images/generations", std::string(100000, '[')), 400);
+  refused(call("POST", "/v1/embeddings", "{\"input\": [" + std::string(400000, ',') + "]}"), 413);
+  refused(call("POST", "/v1/images/generations", "prompt=a", {{"Content-Type", "application/x-www-form-urlencoded"}}),
+          415);
+  refused(call("POST", "/v1/images/generations", "{}", {{"Content-Type", "text/plain"}}), 415);
+  refused(call("POST", "/v1/images/edits", "--YY\r\n", kForm), 400);
+  for (const char* picture :
+       {"", "%%%", "aGVsbG8=", "data:image/png;base64,/9g=", "file:///etc/passwd", "https://example.org/a.png"})
+    refused("/sdapi/v1/interrogate", {{"image", picture}}, "image");
+}
+
+}  // namespace
+}  // namespace duet

@@ -1,0 +1,228 @@
+// Many tasks at a time in one engine: each comes out as it would alone, in turn, and stops when it is told to.
+#include "infer/engine.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/infer/tiny.h"
+
+namespace duet {
+namespace {
+
+using std::chrono::seconds;
+
+DrawRequest request(uint64_t seed, int tokens = 4) {
+  DrawRequest r{.prompt = {3}, .negative = {}, .seed = seed};
+  for (int i = 1; i < tokens; ++i) r.prompt.push_back(20 + int(mix(seed, uint64_t(i)) % 250));
+  return r;
+}
+
+struct EngineTest : testing::Test {
+  std::unique_ptr<Model> model = tiny_model();
+  const Tokenizer& tokenizer = tiny_tokenizer();
+
+  static Clock::time_point later() { return Clock::now() + seconds(120); }
+  std::unique_ptr<Job> draw_one(Engine& e, uint64_t seed, const DrawOptions& o, const std::string& client = "a",
+                                int previews = 0) {
+    return e.submit(DrawTask{{request(seed)}, o, nullptr, previews}, client, later());
+  }
+  // All events up to the last one.
+  static std::vector<Event> all(Job& j) {
+    std::vector<Event> out;
+    do out.push_back(j.next());
+    while (out.back().kind == Event::preview || out.back().kind == Event::picture || out.back().kind == Event::words);
+    return out;
+  }
+  static std::vector<float> picture(Job& j) {
+    for (Event& e : all(j))
+      if (e.kind == Event::picture) return e.pixels;
+    return {};
+  }
+  std::vector<float> alone(uint64_t seed, const DrawOptions& o) { return draw(*model, tokenizer, {request(seed)}, o); }
+};
+
+const std::vector<DrawOptions> kWays = {{.steps = 40, .guidance = 3},
+                                        {.steps = 7, .guidance = 1},
+                                        {.steps = 9, .guidance = 2, .heun = true, .width = 32, .height = 16},
+                                        {.steps = 1, .guidance = 5, .width = 8, .height = 8},
+                                        {.steps = 23, .guidance = 0.5, .width = 16, .height = 40}};
+
+// Sizes, steps, guidance and ways of stepping are mixed; pictures join while others are under way.
+TEST_F(EngineTest, APictureInCompanyIsThePictureAlone) {
+  Engine engine(*model, tokenizer, {.waiting = 200, .rows = 100});
+  std::vector<std::unique_ptr<Job>> jobs;
+  for (uint64_t i = 0; i < 40; ++i) {
+    jobs.push_back(draw_one(engine, i, kWays[i % kWays.size()], std::to_string(i % 3)));
+    if (i % 10 == 9) jobs.back()->next();  // some are done before others come
+  }
+  for (uint64_t i = 0; i < 40; ++i) {
+    if (i % 10 == 9) continue;
+    EXPECT_EQ(picture(*jobs[i]), alone(i, kWays[i % kWays.size()])) << "picture " << i;
+  }
+  const EngineStats s = engine.stats();
+  EXPECT_EQ(s.pictures, 40);
+  EXPECT_GT(double(s.evaluations) / double(s.passes), 1.5) << "they hardly shared a pass";
+}
+
+TEST_F(EngineTest, ReadingAndDrawingAtATimeChangeNeither) {
+  std::vector<Image> images;
+  for (uint64_t i = 0; i < 6; ++i) images.push_back(tiny_picture(i, 30, 20));
+  CaptionOptions o;
+  o.most = 12;
+  const auto captions = caption_pictures(*model, tokenizer, images, o);
+  const auto rows = embed_pictures(*model, images);
+  Engine engine(*model, tokenizer);
+  std::vector<std::unique_ptr<Job>> draws, reads;
+  for (uint64_t i = 0; i < 6; ++i) {
+    draws.push_back(draw_one(engine, i, kWays[0]));
+    reads.push_back(engine.submit(CaptionTask{{images[i]}, o}, "b", later()));
+  }
+  auto classes = engine.submit(ClassifyTask{{images[0]}, {"cat", "개"}, "", ClassifyBy::embedding}, "c", later());
+  auto embedded = engine.submit(EmbedTask{{images[1]}, {"a red circle"}}, "d", later());
+  for (uint64_t i = 0; i < 6; ++i) {
+    EXPECT_EQ(picture(*draws[i]), alone(i, kWays[0]));
+    const auto events = all(*reads[i]);
+    ASSERT_EQ(events.back().kind, Event::finished);
+    EXPECT_EQ(events.back().captions.at(0).text, captions[i].text);
+    for (const Event& e : events)
+      EXPECT_TRUE(e.kind != Event::words || captions[i].text.starts_with(e.text))
+          << e.text << " | " << captions[i].text;
+  }
+  const Classifier classify(*model, tokenizer, {"cat", "개"});
+  EXPECT_EQ(all(*classes).back().probabilities, classify(std::span(images).first(1)));
+  const Event e = all(*embedded).back();
+  EXPECT_EQ(e.pictures.at(0), std::vector<float>(rows.data() + 16, rows.data() + 32));
+  EXPECT_EQ(e.texts.size(), 1u);
+}
+
+TEST_F(EngineTest, PreviewsAreTheModelsOwnGuesses) {
+  Engine engine(*model, tokenizer);
+  const DrawOptions o{.steps = 16, .guidance = 3};
+  std::vector<std::vector<float>> guesses;
+  const auto last =
+      draw(*model, tokenizer, {request(5)}, o, [&](int, const float* g) { guesses.emplace_back(g, g + 24 * 24 * 4); });
+  const auto events = all(*draw_one(engine, 5, o, "a", 3));
+  ASSERT_EQ(events.size(), 5u);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(events[i].kind, Event::preview);
+    EXPECT_EQ(events[i].step, int(i + 1) * 4);
+    EXPECT_EQ(events[i].pixels, guesses[size_t(events[i].step) - 1]);
+  }
+  EXPECT_EQ(events[3].pixels, last);
+  EXPECT_EQ(events[4].kind, Event::finished);
+}
+
+TEST_F(EngineTest, CancelStopsBeforeTheNextEvaluation) {
+  Engine engine(*model, tokenizer);
+  auto job = draw_one(engine, 1, {.steps = 100000}, "a", 100000);
+  job->next();
+  job->cancel();
+  Event e = job->next();
+  while (e.kind == Event::preview) e = job->next();
+  EXPECT_EQ(e.kind, Event::cancelled);
+  const int64_t then = engine.stats().evaluations;
+  EXPECT_EQ(picture(*draw_one(engine, 2, kWays[1])), alone(2, kWays[1]));
+  EXPECT_EQ(engine.stats().evaluations, then + 7) << "the cancelled picture was still drawn";
+  EXPECT_EQ(engine.stats().cancelled, 1);
+}
+
+TEST_F(EngineTest, ManyCancelledOnesLeaveNothingBehind) {
+  Engine engine(*model, tokenizer, {.waiting = 64, .rows = 60});
+  for (uint64_t i = 0; i < 500; ++i) {
+    std::unique_ptr<Job> job;
+    if (i % 3 == 0)
+      job = engine.submit(CaptionTask{{tiny_picture(i)}, {}}, "b", later());
+    else
+      job = draw_one(engine, i, {.steps = 50}, std::to_string(i % 5), 50);
+    if (i % 2) job->next();
+  }  // dropped, so cancelled
+  EXPECT_EQ(picture(*draw_one(engine, 3, kWays[1])), alone(3, kWays[1]));
+  const EngineStats s = engine.stats();
+  EXPECT_EQ(s.waiting + s.drawing + s.reading, 0);
+}
+
+TEST_F(EngineTest, AFullQueueTurnsAwayWholeTasks) {
+  Engine engine(*model, tokenizer, {.waiting = 3, .rows = 1});
+  auto running = draw_one(engine, 1, {.steps = 100000}, "a", 100000);
+  running->next();  // it has left the queue
+  auto two = engine.submit(DrawTask{{request(1), request(2)}, {.steps = 2}, nullptr, 0}, "a", later());
+  try {
+    engine.submit(DrawTask{{request(1), request(2)}, {.steps = 2}, nullptr, 0}, "b", later());
+    FAIL() << "four in a queue of three";
+  } catch (const Busy& e) {
+    EXPECT_GE(e.retry_after, 1);
+  }
+  auto third = draw_one(engine, 3, {.steps = 2});
+  EXPECT_THROW(engine.submit(EmbedTask{{}, {"a"}}, "c", later()), Busy);
+  EXPECT_EQ(engine.stats().turned_away, 2);
+  running->cancel();
+  EXPECT_EQ(all(*two).size(), 3u);
+  EXPECT_EQ(all(*third).back().kind, Event::finished);
+}
+
+TEST_F(EngineTest, ClientsTakeTurns) {
+  Engine engine(*model, tokenizer, {.waiting = 64, .rows = 1});  // one at a time
+  auto first = draw_one(engine, 1, {.steps = 300}, "z", 1);
+  std::vector<DrawRequest> many;
+  for (uint64_t i = 0; i < 20; ++i) many.push_back(request(i));
+  auto greedy = engine.submit(DrawTask{many, {.steps = 20}, nullptr, 0}, "greedy", later());
+  auto modest = draw_one(engine, 50, {.steps = 20}, "modest");
+  EXPECT_EQ(all(*modest).back().kind, Event::finished);
+  EXPECT_LE(engine.stats().pictures, 5) << "the modest client waited for all of the greedy one's";
+  EXPECT_EQ(all(*greedy).size(), 21u);
+}
+
+TEST_F(EngineTest, DeadlinesHoldInTheQueueAndInTheBatch) {
+  Engine engine(*model, tokenizer, {.waiting = 64, .rows = 1});
+  const auto soon = Clock::now() + std::chrono::milliseconds(150);
+  auto running = engine.submit(DrawTask{{request(1)}, {.steps = 1000000}, nullptr, 0}, "a", soon);
+  auto waiting = engine.submit(DrawTask{{request(2)}, {.steps = 2}, nullptr, 0}, "a", soon);
+  EXPECT_EQ(running->next().kind, Event::late);
+  EXPECT_EQ(waiting->next().kind, Event::late);
+  EXPECT_LT(Clock::now(), soon + seconds(5));
+}
+
+TEST_F(EngineTest, TheEndCancelsWhatIsLeft) {
+  auto engine = std::make_unique<Engine>(*model, tokenizer, EngineLimits{.waiting = 64, .rows = 1});
+  auto running = draw_one(*engine, 1, {.steps = 1000000});
+  auto waiting = draw_one(*engine, 2, {.steps = 2});
+  engine.reset();
+  EXPECT_EQ(running->next().kind, Event::cancelled);
+  EXPECT_EQ(waiting->next().kind, Event::cancelled);
+}
+
+TEST_F(EngineTest, RefusesWhatTheModelCannotDo) {
+  Engine engine(*model, tokenizer);
+  EXPECT_THROW(draw_one(engine, 1, {.width = 9}), Error);
+  EXPECT_EQ(
+      engine.submit(ClassifyTask{{tiny_picture(1)}, {"one"}, "", ClassifyBy::embedding}, "a", later())->next().kind,
+      Event::refused);
+  EXPECT_EQ(picture(*draw_one(engine, 2, kWays[1])), alone(2, kWays[1]));
+}
+
+// What stays ends where it was given, and noise that is walked in part keeps some of the picture.
+TEST_F(EngineTest, AGivenPictureStaysWhereItIsToStay) {
+  const Image from = tiny_picture(9);
+  auto given = std::make_shared<Given>();
+  for (const uint8_t v : from.rgba) given->pixels.push_back(float(v) / 127.5f - 1);
+  for (int i = 0; i < 24 * 24; ++i) given->change.push_back(i % 24 >= 12);
+  for (const bool heun : {false, true}) {
+    Engine engine(*model, tokenizer);
+    auto job = engine.submit(DrawTask{{request(4)}, {.steps = 6, .guidance = 3, .heun = heun}, given, 2}, "a", later());
+    const auto events = all(*job);
+    const std::vector<float>& got = events[events.size() - 2].pixels;
+    float moved = 0;
+    for (size_t i = 0; i < got.size(); ++i) {
+      const float off = std::abs(got[i] - given->pixels[i]);
+      if (i / 4 % 24 < 12)
+        EXPECT_LE(off, 0x1p-21) << "value " << i;  // z + (x - z): two roundings of numbers below 8
+      else
+        moved = std::max(moved, off);
+    }
+    EXPECT_GT(moved, 0.01f);
+    for (size_t i = 0; i < got.size(); ++i)
+      EXPECT_TRUE(i / 4 % 24 >= 12 || events[0].pixels[i] == given->pixels[i]) << "value " << i;
+  }
+}
+
+}  // namespace
+}  // namespace duet
