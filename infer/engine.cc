@@ -214,13 +214,16 @@ void Engine::draw_step() {
     active_.clear();
     return;
   }
-  int64_t done = 0;
+  {  // before anyone is told, so that who has a picture finds it counted
+    std::lock_guard l(mutex_);
+    ++stats_.passes, stats_.evaluations += int64_t(all.size());
+    stats_.pictures += std::count_if(all.begin(), all.end(), [](const Drawing* d) { return d->done(); });
+  }
   for (Active& a : active_) {
     if (!a.drawing.done()) {
       show(a);
       continue;
     }
-    ++done;
     tell(a.job, {.kind = Event::picture,
                  .index = a.index,
                  .step = a.drawing.step(),
@@ -229,10 +232,6 @@ void Engine::draw_step() {
                  .height = a.drawing.height(),
                  .pixels = a.drawing.pixels()});
     if (--a.job->left == 0) end(a.job, {.kind = Event::finished});
-  }
-  {
-    std::lock_guard l(mutex_);
-    ++stats_.passes, stats_.evaluations += int64_t(all.size()), stats_.pictures += done;
   }
   std::erase_if(active_, [](const Active& a) { return a.drawing.done(); });
 }
