@@ -7,15 +7,16 @@ The same blocks, sequences and losses as fusion/joint.cc, on padded batches with
 SDPA, fused AdamW, optionally autocast to bf16 and torch.compile. Prints samples per second of each variant.
 Muon is left out on this side (AdamW for all weights), which favours PyTorch.
 """
-import argparse, math, time
+import argparse, math, resource, time
 import torch, torch.nn as nn, torch.nn.functional as F
 
 ap = argparse.ArgumentParser()
 ap.add_argument('--threads', type=int, nargs='+', default=[1, 2])
 ap.add_argument('--batch', type=int, default=64)
-ap.add_argument('--width', type=int, default=320)
-ap.add_argument('--hidden', type=int, default=864)
-ap.add_argument('--depths', type=int, nargs=3, default=[2, 2, 6])
+ap.add_argument('--width', type=int, default=192)
+ap.add_argument('--hidden', type=int, default=512)
+ap.add_argument('--depths', type=int, nargs=3, default=[2, 2, 5])
+ap.add_argument('--read', type=float, default=0.3, help='share of pictures that are also read, as loss.read')
 ap.add_argument('--vocab', type=int, default=4096)
 ap.add_argument('--compile', action='store_true')
 ap.add_argument('--steps', type=int, default=5)
@@ -130,7 +131,7 @@ class Duet(nn.Module):
 
 
 def batch():
-    B, R = a.batch, a.batch // 2
+    B, R = a.batch, round(a.batch * a.read)
     torch.manual_seed(1)
     length = torch.tensor([9 + i % 16 for i in range(B)])
     return torch.rand(B, P, 256) * 2 - 1, torch.randint(300, 3300, (B, 24)), length, B, R
@@ -175,7 +176,8 @@ for threads in a.threads:
                 times.append(time.perf_counter() - s)
             m = sorted(times)[len(times) // 2]
             name = f'{"bf16 autocast" if bf16 else "f32"}, {"compiled" if compiled else "eager"}, {threads} threads'
-            print(f'train {name}: {m * 1e3:.1f} ms, {a.batch / m:.1f} samples/s', flush=True)
+            print(f'train {name}: {m * 1e3:.1f} ms, {a.batch / m:.1f} samples/s, '
+                  f'peak memory of the process so far {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB', flush=True)
             if a.draw:
                 # 4 pictures, 16 guided steps: 8 sequences [text][image] each step, written the plain way
                 ids, length = data[1][:8], data[2][:8]
