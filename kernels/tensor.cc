@@ -21,14 +21,14 @@ class Cache {
     const size_t unit = bytes >= kHuge ? kHuge : bytes >= 4096 ? 4096 : 64;
     bytes = std::max<size_t>(unit, (bytes + unit - 1) / unit * unit);
     std::lock_guard l(mutex_);
-    if (auto it = free_.lower_bound(bytes); it != free_.end() && it->first <= bytes + bytes / 2) {
+    if (auto it = free_.lower_bound(bytes); it != free_.end() && it->first <= std::max(bytes + bytes / 2, with_slack(bytes))) {
       void* p = it->second.back();
       bytes = it->first;
       it->second.pop_back();
       if (it->second.empty()) free_.erase(it);
       return p;
     }
-    if (bytes >= kHuge) bytes = (bytes + bytes / 8 + kHuge - 1) / kHuge * kHuge;
+    bytes = with_slack(bytes);
     void* p = std::aligned_alloc(bytes >= kHuge ? kHuge : 64, bytes);
     if (!p) refuse("out of memory: could not get ", bytes >> 20, " MiB more; use a smaller batch or model");
     // Huge pages: a block of a product touches 32 rows of its output, which are 32 pages of 4 KiB.
@@ -47,6 +47,10 @@ class Cache {
 
  private:
   static constexpr size_t kHuge = 2u << 20;
+  // What is asked of the system for so many bytes. A block must fit the request it was made for when that comes again.
+  static size_t with_slack(size_t bytes) {
+    return bytes < kHuge ? bytes : (bytes + bytes / 8 + kHuge - 1) / kHuge * kHuge;
+  }
   std::mutex mutex_;
   std::map<size_t, std::vector<void*>> free_;
   size_t taken_ = 0, calls_ = 0;

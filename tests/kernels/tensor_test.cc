@@ -47,6 +47,17 @@ TEST(Tensor, BuffersAreAlignedAndComeBack) {
   }
 }
 
+// Else a loop that asks for the same again and again would grow for ever.
+TEST(Tensor, ABlockServesTheRequestItWasMadeFor) {
+  for (int64_t bytes = 1; bytes < (int64_t(20) << 20); bytes = bytes * 5 / 4 + 1)
+    for (int64_t n : {bytes, int64_t(2) << 20, (int64_t(2) << 20) + 1, int64_t(4) << 20}) {
+      { const Tensor once({n}, DType::u8); }
+      const MemoryStats before = memory_stats();
+      for (int i = 0; i < 3; ++i) const Tensor again({n}, DType::u8);
+      ASSERT_EQ(memory_stats().calls, before.calls) << n << " bytes";
+    }
+}
+
 TEST(Tensor, LiveTensorsDoNotShareABuffer) {
   std::vector<Tensor> live;
   for (int i = 0; i < 50; ++i) {
