@@ -378,6 +378,7 @@ class History(browser.PageTest):
         self.click('#toasts .link')
         self.until("return document.querySelectorAll('#past .tile').length === 1")
         self.click('#history-clear')
+        self.until("return document.getElementById('sure-yes').checkVisibility()")
         self.click('#sure-yes')
         self.until("return !document.getElementById('history-empty').hidden")
         self.open('#/history')
