@@ -54,7 +54,7 @@ void add_device_option(CLI::App* verb, std::string& device) {
 void add_open_options(CLI::App* verb, OpenOptions& o) {
   verb->add_option("--weights", o.weights, "model folder or .safetensors (default: $DUET_WEIGHTS, else assets/xs)");
   add_device_option(verb, o.device);
-  verb->add_option("--precision", o.precision, "f32, bf16, or auto: bf16 on a card and where the CPU has AMX")
+  verb->add_option("--precision", o.precision, "f32, bf16, or auto: bf16 on a card and where the CPU is faster with it")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))
       ->capture_default_str();
   verb->add_option("--threads", o.threads, "threads; 0: all")->check(CLI::Range(0, 1024))->capture_default_str();

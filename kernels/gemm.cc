@@ -49,17 +49,28 @@ struct PackedB {
   Tensor bytes;
 };
 
-const TileEngine& tiles(Precision p) { return p == Precision::bf16 && has_amx() ? kAmxTiles : kF32Tiles; }
+Bf16Unit bf16_unit() { return has_amx() ? Bf16Unit::amx : has_avx512_bf16() ? Bf16Unit::avx512 : Bf16Unit::none; }
+bool bf16_is_fast() {
+  return bf16_unit() == Bf16Unit::amx || (bf16_unit() == Bf16Unit::avx512 && __builtin_cpu_is("amd"));
+}
+const char* precision_name(Precision p, bool on_card) {
+  if (p == Precision::f32) return "f32";
+  return on_card ? "bf16" : bf16_unit() == Bf16Unit::amx ? "bf16 (AMX)" : "bf16 (AVX-512)";
+}
+const TileEngine& tiles(Precision p) {
+  if (p == Precision::f32 || bf16_unit() == Bf16Unit::none) return kF32Tiles;
+  return bf16_unit() == Bf16Unit::amx ? kAmxTiles : kBf16Tiles;
+}
 Precision precision() { return current; }
 void set_precision(Precision p) {
-  if (p == Precision::bf16 && !has_amx() && device() == Device::cpu)
-    refuse("precision bf16 needs a CPU with AMX, which this one lacks: use f32, or --device cuda");
+  if (p == Precision::bf16 && bf16_unit() == Bf16Unit::none && device() == Device::cpu)
+    refuse("precision bf16 needs a CPU with AMX or AVX-512 BF16, and this one has neither: use f32, or --device cuda");
   current = p;
 }
 
 void choose_precision(const std::string& name) {
   if (name == "auto")
-    set_precision(has_amx() || device() == Device::cuda ? Precision::bf16 : Precision::f32);
+    set_precision(bf16_is_fast() || device() == Device::cuda ? Precision::bf16 : Precision::f32);
   else if (name == "bf16" || name == "f32")
     set_precision(name == "bf16" ? Precision::bf16 : Precision::f32);
   else

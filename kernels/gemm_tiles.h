@@ -1,4 +1,4 @@
-// The two tile engines behind gemm(). Each packs panels of A (kRows rows) and B (kCols columns) and multiplies
+// The tile engines behind gemm(). Each packs panels of A (kRows rows) and B (kCols columns) and multiplies
 // one panel pair into a kRows x kCols block of C. Packed layouts are private to each engine.
 #pragma once
 #include "kernels/gemm.h"
@@ -18,6 +18,9 @@ struct TileEngine {
 };
 extern const TileEngine kF32Tiles;
 extern const TileEngine kAmxTiles;
+extern const TileEngine kBf16Tiles;
+bool has_amx();          // the CPU has AMX bf16 tiles, the system lets us use them, and they are compiled in
+bool has_avx512_bf16();  // likewise
 const TileEngine& tiles(Precision);
 
 }  // namespace duet

@@ -185,7 +185,7 @@ void Trainer::run(const std::function<void(const Model&, const Tokenizer&, int64
   const double peak = measure_peak(where);
   line.message(join("duet: ", count_params(*s_->model), " parameters, ", s_->loader->samples(), " samples, ",
                     where == Device::cuda ? kernels(where).name() : join(threads(), " threads"), ", ",
-                    precision() == Precision::f32 ? "f32" : where == Device::cuda ? "bf16" : "bf16 (AMX)", ", peak ",
+                    precision_name(precision(), where == Device::cuda), ", peak ",
                     int64_t(peak / 1e9), " GFLOP/s"));
   Step mean{};
   int64_t n = 0, flops = gemm_flops();

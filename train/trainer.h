@@ -19,7 +19,7 @@ struct TrainConfig {
   double final_lr = 0.05;             // share of lr the cosine ends at
   int accumulate = 1;                 // batches a step
   int64_t seed = 1;
-  std::string precision = "auto";     // auto (bf16 where the CPU has AMX), bf16, f32
+  std::string precision = "auto";     // auto (bf16 where it is faster), bf16, f32
   int64_t save_every = 200, keep = 2, log_every = 10, sample_every = 500;
   ModelConfig model;
   DataConfig data;

@@ -172,7 +172,7 @@ int main(int argc, char** argv) try {
     else refuse("unknown option ", key);
   }
   choose_precision(precision);
-  std::printf("precision %s, %d threads\n", duet::precision() == Precision::bf16 ? "bf16 (AMX)" : "f32", threads());
+  std::printf("precision %s, %d threads\n", precision_name(duet::precision(), false), threads());
   TrainConfig c;
   load_toml(config, c);
   for (const auto& s : sets) set_key(c, s);

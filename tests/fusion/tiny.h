@@ -47,7 +47,7 @@ struct SettingsBack {
 };
 
 inline std::vector<Precision> all_precisions() {
-  return has_amx() ? std::vector{Precision::f32, Precision::bf16} : std::vector{Precision::f32};
+  return bf16_unit() != Bf16Unit::none ? std::vector{Precision::f32, Precision::bf16} : std::vector{Precision::f32};
 }
 
 inline bool equal_bits(const float* a, const float* b, int64_t n) { return std::memcmp(a, b, size_t(n) * 4) == 0; }

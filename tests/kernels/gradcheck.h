@@ -106,7 +106,7 @@ struct ThreadsBack {  // the settings of the process as they were
 };
 
 inline std::vector<Precision> precisions() {
-  return has_amx() ? std::vector{Precision::f32, Precision::bf16} : std::vector{Precision::f32};
+  return bf16_unit() != Bf16Unit::none ? std::vector{Precision::f32, Precision::bf16} : std::vector{Precision::f32};
 }
 
 // What a comparison needs: the truth, what plain f32 or bf16 makes of it, what the kernel made of it.
