@@ -33,7 +33,7 @@ Drawing::Drawing(const Model& m, const Tokenizer& tokenizer, const DrawRequest& 
   CHECK(given->strength > 0 && given->strength <= 1, "strength ", given->strength);
   const Tensor x = patchify(given->pixels.data(), 1, o.height, o.width, patch_);
   step_ = std::clamp(int(std::lround(o.steps * (1 - given->strength))), 0, o.steps - 1);
-  const float t = time(step_);
+  const float t = time();
   for (int64_t i = 0; step_ > 0 && i < P_ * V_; ++i) z_.data()[i] = t * x.data()[i] + (1 - t) * z_.data()[i];
   if (given->change.empty()) return;
   std::vector<float> keep(area * 4);
@@ -43,14 +43,14 @@ Drawing::Drawing(const Model& m, const Tokenizer& tokenizer, const DrawRequest& 
   given_ = x;
 }
 
-float Drawing::time(int s) const { return float(s / (s + options_.shift * (options_.steps - s))); }
-
 // After an evaluation: the guided guess, then half or all of a step.
 void Drawing::take(const float* with, const float* without) {
   const int64_t n = P_ * V_;
-  const float g = float(options_.guidance), t = time(step_), next = time(step_ + 1), k = (next - t) / (1 - t);
+  const float t = step_time(options_, step_), next = step_time(options_, step_ + 1), k = (next - t) / (1 - t);
+  const float g = float(options_.guidance);
+  const bool guide = guided();
   float *x = guess_.data(), *z = z_.data();
-  for (int64_t i = 0; i < n; ++i) x[i] = guided() ? without[i] + g * (with[i] - without[i]) : with[i];
+  for (int64_t i = 0; i < n; ++i) x[i] = guide ? without[i] + g * (with[i] - without[i]) : with[i];
   // What stays is known: taking it for the guess moves it along the straight way from its noise to itself.
   for (int64_t i = 0; i < int64_t(stays_.size()); ++i)
     if (stays_[size_t(i)]) x[i] = given_.data()[i];
@@ -92,7 +92,7 @@ void FlowBatch::read_words(std::span<Drawing* const> fresh) {
   std::vector<Drawing::Words*> to;
   int32_t longest = 0;
   for (Drawing* d : fresh)
-    for (int w = 0; w < (d->guided() ? 2 : 1); ++w) {
+    for (int w = 0; w < (d->options_.guidance != 1 ? 2 : 1); ++w) {
       const auto& text = w == 0 ? d->request_.prompt : d->request_.negative;
       ids.insert(ids.end(), text.begin(), text.end());
       said.push_back({Segment::text(int(text.size()))});
@@ -147,14 +147,14 @@ void FlowBatch::arrange(std::span<Drawing* const> some) {
       copy_values(caches_[l].k.slice(int64_t(s) * capacity * C, {used_[s], C}), words[s]->k[l]);
       copy_values(caches_[l].v.slice(int64_t(s) * capacity * C, {used_[s], C}), words[s]->v[l]);
     }
-  for (const Drawing* d : some) members_.push_back(d->id_);
+  for (const Drawing* d : some) members_.emplace_back(d->id_, d->guided());
 }
 
 void FlowBatch::advance(std::span<Drawing* const> some) {
   const NoGrad off;
   if (some.empty()) return;
   if (!std::equal(some.begin(), some.end(), members_.begin(), members_.end(),
-                  [](const Drawing* d, uint64_t id) { return d->id_ == id; }))
+                  [](const Drawing* d, const auto& m) { return d->id_ == m.first && d->guided() == m.second; }))
     arrange(some);
   const int64_t V = model_.patch_values();
   const Tensor host({rows_, V});
@@ -164,9 +164,9 @@ void FlowBatch::advance(std::span<Drawing* const> some) {
   for (const Drawing* d : some) {
     CHECK(!d->done(), "a drawing that is done goes no further");
     std::copy_n(d->second_ ? d->end_.data() : d->z_.data(), d->P_ * V, host.data() + stem_row * V);
-    t.push_back(d->time(d->step_ + d->second_));
+    t.push_back(d->time());
     with.push_back(row);
-    stem_row += d->P_, row += d->rows();
+    stem_row += d->P_, row += d->next_rows();
   }
   const auto times = model_.times(t);
   const Tensor at = host.to(model_.device());

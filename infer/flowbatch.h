@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "infer/sampler.h"
@@ -27,7 +28,7 @@ class Drawing {
   int steps() const { return options_.steps; }
   int width() const { return options_.width; }
   int height() const { return options_.height; }
-  int64_t rows() const { return P_ * (guided() ? 2 : 1); }  // rows of the model's pass: what it costs
+  int64_t rows() const { return P_ * (options_.guidance != 1 ? 2 : 1); }  // of a model's pass, at most: what it costs
   std::vector<float> guess() const;                         // (H,W,4): the model's present one; after a step
   std::vector<float> pixels() const;                        // (H,W,4): the picture, when done
 
@@ -37,8 +38,9 @@ class Drawing {
     std::vector<Tensor> k, v;
     int32_t used = 0;
   };
-  bool guided() const { return options_.guidance != 1; }
-  float time(int s) const;  // 0 .. 1
+  float time() const { return step_time(options_, step_ + second_); }  // of the next evaluation
+  bool guided() const { return guided_at(options_, time()); }
+  int64_t next_rows() const { return P_ * (guided() ? 2 : 1); }  // of the next pass
   void take(const float* with, const float* without);
 
   uint64_t id_;
@@ -49,7 +51,7 @@ class Drawing {
   Tensor end_, velocity_;           // of a Heun step between its two evaluations
   Tensor given_;                    // (P,V); none: nothing stays
   std::vector<uint8_t> stays_;      // (P V)
-  Words words_[2];                  // with, without
+  Words words_[2];                  // with, without (where there is guidance at any time)
   int step_ = 0;
   bool second_ = false;             // the next evaluation is the second of a Heun step
 };
@@ -66,7 +68,7 @@ class FlowBatch {
   void arrange(std::span<Drawing* const>);
   const Model& model_;
   const Tokenizer& tokenizer_;
-  std::vector<uint64_t> members_;  // ids that the rest is arranged for
+  std::vector<std::pair<uint64_t, bool>> members_;  // ids, and whether guided, that the rest is arranged for
   std::vector<KvCache> caches_;    // words of every sequence, and room for its picture
   std::vector<int32_t> used_;
   Layout stem_, joint_;

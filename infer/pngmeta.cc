@@ -4,6 +4,7 @@
 
 #include "fusion/fields.h"
 #include "fusion/shards.h"
+#include "infer/sampler.h"
 
 namespace duet {
 namespace {
@@ -21,6 +22,10 @@ constexpr const char* kPacket =
     "</rdf:RDF></x:xmpmeta><?xpacket end=\"r\"?>";
 
 }  // namespace
+
+void DrawnMeta::take(const DrawOptions& o) {
+  steps = o.steps, guidance = o.guidance, heun = o.heun, shift = o.shift, guide_from = o.guide_from, guide_to = o.guide_to;
+}
 
 std::string infotext(const DrawnMeta& m) {
   std::ostringstream s;

@@ -13,20 +13,25 @@
 
 namespace duet {
 
+struct DrawOptions;  // infer/sampler.h
+
 struct DrawnMeta {
   std::string prompt, negative, style;  // as given; the model was told with_style(prompt, style)
   int64_t seed = 0;
   int steps = 0;
   double guidance = 0;
   bool heun = false;
+  double shift = 3, guide_from = 0, guide_to = 1;  // absent in files of before these could be chosen
   int width = 0, height = 0;
   std::string precision;          // f32 or bf16: the same seed draws other bits in the other
   std::string model, model_hash;  // name of the weights' folder; XXH3 of the file
   std::string version;            // of duet
+  void take(const DrawOptions&);  // steps, guidance and the like, without the size
   template <class V>
   void fields(V&& v) {
     v("prompt", prompt), v("negative", negative), v("style", style), v("seed", seed), v("steps", steps);
-    v("guidance", guidance), v("heun", heun), v("width", width), v("height", height), v("precision", precision);
+    v("guidance", guidance), v("heun", heun), v("shift", shift), v("guide_from", guide_from), v("guide_to", guide_to);
+    v("width", width), v("height", height), v("precision", precision);
     v("model", model), v("model_hash", model_hash), v("version", version);
   }
   bool operator==(const DrawnMeta&) const = default;

@@ -15,7 +15,8 @@ std::vector<float> draw(const Model& m, int null_token, const std::vector<DrawRe
   if (B == 0) return {};
   const int rows = int(H / p), cols = int(W / p);
   const int64_t P = int64_t(rows) * cols, V = m.patch_values();
-  const bool guided = o.guidance != 1;
+  bool guided = false;
+  for (int s = 0; s < o.steps; ++s) guided = guided || guided_at(o, step_time(o, s));
   const int64_t twins = guided ? 2 * B : B;
 
   // The words once: stem, then keys and values of every fusion block.
@@ -38,15 +39,23 @@ std::vector<float> draw(const Model& m, int null_token, const std::vector<DrawRe
   const Layout said_layout = make_layout(said);
   m.fuse(m.text_stem(Tensor::ints(ids), said_layout), said_layout, {}, &caches, &none);
 
-  std::vector<Sequence> alone, joint;
+  // The pictures under the words, and after them, where there is guidance, under the negative ones; the first B alone
+  // serve the steps without guidance.
+  std::vector<Sequence> joint;
   std::vector<int32_t> twin, row;
   for (int64_t b = 0; b < twins; ++b) {
-    if (b < B) alone.push_back({Segment::image(rows, cols, int(b) + 1)});
     joint.push_back({Segment::image(rows, cols, int(b % B) + 1)});
     for (int64_t i = 0; i < P; ++i) twin.push_back(int32_t(b % B * P + i)), row.push_back(int32_t(b % B) + 1);
   }
+  const std::vector<Sequence> alone(joint.begin(), joint.begin() + B);
+  const std::vector<int32_t> used_alone(used.begin(), used.begin() + B);
   const Layout stem_layout = make_layout(alone), joint_layout = make_layout(joint, used);
+  const Layout alone_layout = make_layout(alone, used_alone);
   const Tensor twin_rows = Tensor::ints(twin), head_rows = Tensor::ints(row);
+  const Tensor head_rows_alone = head_rows.slice(0, {B * P});
+  auto caches_alone = caches;  // the same keys and values
+  for (KvCache& c : caches_alone)
+    c.k = c.k.slice(0, {B, c.capacity, m.config.width}), c.v = c.v.slice(0, {B, c.capacity, m.config.width});
 
   const Kernels& k = kernels(m.device());
   const auto pictures = [&] { return Tensor({B * P, V}, DType::f32, m.device()); };
@@ -58,17 +67,20 @@ std::vector<float> draw(const Model& m, int null_token, const std::vector<DrawRe
   const auto predict = [&](const Tensor& at, float t) {  // the clean picture, guided
     const auto times = m.times(std::vector<float>(size_t(B), t));
     const Var seen = m.vision_stem(at, stem_layout, times);
-    const Var h = m.fuse(gather(seen, {}, twin_rows), joint_layout, times, &caches, &used);
-    const Var x =
-        m.flow_head(h, guided ? gather(Var(at), {}, twin_rows).value() : at, joint_layout.pos, head_rows, times);
     const Tensor guess = pictures();
-    k.guide(guess, x.value(), float(o.guidance));
+    if (guided_at(o, t)) {
+      const Var h = m.fuse(gather(seen, {}, twin_rows), joint_layout, times, &caches, &used);
+      const Var x = m.flow_head(h, gather(Var(at), {}, twin_rows).value(), joint_layout.pos, head_rows, times);
+      k.guide(guess, x.value(), float(o.guidance));
+    } else {
+      const Var h = m.fuse(seen, alone_layout, times, &caches_alone, &used_alone);
+      k.guide(guess, m.flow_head(h, at, alone_layout.pos, head_rows_alone, times).value(), 1);
+    }
     return guess;
   };
-  const auto at = [&](int s) { return float(s / (s + o.shift * (o.steps - s))); };  // 0 .. 1
   std::vector<float> pixels(size_t(B * H * W * 4));
   for (int s = 0; s < o.steps; ++s) {
-    const float t = at(s), next = at(s + 1);
+    const float t = step_time(o, s), next = step_time(o, s + 1);
     Tensor guess = predict(z, t);
     if (o.heun && s + 1 < o.steps) {
       // v = (x - z) / (1 - t) here and at the end of an Euler step; the mean of both is taken

@@ -46,6 +46,8 @@ const std::vector<DrawOptions> kWays = {{.steps = 40, .guidance = 3},
                                         {.steps = 7, .guidance = 1},
                                         {.steps = 9, .guidance = 2, .heun = true, .width = 32, .height = 16},
                                         {.steps = 1, .guidance = 5, .width = 8, .height = 8},
+                                        {.steps = 11, .guidance = 3, .guide_from = 0.03, .guide_to = 0.5},
+                                        {.steps = 6, .guidance = 3, .heun = true, .guide_to = 0.6},
                                         {.steps = 23, .guidance = 0.5, .width = 16, .height = 40}};
 
 // Sizes, steps, guidance and ways of stepping are mixed; pictures join while others are under way.
