@@ -8,7 +8,7 @@
 namespace duet {
 namespace {
 
-constexpr double kWithTags = 0.17, kTagsOnly = 0.08, kOtherCaption = 0.5;
+constexpr double kWithTags = 0.17, kTagsOnly = 0.08, kOtherCaption = 0.5, kKoreanStyle = 0.7;
 
 std::vector<std::string> cleaned(const std::vector<std::string>& in) {
   std::vector<std::string> out;
@@ -51,7 +51,11 @@ Wording choose_words(const Meta& m, double korean, double styled, Draws& draws) 
     if (w.text.empty() || r < kTagsOnly) w.text = some_of(words.tags, 2 + draws.below(3), draws);
     else if (r < kTagsOnly + kWithTags) w.text += ", " + some_of(words.tags, 1 + draws.below(2), draws);
   }
-  if (draws.chance(styled)) w.text = with_style(w.text, clean_caption(m.style));
+  if (draws.chance(styled)) {
+    // People ask for a style in either language, whatever the language of the rest.
+    bool native = w.korean && !m.style_ko.empty() && draws.chance(kKoreanStyle);
+    w.text = with_style(w.text, clean_caption(native ? m.style_ko : m.style));
+  }
   return w;
 }
 

@@ -12,7 +12,8 @@ struct Wording {
   bool korean = false;
 };
 
-// korean: chance of Korean where there is English too. styled: chance to name the style. A scene's words are taken as they
+// korean: chance of Korean where there is English too. styled: chance to name the style, in Korean words mostly
+// in Korean ones. A scene's words are taken as they
 // are, without keywords.
 Wording choose_words(const Meta&, double korean, double styled, Draws&);
 
