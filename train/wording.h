@@ -17,4 +17,8 @@ struct Wording {
 // are, without keywords.
 Wording choose_words(const Meta&, double korean, double styled, Draws&);
 
+// "a cat" -> "a cat, 3D" with the chance `styled`: how choose_words names the style.
+std::string say_style(const std::string& words, bool korean, const std::string& style, const std::string& style_ko,
+                      double styled, Draws&);
+
 }  // namespace duet
