@@ -171,7 +171,8 @@ void FlowBatch::advance(std::span<Drawing* const> some) {
   const auto times = model_.times(t);
   const Tensor at = host.to(model_.device());
   const Var h = model_.fuse(gather(model_.vision_stem(at, stem_, times), {}, twins_), joint_, times, &caches_, &used_);
-  const Tensor x = host_floats(model_.flow_head(h, gather(Var(at), {}, twins_).value(), heads_, times).value());
+  const Tensor x =
+      host_floats(model_.flow_head(h, gather(Var(at), {}, twins_).value(), joint_.pos, heads_, times).value());
   parallel_for(int64_t(some.size()), [&](int64_t b) {
     Drawing& d = *some[size_t(b)];
     const float* own = x.data() + with[size_t(b)] * V;

@@ -5,8 +5,8 @@
 
 namespace duet {
 
-std::vector<float> draw(const Model& m, int null_token, const std::vector<DrawRequest>& requests,
-                        const DrawOptions& o, const std::function<void(int, const float*)>& progress) {
+std::vector<float> draw(const Model& m, int null_token, const std::vector<DrawRequest>& requests, const DrawOptions& o,
+                        const std::function<void(int, const float*)>& progress) {
   const NoGrad off;
   const int64_t B = int64_t(requests.size()), p = m.config.patch;
   const int64_t W = o.width ? o.width : m.config.size, H = o.height ? o.height : m.config.size;
@@ -52,13 +52,15 @@ std::vector<float> draw(const Model& m, int null_token, const std::vector<DrawRe
   const auto pictures = [&] { return Tensor({B * P, V}, DType::f32, m.device()); };
   const Tensor z = pictures();
   std::vector<int32_t> seeds;
-  for (const auto& r : requests) seeds.push_back(int32_t(uint32_t(r.seed))), seeds.push_back(int32_t(uint32_t(r.seed >> 32)));
+  for (const auto& r : requests)
+    seeds.push_back(int32_t(uint32_t(r.seed))), seeds.push_back(int32_t(uint32_t(r.seed >> 32)));
   k.normals(z, Tensor::ints(seeds));
   const auto predict = [&](const Tensor& at, float t) {  // the clean picture, guided
     const auto times = m.times(std::vector<float>(size_t(B), t));
     const Var seen = m.vision_stem(at, stem_layout, times);
     const Var h = m.fuse(gather(seen, {}, twin_rows), joint_layout, times, &caches, &used);
-    const Var x = m.flow_head(h, guided ? gather(Var(at), {}, twin_rows).value() : at, head_rows, times);
+    const Var x =
+        m.flow_head(h, guided ? gather(Var(at), {}, twin_rows).value() : at, joint_layout.pos, head_rows, times);
     const Tensor guess = pictures();
     k.guide(guess, x.value(), float(o.guidance));
     return guess;
