@@ -33,7 +33,7 @@ struct GenerateOptions {
 
 std::string style_names() {
   std::string s;
-  for (const char* name : kStyles) s += std::string(s.empty() ? "" : " ") + name;
+  for (const char* name : kStyles) s += std::string(s.empty() ? "" : ", ") + name;
   return s;
 }
 
