@@ -174,8 +174,8 @@ Event Api::run(const Call& c, Task task, const std::function<bool(Event&)>& each
 Image Api::picture(std::span<const uint8_t> bytes, const std::string& param) {
   try {
     return decoder ? (*decoder)(bytes, param) : decode_strangers(bytes, param);
-  } catch (const HttpError&) {
-    throw;
+  } catch (const DecoderDied& e) {
+    throw HttpError(422, e.what(), param, "image_not_decoded");
   } catch (const Error& e) {
     throw HttpError(400, e.what(), param, "invalid_image");
   }

@@ -27,7 +27,7 @@ struct DrawTask {
   std::vector<DrawRequest> pictures;
   DrawOptions options;
   std::shared_ptr<const Given> given;  // of all pictures; none: from noise alone
-  int previews = 0;                    // of each picture, evenly over its steps
+  int previews = 0;                    // of each picture, the first after a fifth of its steps at the latest
 };
 struct CaptionTask {
   std::vector<Image> pictures;  // at most CaptionRun::kMost

@@ -20,6 +20,8 @@ using Parser = http::request_parser<http::string_body>;
 using namespace net::experimental::awaitable_operators;
 
 constexpr auto kQuiet = net::as_tuple(net::use_awaitable);  // errors as values
+constexpr double kLinger = 2;                               // seconds, after the last answer
+constexpr size_t kDropped = 32 << 20, kPiece = 16 << 10;    // bytes that are read in them
 
 std::chrono::nanoseconds seconds(double s) { return std::chrono::nanoseconds(int64_t(s * 1e9)); }
 
@@ -53,6 +55,32 @@ HttpRequest head_of(const Parser& parser, const std::string& client, const std::
     throw HttpError(415, "Content-Encoding is not read here; send the body as it is");
   return r;
 }
+
+// For reading a request: what takes longer ends with operation_aborted, and the connection stays open for an answer.
+class Patience {
+ public:
+  Patience(Stream& s, double longest) : shared_(std::make_shared<Shared>(&s)), timer_(s.get_executor()) {
+    s.expires_never();
+    timer_.expires_after(seconds(longest));
+    timer_.async_wait([shared = shared_](beast::error_code moved) {
+      if (!moved && shared->stream) shared->late = true, shared->stream->cancel();
+    });
+  }
+  ~Patience() { shared_->stream = nullptr; }
+  // Of the reading's error: that it took too long.
+  beast::error_code operator()(beast::error_code e) const {
+    return e && shared_->late ? beast::error_code(beast::error::timeout) : e;
+  }
+
+ private:
+  struct Shared {
+    Stream* stream;  // none: it was read in time
+    bool late = false;
+    explicit Shared(Stream* s) : stream(s) {}
+  };
+  std::shared_ptr<Shared> shared_;
+  net::steady_timer timer_;
+};
 
 HttpError broken_request(beast::error_code e) {
   if (e == http::error::body_limit) return {413, "the body is larger than this route takes"};
@@ -156,12 +184,13 @@ net::awaitable<void> HttpServer::Net::session(Stream stream) {
   } catch (const std::exception&) {  // the connection broke
   }
   stream.socket().shutdown(tcp::socket::shutdown_send, e);
-  // What the client still sends is read and dropped for a moment: closing at once could reset the answer on its way.
-  char rest[4096];
-  for (int i = 0; i < 64; ++i) {
-    stream.expires_after(seconds(1));
-    auto [err, n] = co_await stream.async_read_some(net::buffer(rest), kQuiet);
+  // What the client still sends is read and dropped for a while: closing at once could reset the answer on its way.
+  buffer.clear();
+  stream.expires_after(seconds(kLinger));
+  for (size_t dropped = 0; dropped < kDropped;) {
+    auto [err, n] = co_await stream.async_read_some(buffer.prepare(kPiece), kQuiet);
     if (err || n == 0) break;
+    dropped += n;
   }
 }
 
@@ -204,10 +233,12 @@ net::awaitable<bool> HttpServer::Net::serve(Stream& stream, beast::flat_buffer& 
   Parser parser;
   parser.header_limit(std::uint32_t(limits.header_bytes));
   parser.body_limit(std::uint64_t(1) << 40);  // set by the plan, before any of the body is read
-  stream.expires_after(seconds(first || buffer.size() ? limits.header_seconds : limits.idle_seconds));
   {
-    auto [e, n] = co_await http::async_read_header(stream, buffer, parser, kQuiet);
-    if (e == http::error::end_of_stream || (e == beast::error::timeout && buffer.size() == 0)) co_return false;
+    const Patience patience(stream, first || buffer.size() ? limits.header_seconds : limits.idle_seconds);
+    auto [failed, n] = co_await http::async_read_header(stream, buffer, parser, kQuiet);
+    const beast::error_code e = patience(failed);
+    const bool nothing = buffer.size() == 0 && !parser.got_some();
+    if (e == http::error::end_of_stream || (e == beast::error::timeout && nothing)) co_return false;
     if (e) {
       service.served({}, broken_request(e).status, 0);
       co_return co_await refuse_with(stream, broken_request(e), id);
@@ -225,9 +256,9 @@ net::awaitable<bool> HttpServer::Net::serve(Stream& stream, beast::flat_buffer& 
       stream.expires_after(seconds(limits.write_seconds));
       co_await http::async_write(stream, go, kQuiet);
     }
-    stream.expires_after(seconds(limits.body_seconds));
+    const Patience patience(stream, limits.body_seconds);
     auto [e, n] = co_await http::async_read(stream, buffer, parser, kQuiet);
-    if (e) error = broken_request(e);
+    if (e) error = broken_request(patience(e));
   }
   if (error) {
     service.served(*request, error->status, 0);
