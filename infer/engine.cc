@@ -23,7 +23,9 @@ struct Job::State {
 
 Event Job::next() {
   std::unique_lock l(state_->mutex);
-  state_->wake.wait(l, [&] { return !state_->events.empty(); });
+  // The engine says so too, but after the pass that it is in.
+  if (!state_->wake.wait_until(l, state_->deadline, [&] { return !state_->events.empty(); }))
+    return {.kind = Event::late};
   Event e = std::move(state_->events.front());
   state_->events.pop_front();
   return e;

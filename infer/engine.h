@@ -69,7 +69,7 @@ struct Event {
 // One task in the engine's hands. Dropping the last pointer to it cancels it.
 class Job {
  public:
-  Event next();   // waits; after finished, refused, cancelled, late or broken there is none
+  Event next();   // waits, until the deadline; after finished, refused, cancelled, late or broken there is none
   void cancel();  // takes effect before the next evaluation of the model
   ~Job() { cancel(); }
 
