@@ -10,7 +10,8 @@
 namespace duet {
 
 inline constexpr int kMostSide = 2048, kMostPictures = 10, kMostSteps = 200, kMostPreviews = 10;
-inline constexpr int64_t kMostSeed = int64_t(1) << 53;  // JSON readers keep whole numbers up to here
+inline constexpr int64_t kMostPixels = int64_t(1) << 24;  // of all pictures of a request: an answer is in memory whole
+inline constexpr int64_t kMostSeed = int64_t(1) << 53;    // JSON readers keep whole numbers up to here
 
 enum class Format { png, jpeg, webp };
 

@@ -32,7 +32,7 @@ Drawing::Drawing(const Model& m, const Tokenizer& tokenizer, const DrawRequest& 
   CHECK(given->change.empty() || given->change.size() == area, "a mask of ", o.width, "x", o.height);
   CHECK(given->strength > 0 && given->strength <= 1, "strength ", given->strength);
   const Tensor x = patchify(given->pixels.data(), 1, o.height, o.width, patch_);
-  step_ = std::clamp(int(std::lround(o.steps * (1 - given->strength))), 0, o.steps - 1);
+  step_ = first_ = std::clamp(int(std::lround(o.steps * (1 - given->strength))), 0, o.steps - 1);
   const float t = time();
   for (int64_t i = 0; step_ > 0 && i < P_ * V_; ++i) z_.data()[i] = t * x.data()[i] + (1 - t) * z_.data()[i];
   if (given->change.empty()) return;

@@ -26,6 +26,7 @@ class Drawing {
   bool done() const { return step_ >= options_.steps; }
   int step() const { return step_; }    // steps taken, those left out by Given::strength counted
   int steps() const { return options_.steps; }
+  int first_step() const { return first_; }  // those left out
   int width() const { return options_.width; }
   int height() const { return options_.height; }
   int64_t rows() const { return P_ * (options_.guidance != 1 ? 2 : 1); }  // of a model's pass, at most: what it costs
@@ -52,7 +53,7 @@ class Drawing {
   Tensor given_;                    // (P,V); none: nothing stays
   std::vector<uint8_t> stays_;      // (P V)
   Words words_[2];                  // with, without (where there is guidance at any time)
-  int step_ = 0;
+  int step_ = 0, first_ = 0;
   bool second_ = false;             // the next evaluation is the second of a Heun step
 };
 

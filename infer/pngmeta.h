@@ -1,12 +1,13 @@
 // What a drawn PNG says of itself: how it was made, so that it can be made again.
 //   parameters          the infotext that image tools write and read (AUTOMATIC1111's stable-diffusion-webui)
 //   duet                the same as JSON: the fields below
-//   XML:com.adobe.xmp   XMP with IPTC's digital source type trainedAlgorithmicMedia: made by a model
+//   XML:com.adobe.xmp   kMadeByModel
 #pragma once
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "vision/pngtext.h"
@@ -36,6 +37,9 @@ struct DrawnMeta {
   }
   bool operator==(const DrawnMeta&) const = default;
 };
+
+// XMP with IPTC's digital source type trainedAlgorithmicMedia: made by a model. JPEG and WebP carry it too.
+extern const std::string_view kMadeByModel;
 
 std::string infotext(const DrawnMeta&);
 std::vector<PngText> drawn_texts(const DrawnMeta&);
