@@ -88,22 +88,21 @@ FlowBatch::FlowBatch(const Model& m, const Tokenizer& t) : model_(m), tokenizer_
 // The words once: stem, then keys and values of every fusion block.
 void FlowBatch::read_words(std::span<Drawing* const> fresh) {
   std::vector<int32_t> ids, used;
-  std::vector<Sequence> said;
+  std::vector<Sequence> said, prompts;
   std::vector<Drawing::Words*> to;
   int32_t longest = 0;
   for (Drawing* d : fresh)
     for (int w = 0; w < (d->options_.guidance != 1 ? 2 : 1); ++w) {
       const auto& text = w == 0 ? d->request_.prompt : d->request_.negative;
       ids.insert(ids.end(), text.begin(), text.end());
-      said.push_back({Segment::text(int(text.size()))});
+      said.push_back({Segment::text(int(text.size()))}), prompts.push_back({model_.prompt(int(text.size()))});
       to.push_back(&d->words_[w]);
       to.back()->used = int32_t(text.size());
       longest = std::max(longest, to.back()->used);
     }
   auto caches = model_.fusion_caches(int64_t(to.size()), longest);
   const std::vector<int32_t> none(to.size(), 0);
-  const Layout l = make_layout(said);
-  model_.fuse(model_.text_stem(Tensor::ints(ids), l), l, {}, &caches, &none);
+  model_.fuse(model_.text_stem(Tensor::ints(ids), make_layout(said)), make_layout(prompts), {}, &caches, &none);
   const int64_t C = model_.config.width;
   for (size_t s = 0; s < to.size(); ++s)
     for (const KvCache& c : caches) {

@@ -251,14 +251,14 @@ Tensor embed_texts(const Model& m, const Tokenizer& tokenizer, std::span<const s
   const NoGrad off;
   return in_pieces(int64_t(texts.size()), kTexts, m.config.embed, [&](int64_t i, int64_t n) {
     std::vector<int32_t> ids;
-    std::vector<Sequence> said;
+    std::vector<Sequence> said, prompts;
     for (const auto& text : texts.subspan(size_t(i), size_t(n))) {
       const auto t = prompt_ids(tokenizer, text);
       ids.insert(ids.end(), t.begin(), t.end());
-      said.push_back({Segment::text(int(t.size()))});
+      said.push_back({Segment::text(int(t.size()))}), prompts.push_back({m.prompt(int(t.size()))});
     }
-    const Layout l = make_layout(said);
-    return m.text_embedding(m.fuse(m.text_stem(rows_of(ids), l), l, {}), l.at).value();
+    const Layout l = make_layout(prompts);
+    return m.text_embedding(m.fuse(m.text_stem(rows_of(ids), make_layout(said)), l, {}), l.at).value();
   });
 }
 

@@ -25,19 +25,18 @@ std::vector<float> draw(const Model& m, int null_token, const std::vector<DrawRe
   if (guided)
     for (const auto& r : requests) texts.push_back(r.negative.empty() ? std::vector<int>{null_token} : r.negative);
   std::vector<int32_t> ids, used;
-  std::vector<Sequence> said;
+  std::vector<Sequence> said, prompts;
   int32_t longest = 0;
   for (const auto& t : texts) {
     CHECK(!t.empty(), "a prompt has at least its language mark");
     ids.insert(ids.end(), t.begin(), t.end());
-    said.push_back({Segment::text(int(t.size()))});
+    said.push_back({Segment::text(int(t.size()))}), prompts.push_back({m.prompt(int(t.size()))});
     used.push_back(int32_t(t.size()));
     longest = std::max(longest, used.back());
   }
   auto caches = m.fusion_caches(twins, longest + P);
   const std::vector<int32_t> none(size_t(twins), 0);
-  const Layout said_layout = make_layout(said);
-  m.fuse(m.text_stem(Tensor::ints(ids), said_layout), said_layout, {}, &caches, &none);
+  m.fuse(m.text_stem(Tensor::ints(ids), make_layout(said)), make_layout(prompts), {}, &caches, &none);
 
   // The pictures under the words, and after them, where there is guidance, under the negative ones; the first B alone
   // serve the steps without guidance.

@@ -86,7 +86,7 @@ TEST(Sampler, OneStepIsTheFlowHeadOverTheWholeSequence) {
     const Var text = m.text_stem(Tensor::ints(ids), make_layout({{Segment::text(n)}}));
     const Var seen = m.vision_stem(z, make_layout({{Segment::image(4, 4, 1)}}), times);
     const Var h = m.fuse(gather(text, seen, Tensor::ints(from)),
-                         make_layout({{Segment::text(n), Segment::image(4, 4, 1)}}), times);
+                         make_layout({{m.prompt(n), Segment::image(4, 4, 1)}}), times);
     std::vector<int32_t> picture;
     for (int i = 0; i < P; ++i) picture.push_back(n + i);
     const Var x = m.flow_head(gather(h, {}, Tensor::ints(picture)), z, make_layout({{Segment::image(4, 4, 1)}}).pos,
