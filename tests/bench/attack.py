@@ -463,6 +463,17 @@ def soak(server, minutes):
     return fine, f"{r['answers'] / minutes / 60:.0f} answers/s, {r['told to wait']} told to wait, failures {r['failures'] or 'none'}; /health p99 {p99:.1f} ms; {early:.0f} -> {late:.0f} MB; descriptors {files} -> {server.descriptors()}"
 
 
+def warm(server):
+    """What a server that works has in memory, be it only for a moment: full batches of drawings and captions, large bodies."""
+    url = "data:image/png;base64," + base64.b64encode(png(64, 64, lambda x, y: (x, y, 0, 255))).decode()
+    read = {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}] * 8}]}
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        for path, body, times in ((ROUTE, LONG | {"steps": 2, "n": 5}, 12), ("/v1/chat/completions", read, 24), (ROUTE, DRAW | {"n": 10}, 6)):
+            assert all(status == 200 for status, _, _ in pool.map(lambda _: server.call("POST", path, body), range(times)))
+    for _ in range(20):
+        server.call("POST", ROUTE, b"{" + b" " * 900_000, {"Content-Type": "application/json"})
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("duet")
@@ -478,9 +489,7 @@ def main():
         print(f"{name} {rows[-1][1]}: {what}", flush=True)
 
     with Server(*command) as server:
-        for _ in range(20):  # what a server that works has in memory
-            server.call("POST", ROUTE, DRAW | {"n": 10})
-            server.call("POST", ROUTE, b"{" + b" " * 900_000, {"Content-Type": "application/json"})
+        warm(server)
         for name, target, f in chosen:
             start = time.time()
             try:
