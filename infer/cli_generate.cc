@@ -12,6 +12,7 @@
 #include "infer/sheet.h"
 #include "kernels/error.h"
 #include "vision/codec.h"
+#include "vision/draw.h"
 
 namespace duet {
 namespace fs = std::filesystem;
@@ -34,7 +35,7 @@ struct Options {
 std::vector<SplitSet> load_all(const Options& o) {
   std::vector<SplitSet> out;
   for (const auto& dir : o.dirs)
-    for (const char* split : {"train", "val", "heldout"})
+    for (const char* split : {"train", "val", "heldout", "pairs"})
       if (std::string(split) == "train" || fs::is_directory(dir + "/" + split))
         out.push_back({split, load_set(dir, split, kViewSize)});
   return out;
@@ -88,18 +89,25 @@ void write_png(const fs::path& path, const Image& image) {
 
 // Drawings of random prompts, English and Korean in turn, as many of each group.
 Image random_sheet(const GenerateEval& e, const Options& o, const std::string& how) {
-  std::vector<SheetCell> cells;
+  constexpr int kColumns = 8, kSide = 128, kHead = 44, kMargin = 24;
+  std::vector<std::pair<Image, std::string>> cells;
   for (size_t i = 0; cells.size() < size_t(o.show); ++i) {
     const size_t before = cells.size();
     for (const auto& g : e.groups) {
       if (i >= g.prompts.size() || cells.size() >= size_t(o.show)) continue;
       const auto& p = e.prompts[size_t(g.prompts[i])];
       const int l = p.drawn[i % 2].empty() ? 1 - int(i % 2) : int(i % 2);
-      cells.push_back({{&e.drawn[size_t(p.drawn[l][0])].image}, p.text[l], "", true});
+      cells.emplace_back(e.drawn[size_t(p.drawn[l][0])].image, p.text[l]);
     }
     if (cells.size() == before) break;
   }
-  return captioned_sheet(fmt::format("{} prompts chosen at random, seed {}; {}", cells.size(), o.eval.seed, how), cells);
+  const Image sheet = contact_sheet(cells, std::min(kColumns, int(cells.size())), kSide);
+  Image page(sheet.width, sheet.height + kHead);
+  fill(page, 0, 0, page.width, page.height, 0xffffffff);
+  draw_text(page, kMargin, kMargin, fmt::format("{} prompts chosen at random, seed {}; {}", cells.size(), o.eval.seed, how), 18,
+            0x59616eff);
+  blit(page, sheet, 0, kHead);
+  return page;
 }
 
 Image copies_sheet(const GenerateEval& e, const Options& o) {
@@ -167,8 +175,8 @@ void add_generate_eval(CLI::App* eval) {
   verb->add_option("-n,--count", o->eval.n, "prompts of each group: seen, held-out concepts, held-out pairs of concept and style")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
-  verb->add_option("--split", o->eval.splits, "whose captions are drawn: train, heldout, val; may be given again")
-      ->check(CLI::IsMember({"train", "heldout", "val"}))
+  verb->add_option("--split", o->eval.splits, "whose captions are drawn: train, heldout, pairs, val; may be given again")
+      ->check(CLI::IsMember({"train", "heldout", "pairs", "val"}))
       ->capture_default_str();
   verb->add_option("--out", o->out, "folder for eval.json, report.html, nearest.png")->capture_default_str();
   verb->add_option("--sheet", o->sheet, "also a PNG of drawings of random prompts, for a model card");

@@ -48,12 +48,10 @@ std::vector<const Kind*> kinds(const std::vector<Eval::Picture>& pictures) {
     if (p.of->split == "train") looks[p.concept_words].insert(p.look);
   std::vector<const Kind*> out;
   for (const auto& p : pictures) {
-    if (p.of->split != "heldout") {
-      out.push_back(p.of->split == "train" ? &kSeen : &kVal);
-      continue;
-    }
     const auto known = looks.find(p.concept_words);
-    out.push_back(known == looks.end() ? &kConcepts : known->second.contains(p.look) ? &kRepeats : &kPairs);
+    if (p.of->split == "train") out.push_back(&kSeen);
+    else if (p.of->split == "val") out.push_back(&kVal);
+    else out.push_back(known == looks.end() ? &kConcepts : known->second.contains(p.look) ? &kRepeats : &kPairs);
   }
   return out;
 }
@@ -237,11 +235,11 @@ std::string GenerateEval::table() const {
   };
   std::string out;
   for (const auto& g : groups) {
-    out += fmt::format("{}: {} prompts, {}\n  {:<34}{:<28}{:<28}{:<28}{:<12}{}\n", g.name, g.prompts.size(), g.about,
+    out += fmt::format("{}: {} prompts, {}\n  {:<38}{:<28}{:<28}{:<28}{:<12}{}\n", g.name, g.prompts.size(), g.about,
                        "95 % intervals", "English", "Korean", "Korean - English", "true", "chance");
     for (const auto& m : g.measures) {
       const MeasureKind& k = kind_of(m);
-      out += fmt::format("  {:<34}{:<28}{:<28}{:<28}{:<12}{}\n", k.title, with(k, m.side[0].value, m.side[0].interval),
+      out += fmt::format("  {:<38}{:<28}{:<28}{:<28}{:<12}{}\n", k.title, with(k, m.side[0].value, m.side[0].interval),
                          with(k, m.side[1].value, m.side[1].interval), with(k, m.gap, m.gap_interval), number(k, m.truth),
                          number(k, m.chance));
     }

@@ -16,13 +16,13 @@
 namespace duet {
 
 struct SplitSet {
-  std::string split;  // train, val, heldout
+  std::string split;  // train, val, heldout, pairs
   EvalSet set;
 };
 
 struct GenerateEvalOptions {
   int n = 100;                                      // prompts of each group; each in both languages where it has both
-  std::vector<std::string> splits = {"train", "heldout"};  // whose captions are drawn
+  std::vector<std::string> splits = {"train", "heldout", "pairs"};  // whose captions are drawn
   uint64_t seed = 1;                                // of the choice, the noise and the intervals
   int batch = 24;
   int diverse = 16;                                 // prompts of each group that are drawn from kSeeds noises; 0: none

@@ -29,7 +29,7 @@ h3 { font-size: 15px; margin: 28px 0 10px; }
 p { margin: 0 0 12px; max-width: 74ch; } .soft { color: var(--soft); }
 .facts { display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 0 0 28px; padding: 0; list-style: none; color: var(--soft);
   font-size: 13px; } .facts b { font-weight: 600; color: var(--ink); overflow-wrap: anywhere; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); gap: 12px; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(210px, 1fr)); gap: 12px; }
 .tile { background: var(--panel); border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px; }
 .tile .what { font-size: 13px; color: var(--soft); min-height: 2.9em; line-height: 1.4; }
 .tile .value { font-size: 30px; font-weight: 650; line-height: 1.15; font-variant-numeric: tabular-nums; }
@@ -47,8 +47,9 @@ svg.plot { display: block; overflow: visible; }
 .gallery.one { grid-template-columns: repeat(auto-fill, minmax(128px, 1fr)); }
 figure { margin: 0; min-width: 0; }
 .row { display: flex; gap: 4px; }
-img { width: 100px; height: 100px; flex: none; border-radius: 6px; object-fit: contain;
+img { width: 128px; aspect-ratio: 1; height: auto; border-radius: 6px; object-fit: contain;
   background: repeating-conic-gradient(var(--square) 0 25%, var(--ground) 0 50%) 0 0 / 16px 16px; }
+.row img { flex: 1 1 0; min-width: 0; }
 figcaption { font-size: 13px; line-height: 1.35; margin-top: 6px; overflow-wrap: anywhere; }
 figcaption .mark { color: var(--soft); } figcaption .good { color: var(--true); font-weight: 600; }
 figcaption .bad { color: var(--ko); font-weight: 600; }
@@ -57,12 +58,12 @@ pre { background: var(--panel); border: 1px solid var(--line); border-radius: 10
 dl { display: grid; grid-template-columns: minmax(180px, 240px) 1fr; gap: 10px 24px; margin: 0; } dt { font-weight: 600; }
 dd { margin: 0; color: var(--soft); max-width: 74ch; }
 @media (max-width: 640px) { dl { grid-template-columns: 1fr; gap: 2px; } dd { margin-bottom: 10px; } main { padding: 24px 16px 60px; }
-  .gallery.four { grid-template-columns: 1fr; } .gallery.four img { width: calc(25% - 3px); height: auto; aspect-ratio: 1; } }
+  .gallery.four { grid-template-columns: 1fr; } .gallery { grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); } }
 )css";
 
 std::string number(const MeasureKind& k, double v) {
   if (std::isnan(v)) return "–";
-  if (k.share) return fmt::format("{:.1f} %", 100 * v);
+  if (k.share) return fmt::format("{:.1f}\u00a0%", 100 * v);
   return fmt::format("{:.3f}", v);
 }
 
@@ -186,26 +187,25 @@ std::string seeds(const Eval& e, const Eval::Group& g, size_t count) {
 
 std::string tile(const std::string& what, const std::string& value, const std::string& more) {
   return "<div class=\"tile\"><div class=\"what\">" + escape_html(what) + "</div><div class=\"value\">" + escape_html(value) +
-         "</div><div class=\"more\">" + escape_html(more) + "</div></div>";
+         "</div><div class=\"more\">" + more + "</div></div>";
 }
 
 std::string glance(const Eval& e, const SceneEval* scenes) {
   std::string out = "<div class=\"tiles\">";
-  const auto side = [](const Measure& m, int l) { return m.side[l].n ? fmt::format("{:.0f} %", 100 * m.side[l].value) : "–"; };
+  const auto percent = [](double v) { return std::isnan(v) ? "–" : fmt::format("{:.{}f}\u00a0%", 100 * v, v > 0 && v < 0.1 ? 1 : 0); };
+  const auto side = [&](const Measure& m, int l) { return percent(m.side[l].value); };
   for (const auto& g : e.groups) {
-    if (const auto* m = g.find("within_10"))
-      out += tile(g.name + ": own picture within the 10 nearest", side(*m, 0), "Korean " + side(*m, 1) + " · chance " +
-                                                                       fmt::format("{:.1f} %", 100 * m->chance));
-    if (const auto* m = g.find("near_copies"))
-      out += tile(g.name + ": near-copies of training pictures", side(*m, 0),
-                  "Korean " + side(*m, 1) + " · true pictures " + fmt::format("{:.0f} %", 100 * m->truth));
+    const auto *within = g.find("within_10"), *copies = g.find("near_copies");
+    out += tile(g.name + ": own picture within the 10 nearest", side(*within, 0),
+                "Korean " + side(*within, 1) + " · chance " + percent(within->chance) + "<br>near-copies " + side(*copies, 0) +
+                    " · of true pictures " + percent(copies->truth));
   }
   if (scenes) {
     const auto drawn = nlohmann::json::parse(scenes->drawn);
     for (const char* split : {"seen", "unseen"}) {
       const auto whole = [&](const char* lang) {
         const auto& group = drawn.at(std::string(split) + " " + lang).at("whole");
-        return fmt::format("{:.0f} %", group.at("percent").get<double>());
+        return percent(group.at("percent").get<double>() / 100);
       };
       out += tile(fmt::format("scenes, {} combinations: everything right", split), whole("en"), "Korean " + whole("ko"));
     }
