@@ -20,7 +20,8 @@ void add_draw_verbs(CLI::App&);    // generate
 void add_read_verbs(CLI::App&);    // caption, classify, embed
 void add_serve_verb(CLI::App&);
 void add_search_verbs(CLI::App&);  // search, info
-void add_eval_verbs(CLI::App&);    // eval scenes, icons, retrieval, classify, caption
+void add_eval_verbs(CLI::App&);    // eval scenes, icons, retrieval, classify, caption, generate
+void add_generate_eval(CLI::App* eval);
 
 // Exit codes: 0 done, 1 refused or failed (one line on stderr says what and how to mend it), 2 wrong usage.
 int run_program(CLI::App&, int argc, const char* const* argv);

@@ -226,8 +226,9 @@ void run_caption(const EvalOptions& o) {
 }  // namespace
 
 void add_eval_verbs(CLI::App& app) {
-  auto* eval = app.add_subcommand("eval", "what a model can do, in figures: scenes, icons, retrieval, classify, caption");
+  auto* eval = app.add_subcommand("eval", "what a model can do, in figures: generate, scenes, icons, retrieval, classify, caption");
   eval->require_subcommand(1);
+  add_generate_eval(eval);
 
   auto* scenes = eval->add_subcommand("scenes", "draw scenes from prompts and let a program check them; caption true scenes");
   EvalOptions& s = options("scenes");

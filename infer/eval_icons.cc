@@ -7,12 +7,11 @@
 #include <limits>
 
 #include "infer/imagedistance.h"
+#include "infer/sheet.h"
 #include "kernels/error.h"
 #include "kernels/parallel.h"
 #include "kernels/random.h"
 #include "text/unicode.h"
-#include "vision/draw.h"
-#include "vision/transform.h"
 
 namespace duet {
 namespace {
@@ -71,16 +70,6 @@ void compare(std::vector<IconDrawing*>& drawings, const EvalSet& set) {
     for (size_t j = 0; j < N; ++j)
       if (int64_t(j) != d.source) d.spacing = std::min(d.spacing, double(source[j]));
   }
-}
-
-std::string shortened(std::string text, int px, int room) {
-  if (text_width(text, px) <= room) return text;
-  while (!text.empty() && text_width(text + "…", px) > room) {
-    do text.pop_back();
-    while (!text.empty() && (uint8_t(text.back()) & 0xc0) == 0x80);
-    if (!text.empty() && uint8_t(text.back()) >= 0xc0) text.pop_back();
-  }
-  return text + "…";
 }
 
 }  // namespace
@@ -160,30 +149,16 @@ std::string IconEval::table() const {
 }
 
 Image icon_sheet(const IconEval& eval, const std::vector<EvalSet>& sets, int count, uint64_t seed) {
-  constexpr int kSide = 128, kInner = 4, kGap = 22, kMargin = 30, kText = 16, kBelow = 28, kHead = 44;
   const auto chosen = sample(int64_t(eval.drawings.size()), count, mix(seed, 2));
-  CHECK(!chosen.empty(), "drawings to show");
-  const int columns = std::min<int>(8, int(chosen.size())), rows = (int(chosen.size()) + columns - 1) / columns;
-  const int w = 2 * kSide + kInner, h = kSide + kBelow;
-  Image page(2 * kMargin + columns * w + (columns - 1) * kGap, 2 * kMargin + kHead + rows * h + (rows - 1) * kGap);
-  fill(page, 0, 0, page.width, page.height, 0xffffffff);
-  draw_text(page, kMargin, kMargin - 6,
-            shortened(fmt::format("left: drawn from the words; right: the training picture of that caption; {} of {} chosen at "
-                                  "random (seed {}); #: rank of the right one by image distance",
-                                  chosen.size(), eval.drawings.size(), seed),
-                      18, page.width - 2 * kMargin),
-            18, 0x59616eff);
-  for (size_t i = 0; i < chosen.size(); ++i) {
-    const IconDrawing& d = eval.drawings[size_t(chosen[i])];
-    const int x = kMargin + int(i) % columns * (w + kGap), y = kMargin + kHead + int(i) / columns * (h + kGap);
-    const Image* pair[] = {&d.drawn, &sets[size_t(d.set)].pictures[size_t(d.source)]};
-    for (int k = 0; k < 2; ++k) blit(page, checkerboard_under(fit_square(*pair[k], kSide), 8), x + k * (kSide + kInner), y);
-    const std::string rank = fmt::format("#{}", d.rank);
-    const int rank_width = text_width(rank, kText), room = w - rank_width - 8;
-    draw_text(page, x, y + kSide + 6, shortened(d.prompt, kText, room), kText, 0x2b2f36ff);
-    draw_text(page, x + w - rank_width, y + kSide + 6, rank, kText, d.rank <= 10 ? 0x1a7f37ff : 0xb3261eff);
+  std::vector<SheetCell> cells;
+  for (int64_t i : chosen) {
+    const IconDrawing& d = eval.drawings[size_t(i)];
+    cells.push_back({{&d.drawn, &sets[size_t(d.set)].pictures[size_t(d.source)]}, d.prompt, fmt::format("#{}", d.rank), d.rank <= 10});
   }
-  return page;
+  return captioned_sheet(fmt::format("left: drawn from the words; right: the training picture of that caption; {} of {} chosen at "
+                                     "random (seed {}); #: rank of the right one by image distance",
+                                     chosen.size(), eval.drawings.size(), seed),
+                         cells);
 }
 
 }  // namespace duet

@@ -15,12 +15,9 @@ int64_t below(uint64_t seed, uint64_t i, int64_t n) { return std::min(int64_t(un
 // The middle 95 % of what `value(r)` gives for every resampling r.
 template <class F>
 Interval middle(int resamples, F value) {
-  CHECK(resamples >= 40, "resamples ", resamples);
   std::vector<double> v;
   for (int r = 0; r < resamples; ++r) v.push_back(value(uint64_t(r)));
-  std::sort(v.begin(), v.end());
-  const size_t cut = size_t(0.025 * double(resamples));
-  return {v[cut], v[v.size() - 1 - cut]};
+  return middle_95(std::move(v));
 }
 
 double resampled_mean(std::span<const double> values, uint64_t seed) {
@@ -34,6 +31,19 @@ double resampled_mean(std::span<const double> values, uint64_t seed) {
 Interval bootstrap(std::span<const double> values, uint64_t seed, int resamples) {
   if (values.empty()) return {};
   return middle(resamples, [&](uint64_t r) { return resampled_mean(values, mix(seed, r)); });
+}
+
+Interval middle_95(std::vector<double> v) {
+  CHECK(v.size() >= 40, "resamples ", v.size());
+  std::sort(v.begin(), v.end());
+  const size_t cut = size_t(0.025 * double(v.size()));
+  return {v[cut], v[v.size() - 1 - cut]};
+}
+
+std::vector<double> resample_counts(int64_t n, uint64_t seed) {
+  std::vector<double> counts(static_cast<size_t>(n));
+  for (int64_t i = 0; i < n; ++i) counts[size_t(below(seed, uint64_t(i), n))] += 1;
+  return counts;
 }
 
 double mean(std::span<const double> v) {

@@ -13,6 +13,9 @@ struct Interval {
 // 95 % percentile bootstrap of the mean (Efron 1979): `resamples` draws with replacement, fixed by the seed.
 Interval bootstrap(std::span<const double> values, uint64_t seed, int resamples = 2000);
 
+Interval middle_95(std::vector<double> resampled);  // of at least 40 values
+std::vector<double> resample_counts(int64_t n, uint64_t seed);  // how often each of n is drawn in n draws with replacement
+
 double mean(std::span<const double>);    // 0 of none
 double median(std::span<const double>);  // the middle, or the mean of the two middles; 0 of none
 
