@@ -88,7 +88,7 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
   DrawnMeta& m = plan.meta;
   m.prompt = s.prompt, m.negative = s.negative, m.style = s.style;
   m.steps = s.steps, m.guidance = s.guidance, m.heun = s.heun, m.width = s.width, m.height = s.height;
-  m.precision = precision() == Precision::bf16 ? "bf16" : "f32";
+  m.precision = arithmetic();
   m.model = info.name, m.model_hash = info.hash, m.version = kVersion;
   return plan;
 }

@@ -24,7 +24,7 @@ void add_eval_verbs(CLI::App&);    // eval scenes, icons, retrieval, classify, c
 int run_program(CLI::App&, int argc, const char* const* argv);
 
 void add_device_option(CLI::App*, std::string& device);  // --device
-// --weights, --device, --precision, --threads
+// --weights, --device, --precision, --quantize, --threads
 void add_open_options(CLI::App*, OpenOptions&);
 
 // The text, or a refusal that names the first byte that is not UTF-8.

@@ -20,7 +20,7 @@ struct DrawnMeta {
   double guidance = 0;
   bool heun = false;
   int width = 0, height = 0;
-  std::string precision;          // f32 or bf16: the same seed draws other bits in the other
+  std::string precision;          // f32, bf16, int8+bf16: see arithmetic(); the same seed draws other bits in another
   std::string model, model_hash;  // name of the weights' folder; XXH3 of the file
   std::string version;            // of duet
   template <class V>

@@ -111,8 +111,11 @@ static std::shared_ptr<const PackedB> pack(const TileEngine& e, Mat b, int64_t N
 std::shared_ptr<const PackedB> pack_b(Mat b, int64_t N, int64_t K) {
   return pack(tiles(current), b, N, K);
 }
+void refuse_without_int8() {
+  if (!has_int8()) refuse("int8 needs a CPU with AVX-512 VNNI, and this one has none: use --quantize none");
+}
 std::shared_ptr<const PackedB> pack_int8(const float* w, int64_t N, int64_t K) {
-  CHECK(has_int8(), "a CPU with AVX-512 VNNI");
+  refuse_without_int8();
   return pack(kInt8Tiles, {w, K, true}, N, K);
 }
 
@@ -263,7 +266,7 @@ double measure_peak() { return measure_peak(tiles(current)); }
 double measure_int8_peak() { return measure_peak(kInt8Tiles); }
 
 Frozen::Frozen(const std::vector<const float*>& int8) {
-  if (!int8.empty() && !has_int8()) refuse("int8 weights need a CPU with AVX-512 VNNI, and this one has none: leave out --quantize");
+  if (!int8.empty()) refuse_without_int8();
   std::lock_guard l(freezer().mutex);
   ++freezer().depth;
   freezer().int8.insert(int8.begin(), int8.end());
@@ -275,6 +278,10 @@ Frozen::~Frozen() {
 bool frozen() {
   std::lock_guard l(freezer().mutex);
   return freezer().depth > 0;
+}
+std::string arithmetic() {
+  std::lock_guard l(freezer().mutex);
+  return std::string(freezer().int8.empty() ? "" : "int8+") + (current == Precision::bf16 ? "bf16" : "f32");
 }
 std::shared_ptr<const PackedB> packed_weight(const float* w, int64_t N, int64_t K) {
   bool int8 = false;

@@ -21,6 +21,7 @@ enum class Precision { f32, bf16 };
 enum class Bf16Unit { none, avx512, amx };
 Bf16Unit bf16_unit();            // what multiplies bf16 on this CPU
 bool has_int8();                 // it has AVX-512 VNNI, and that is compiled in
+void refuse_without_int8();
 bool bf16_is_fast();             // and it is faster than f32: AMX, or AVX-512 BF16 of AMD
 const char* precision_name(Precision, bool on_card);  // "f32", "bf16", "bf16 (AMX)", "bf16 (AVX-512)"
 Precision precision();           // what products use now; f32 at start
@@ -86,6 +87,7 @@ struct Frozen {
   ~Frozen();
 };
 bool frozen();
+std::string arithmetic();  // what decides the bits of a result: "f32", "bf16", or with int8 weights "int8+f32", "int8+bf16"
 std::shared_ptr<const PackedB> packed_weight(const float* w, int64_t N, int64_t K);  // of W (N,K), as B = W^T
 
 }  // namespace duet
