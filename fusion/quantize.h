@@ -1,5 +1,5 @@
-// Which weights may be int8: those of the blocks' products, nine tenths of all arithmetic. What feeds them (patches, times,
-// words) and what reads them (heads, modulation) keeps its precision.
+// Which weights may be int8: those of the blocks' products, nine tenths of all arithmetic. What feeds them (patches,
+// times, words) and what reads them (heads, modulation) keeps its precision.
 #pragma once
 #include <vector>
 

@@ -1,8 +1,9 @@
-// int8 products for weights that do not change: vpdpbusd adds four products of an unsigned and a signed byte to each of sixteen
-// 32-bit sums (AVX-512 VNNI), at four times the rate of f32's multiply-add.
+// int8 products for weights that do not change: vpdpbusd adds four products of an unsigned and a signed byte to each of
+// sixteen 32-bit sums (AVX-512 VNNI), at four times the rate of f32's multiply-add.
 //   W   one scale an output: w = q scale, q = round(127 w / the output's largest |w|), -127 .. 127
 //   x   one scale a row, found when it is packed: q = round(127 x / the row's largest |x|) + 128, 1 .. 255
-//   y = (sum of qx qw - 128 sum of qw) scale_w scale_x: the sum is exact, so an element depends on its row and its output alone
+//   y = (sum of qx qw - 128 sum of qw) scale_w scale_x: the sum is exact, so an element depends on its row and its
+//   output alone
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -75,7 +76,9 @@ void pack_b(void* out, Mat b, int64_t col, int64_t cols, int64_t k0, int64_t ks)
 }
 
 // _mm512_dpbusd_epi32(sum, x, w), for which GCC 12 copies every sum back and forth to memory.
-inline void add_products(__m512i& sum, __m512i x, __m512i w) { asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w)); }
+inline void add_products(__m512i& sum, __m512i x, __m512i w) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w));
+}
 
 void multiply(float* C, int64_t ldc, const void* ap, const void* bp, int64_t ks, bool load) {
   const float *scale_a = static_cast<const float*>(ap), *scale_b = static_cast<const float*>(bp);
@@ -115,7 +118,8 @@ void multiply(float* C, int64_t ldc, const void* ap, const void* bp, int64_t ks,
 
 bool has_int8() { return __builtin_cpu_supports("avx512vnni"); }
 
-const TileEngine kInt8Tiles{kRows, kCols, 64, int64_t(1) << 40, kRows * 16, 2, 1, pack_a, pack_b, multiply, kLine, 8 * kCols};
+const TileEngine kInt8Tiles{kRows, kCols,  64,     int64_t(1) << 40, kRows * 16, 2,
+                            1,     pack_a, pack_b, multiply,         kLine,      8 * kCols};
 
 }  // namespace duet
 

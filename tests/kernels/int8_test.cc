@@ -1,6 +1,6 @@
 // int8 products against a plain computation in whole numbers, which they must equal bit for bit.
-#include "tests/kernels/gradcheck.h"
 #include "kernels/error.h"
+#include "tests/kernels/gradcheck.h"
 
 namespace duet {
 namespace {
@@ -30,9 +30,9 @@ TEST_F(Int8, ProductsAreExactInWholeNumbers) {
   for (const auto& [M, N, K] : std::vector<std::array<int64_t, 3>>{
            {1, 1, 1}, {13, 31, 3}, {12, 32, 64}, {7, 33, 67}, {25, 65, 192}, {30, 40, 512}, {5, 3, 1031}}) {
     Tensor A = normals({M, K + 3}, 1), W = normals({N, K}, 2, 0.1f);
-    std::fill_n(A.data(), K, 0.0f);            // a row of zeros
+    std::fill_n(A.data(), K, 0.0f);                 // a row of zeros
     if (N > 2) std::fill_n(W.data() + K, K, 0.0f);  // an output of zeros
-    if (M > 4) A.data()[4 * (K + 3)] = 1e4f;   // a row whose other values nearly vanish
+    if (M > 4) A.data()[4 * (K + 3)] = 1e4f;        // a row whose other values nearly vanish
     const auto packed = pack_int8(W.data(), N, K);
     for (bool more : {false, true}) {
       const int64_t ldc = N + 5;
@@ -55,7 +55,8 @@ TEST_F(Int8, ProductsAreExactInWholeNumbers) {
   }
 }
 
-// Rounding moves each factor by half a step at most, so the result by no more than the sum of what that does to its terms.
+// Rounding moves each factor by half a step at most, so the result by no more than the sum of what that does to its
+// terms.
 TEST_F(Int8, ErrorIsThatOfRoundingBothFactors) {
   const int64_t M = 40, N = 50, K = 300;
   const Tensor A = normals({M, K}, 1), W = normals({N, K}, 2);
@@ -132,8 +133,9 @@ TEST(Int8Refusal, OneLineWhereTheCpuCannot) {
 struct Parts {
   static constexpr int64_t C = 32, H = 2, F = 48;
   Var mod{normals({4, 6 * C}, 2, 0.3f, 0.5f)};
-  BlockParams p{Var(normals({3 * C, C}, 3, 0.2f)), Var(normals({C, C}, 4, 0.2f)), Var(normals({2 * F, C}, 5, 0.2f)),
-                Var(normals({C, F}, 6, 0.2f)),     Var(normals({C / H}, 7, 0.2f, 1)), Var(normals({C / H}, 8, 0.2f, 1))};
+  BlockParams p{Var(normals({3 * C, C}, 3, 0.2f)), Var(normals({C, C}, 4, 0.2f)),
+                Var(normals({2 * F, C}, 5, 0.2f)), Var(normals({C, F}, 6, 0.2f)),
+                Var(normals({C / H}, 7, 0.2f, 1)), Var(normals({C / H}, 8, 0.2f, 1))};
   std::vector<const float*> weights() const { return {p.qkv.data(), p.proj.data(), p.up.data(), p.down.data()}; }
 };
 
