@@ -94,7 +94,7 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
   m.prompt = s.prompt, m.negative = s.negative, m.style = s.style;
   m.take(t.options);
   m.guidance = s.guidance, m.width = s.width, m.height = s.height;
-  m.precision = precision() == Precision::bf16 ? "bf16" : "f32";
+  m.precision = arithmetic();
   m.model = info.name, m.model_hash = info.hash, m.version = kVersion;
   return plan;
 }

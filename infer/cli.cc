@@ -58,6 +58,9 @@ void add_open_options(CLI::App* verb, OpenOptions& o) {
   verb->add_option("--precision", o.precision, "f32, bf16, or auto: bf16 on a card and where the CPU is faster with it")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))
       ->capture_default_str();
+  verb->add_option("--quantize", o.quantize, "none, or int8: faster on a CPU with AVX-512 VNNI, and a little less exact")
+      ->check(CLI::IsMember({"none", "int8"}))
+      ->capture_default_str();
   verb->add_option("--threads", o.threads, "threads; 0: all")->check(CLI::Range(0, 1024))->capture_default_str();
 }
 

@@ -27,7 +27,7 @@ void add_generate_eval(CLI::App* eval);
 int run_program(CLI::App&, int argc, const char* const* argv);
 
 void add_device_option(CLI::App*, std::string& device);  // --device
-// --weights, --device, --precision, --threads
+// --weights, --device, --precision, --quantize, --threads
 void add_open_options(CLI::App*, OpenOptions&);
 
 void add_draw_options(CLI::App*, DrawOptions&);   // --steps, --guidance, --guide-from, --guide-to, --shift, --heun

@@ -105,7 +105,7 @@ class Demo {
  public:
   Demo(const DemoOptions& o)
       : o_(o), out_(o.out), start_(std::chrono::steady_clock::now()), opened_(open_model(o.open)) {
-    precision_ = precision() == Precision::bf16 ? "bf16" : "f32";
+    precision_ = arithmetic();
     done("open", fmt::format("{}, {:.1f} M parameters, {}, {} threads", opened_.loaded.path,
                              double(count_params(*opened_.loaded.model)) / 1e6, precision_, threads()));
     report_["model"] = {{"file", opened_.loaded.path}, {"xxh3", hex64(opened_.loaded.hash)}, {"precision", precision_}};

@@ -79,7 +79,7 @@ void generate(GenerateOptions o) {
   o.draw.width = o.draw.height = S;
   meta.take(o.draw);
   meta.width = meta.height = S;
-  meta.precision = precision() == Precision::bf16 ? "bf16" : "f32";
+  meta.precision = arithmetic();
   meta.model = opened.name, meta.model_hash = hex64(opened.loaded.hash), meta.version = kVersion;
 
   DrawRequest request{ids_of(opened.tokenizer(), "prompt", with_style(meta.prompt, meta.style)),

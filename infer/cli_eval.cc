@@ -74,7 +74,7 @@ Json header(const char* verb, const EvalOptions& o, const Opened& opened) {
   return {{"eval", verb},
           {"weights", opened.loaded.path},
           {"weights_xxh3", hex64(opened.loaded.hash)},
-          {"precision", precision() == Precision::bf16 ? "bf16" : "f32"},
+          {"precision", arithmetic()},
           {"seed", o.seed}};
 }
 
@@ -109,7 +109,7 @@ Json named_sets(const std::vector<EvalSet>& sets) {
 }
 
 std::string heading(const std::string& what, const EvalOptions& o, const Opened& opened) {
-  return fmt::format("{}; {} ({}), seed {}\n", what, opened.loaded.path, precision() == Precision::bf16 ? "bf16" : "f32", o.seed);
+  return fmt::format("{}; {} ({}), seed {}\n", what, opened.loaded.path, arithmetic(), o.seed);
 }
 
 void run_scenes(const EvalOptions& o) {

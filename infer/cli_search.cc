@@ -40,7 +40,7 @@ void search_verb(const SearchArgs& o) {
   const Model& m = opened.model();
   const Tensor query = by_picture ? embed_pictures(m, std::vector<Image>{load_image(o.query)})
                                   : embed_texts(m, opened.tokenizer(), std::vector<std::string>{words});
-  const std::string maker = hex64(opened.loaded.hash) + (precision() == Precision::bf16 ? " bf16" : " f32");
+  const std::string maker = hex64(opened.loaded.hash) + " " + arithmetic();
   const std::string cache = o.no_cache ? "" : (fs::path(o.dir) / ".duet-index.safetensors").string();
   const PictureIndex index = index_gallery(m, maker, gallery, cache, [](int64_t done, int64_t of) {
     if (done == of || done % 1024 == 0) std::fprintf(stderr, "duet: %lld of %lld pictures read\n", (long long)done, (long long)of);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "fusion/quantize.h"
 #include "kernels/device.h"
 #include "kernels/parallel.h"
 
@@ -29,8 +30,11 @@ Opened open_model(const OpenOptions& o) {
   if (o.threads > 0) set_threads(o.threads);
   choose_device(o.device);
   choose_precision(o.precision);
+  const bool int8 = o.quantize == "int8";
+  if (int8 && device() == Device::cuda) refuse("--quantize int8 is for the CPU: add --device cpu, or use --quantize none");
+  if (int8) refuse_without_int8();
   Opened opened{load_weights(find_weights(o.weights)), nullptr, {}};
-  opened.frozen = std::make_unique<Frozen>();
+  opened.frozen = std::make_unique<Frozen>(int8 ? int8_weights(*opened.loaded.model) : std::vector<const float*>());
   opened.name = fs::absolute(opened.loaded.path).parent_path().filename().string();
   return opened;
 }

@@ -24,7 +24,7 @@ struct DrawnMeta {
   bool heun = false;
   double shift = 3, guide_from = 0, guide_to = 1;  // absent in files of before these could be chosen
   int width = 0, height = 0;
-  std::string precision;          // f32 or bf16: the same seed draws other bits in the other
+  std::string precision;          // f32, bf16, int8+bf16: see arithmetic(); the same seed draws other bits in another
   std::string model, model_hash;  // name of the weights' folder; XXH3 of the file
   std::string version;            // of duet
   void take(const DrawOptions&);  // steps, guidance and the like, without the size

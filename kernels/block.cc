@@ -22,10 +22,10 @@ struct Chunk {
 
 struct Chunks : std::vector<Chunk> {
   int64_t places = 0;
-  explicit Chunks(const BlockTokens& t) {
+  Chunks(const BlockTokens& t, int64_t least) {
     for (int64_t b = 0; b < t.B;) {
       Chunk c{b, b, t.at[b], t.at[b], places, {0}};
-      while (c.b1 < t.B && c.n1 - c.n0 < kTokens) {
+      while (c.b1 < t.B && c.n1 - c.n0 < least) {
         c.n1 = t.at[++c.b1];
         c.at.push_back(int32_t(c.n1 - c.n0));
       }
@@ -68,7 +68,7 @@ class Run {
     return with_room(M) * (13 * z.C + 3 * z.F + 3 * z.H + 2) + 14 * 16;
   }
   // Everything but the block's output. What `saved` has is written there, or with `again` read from there.
-  Made make(const Chunk& c, Room& room, const BlockSaved& saved, bool again) const {
+  Made make(const Chunk& c, Room& room, const BlockSaved& saved, bool again, const BlockCache* cache = nullptr) const {
     const int64_t C = z_.C, H = z_.H, F = z_.F, D = C / H, W = 6 * C, M = c.tokens(), n = c.n0;
     const int32_t* row = row_ + n;
     const auto at = [&](float* kept, int64_t width) { return kept ? kept + n * width : room.take(with_room(M) * width); };
@@ -85,7 +85,9 @@ class Run {
     norm_mod(m.norm1, m.rstd1, x_ + n * C, mod_, row, W, 0, C, M, C);
     product(m.qkv, saved.qkv, m.norm1, qkv_, 3 * C, C);
     qk_rope(m.turned, m.rstd_qk, m.qkv, w_.gain_q, w_.gain_k, t_.pos + 2 * n, z_.theta, M, H, D);
-    if (!again)
+    if (cache)
+      cached_attention(m, c, *cache);
+    else if (!again)
       attention(m.o, m.lse, m.turned, 3 * C, m.turned + C, m.turned + 2 * C, 3 * C,
                 {c.at.data(), c.at.data(), t_.limit + n, c.sequences()}, H, D);
     product(m.h1, saved.h1, m.o, proj_, C, C);
@@ -98,6 +100,21 @@ class Run {
   }
 
  private:
+  void cached_attention(const Made& m, const Chunk& c, const BlockCache& cache) const {
+    const int64_t C = z_.C;
+    std::vector<int32_t> k_at;
+    for (int64_t b = c.b0; b < c.b1; ++b) {
+      k_at.push_back(int32_t(b * cache.capacity));
+      const int64_t from = c.at[size_t(b - c.b0)], to = b * cache.capacity + cache.used[b], count = t_.at[b + 1] - t_.at[b];
+      for (int64_t i = 0; i < count; ++i) {
+        std::copy_n(m.turned + (from + i) * 3 * C + C, C, cache.k + (to + i) * C);
+        std::copy_n(m.turned + (from + i) * 3 * C + 2 * C, C, cache.v + (to + i) * C);
+      }
+    }
+    attention(m.o, m.lse, m.turned, 3 * C, cache.k, cache.v, C, {c.at.data(), k_at.data(), t_.limit + c.n0, c.sequences()}, z_.H,
+              C / z_.H);
+  }
+
   const float *x_, *mod_;
   const int32_t* row_;
   const BlockTokens& t_;
@@ -109,14 +126,15 @@ class Run {
 }  // namespace
 
 void block(float* y, const BlockSaved& s, const float* x, const float* mod, const BlockTokens& t, const BlockWeights& w,
-           const BlockSizes& z) {
+           const BlockSizes& z, const BlockCache* cache) {
   const int64_t C = z.C;
-  const Chunks chunks(t);
+  // Without a backward pass no sum runs over tokens: fewer of them where there is not enough for all threads.
+  const Chunks chunks(t, s.o ? kTokens : std::clamp<int64_t>(t.at[t.B] / threads(), 1, kTokens));
   const Run run(x, mod, t.row, t, w, z);
   parallel_for(int64_t(chunks.size()), [&](int64_t i) {
     const Chunk& c = chunks[size_t(i)];
     Room room(Run::floats(z, c.tokens()));
-    const Made m = run.make(c, room, s, false);
+    const Made m = run.make(c, room, s, false, cache);
     gate_add(y + c.n0 * C, m.x1, m.h2, mod, t.row + c.n0, 6 * C, 5 * C, c.tokens(), C);
   });
 }
@@ -124,7 +142,7 @@ void block(float* y, const BlockSaved& s, const float* x, const float* mod, cons
 void block_bwd(float* dx, bool add, const BlockGrads& g, const float* dy, const float* x, const BlockSaved& s,
                const float* mod, int64_t R, const BlockTokens& t, const BlockWeights& w, const BlockSizes& z) {
   const int64_t C = z.C, H = z.H, F = z.F, D = C / H, W = 6 * C;
-  const Chunks chunks(t);
+  const Chunks chunks(t, kTokens);
   const PackedWeight w_qkv = backward_form(w.qkv, 3 * C, C), w_proj = backward_form(w.proj, C, C),
                      w_up = backward_form(w.up, 2 * F, C), w_down = backward_form(w.down, C, F);
   WeightSum sum_qkv(3 * C, C, chunks.places), sum_proj(C, C, chunks.places), sum_up(2 * F, C, chunks.places),

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "kernels/error.h"
 #include "kernels/gemm_tiles.h"
@@ -26,15 +27,16 @@ std::atomic<int64_t> flops{0};
 int64_t up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
 // Packed K of one panel, laid out k block after k block: a piece of ks takes up(ks, k_unit) * width elements.
-size_t panel_bytes(const TileEngine& e, int64_t K, int width) {
+size_t panel_bytes(const TileEngine& e, int64_t K, bool is_a) {
   const int64_t whole = K / e.k_block * e.k_block;
-  return size_t(whole + up(K - whole, e.k_unit)) * width * e.element;
+  return (is_a ? e.a_header : e.b_header) + size_t(whole + up(K - whole, e.k_unit)) * (is_a ? e.rows : e.cols) * e.element;
 }
 
 struct Freezer {
   std::mutex mutex;
   int depth = 0;
   std::unordered_map<const float*, std::shared_ptr<const PackedB>> packs;
+  std::unordered_set<const float*> int8;
 };
 Freezer& freezer() {
   static Freezer* f = new Freezer;
@@ -44,7 +46,7 @@ Freezer& freezer() {
 }  // namespace
 
 struct PackedB {
-  Precision precision;
+  const TileEngine& e;
   int64_t N, K;
   Tensor bytes;
 };
@@ -81,7 +83,7 @@ void choose_precision(const std::string& name) {
 // lines at a time are dealt out to all panels. Both write the same bytes.
 static void pack_all(const TileEngine& e, char* out, Mat m, int64_t outer, int64_t K, bool is_a) {
   const int width = is_a ? e.rows : e.cols;
-  const size_t panel = panel_bytes(e, K, width);
+  const size_t panel = panel_bytes(e, K, is_a);
   const int64_t panels = (outer + width - 1) / width;
   const auto pack = [&](int64_t i, int64_t k, int64_t ks) {
     (is_a ? e.pack_a : e.pack_b)(out + i * panel + size_t(k) * width * e.element, m, i * width,
@@ -99,13 +101,22 @@ static void pack_all(const TileEngine& e, char* out, Mat m, int64_t outer, int64
   }
 }
 
-std::shared_ptr<const PackedB> pack_b(Mat b, int64_t N, int64_t K) {
-  const TileEngine& e = tiles(current);
-  auto p = std::make_shared<PackedB>();
-  p->precision = current, p->N = N, p->K = K;
-  p->bytes = Tensor({int64_t(panel_bytes(e, K, e.cols)) * ((N + e.cols - 1) / e.cols)}, DType::u8);
+static std::shared_ptr<const PackedB> pack(const TileEngine& e, Mat b, int64_t N, int64_t K) {
+  const int64_t bytes = int64_t(panel_bytes(e, K, false)) * ((N + e.cols - 1) / e.cols);
+  auto p = std::make_shared<PackedB>(PackedB{e, N, K, Tensor({bytes}, DType::u8)});
   pack_all(e, p->bytes.data<char>(), b, N, K, false);
   return p;
+}
+
+std::shared_ptr<const PackedB> pack_b(Mat b, int64_t N, int64_t K) {
+  return pack(tiles(current), b, N, K);
+}
+void refuse_without_int8() {
+  if (!has_int8()) refuse("int8 needs a CPU with AVX-512 VNNI, and this one has none: use --quantize none");
+}
+std::shared_ptr<const PackedB> pack_int8(const float* w, int64_t N, int64_t K) {
+  refuse_without_int8();
+  return pack(kInt8Tiles, {w, K, true}, N, K);
 }
 
 namespace {
@@ -142,13 +153,13 @@ void multiply_block(const Packed& p, float* C, int64_t ldc, int64_t i, int64_t j
 void gemm(float* C, int64_t ldc, Mat A, Mat B, int64_t M, int64_t N, int64_t K, const GemmOptions& o) {
   if (M <= 0 || N <= 0) return;
   if (o.counted) flops.fetch_add(2 * M * N * K, std::memory_order_relaxed);
-  const TileEngine& e = tiles(current);
+  const TileEngine& e = o.packed ? o.packed->e : tiles(current);
   const int64_t a_panels = (M + e.rows - 1) / e.rows, b_panels = (N + e.cols - 1) / e.cols;
-  const size_t a_panel = panel_bytes(e, K, e.rows), b_panel = panel_bytes(e, K, e.cols);
+  const size_t a_panel = panel_bytes(e, K, true), b_panel = panel_bytes(e, K, false);
   char* pa = scratch<char>(0, int64_t(a_panel) * a_panels);
   const char* pb;
   if (o.packed) {
-    CHECK(o.packed->precision == current && o.packed->N == N && o.packed->K == K, "weights packed for this product");
+    CHECK((&e == &tiles(current) || &e == &kInt8Tiles) && o.packed->N == N && o.packed->K == K, "weights packed for this product");
     pb = o.packed->bytes.data<char>();
   } else {
     char* w = scratch<char>(1, int64_t(b_panel) * b_panels);
@@ -180,8 +191,8 @@ int64_t WeightSum::round_up(int64_t tokens) { return up(tokens, tiles(current).k
 
 WeightSum::WeightSum(int64_t O, int64_t C, int64_t places) : O_(O), C_(C), places_(places) {
   const TileEngine& e = tiles(current);
-  a_ = Tensor({int64_t(panel_bytes(e, places, e.rows)) * ((O + e.rows - 1) / e.rows)}, DType::u8);
-  b_ = Tensor({int64_t(panel_bytes(e, places, e.cols)) * ((C + e.cols - 1) / e.cols)}, DType::u8);
+  a_ = Tensor({int64_t(panel_bytes(e, places, true)) * ((O + e.rows - 1) / e.rows)}, DType::u8);
+  b_ = Tensor({int64_t(panel_bytes(e, places, false)) * ((C + e.cols - 1) / e.cols)}, DType::u8);
 }
 
 // Asks for the lines that the next panel is written to, so that writing does not wait for each.
@@ -191,7 +202,7 @@ static void want_lines(char* p, size_t bytes) {
 
 void WeightSum::add(const float* dy, const float* x, int64_t n, int64_t at) {
   const TileEngine& e = tiles(current);
-  const size_t a_panel = panel_bytes(e, places_, e.rows), b_panel = panel_bytes(e, places_, e.cols);
+  const size_t a_panel = panel_bytes(e, places_, true), b_panel = panel_bytes(e, places_, false);
   // 32 tokens at a time go to all panels: their lines are read once
   for (int64_t k = 0; k < n; k += 32) {
     const int64_t ks = std::min<int64_t>(32, n - k);
@@ -224,8 +235,8 @@ void WeightSum::finish(const std::vector<Job>& sums) {
   parallel_for(int64_t(parts.size()), [&](int64_t n) {
     const WeightSum& s = *parts[size_t(n)].job->sum;
     float* dw = parts[size_t(n)].job->dw;
-    const Packed p{e, s.a_.data<char>(), s.b_.data<char>(), panel_bytes(e, s.places_, e.rows),
-                   panel_bytes(e, s.places_, e.cols), s.O_, s.C_};
+    const Packed p{e, s.a_.data<char>(), s.b_.data<char>(), panel_bytes(e, s.places_, true),
+                   panel_bytes(e, s.places_, false), s.O_, s.C_};
     const int64_t first = parts[size_t(n)].first, last = std::min(first + kGroup, (s.O_ + e.rows - 1) / e.rows);
     for (int64_t k = 0; k < s.places_; k += k_step)
       for (int64_t j = 0; j * e.cols < s.C_; ++j)
@@ -237,8 +248,7 @@ void WeightSum::finish(const std::vector<Job>& sums) {
 int64_t gemm_flops() { return flops.load(); }
 void count_flops(int64_t n) { flops.fetch_add(n, std::memory_order_relaxed); }
 
-double measure_peak() {
-  const TileEngine& e = tiles(current);
+static double measure_peak(const TileEngine& e) {
   constexpr int64_t kDepth = 128, kTimes = 4000;
   double best = 0;
   for (int round = 0; round < 5; ++round) {
@@ -252,27 +262,38 @@ double measure_peak() {
   }
   return best;
 }
+double measure_peak() { return measure_peak(tiles(current)); }
+double measure_int8_peak() { return measure_peak(kInt8Tiles); }
 
-Frozen::Frozen() {
+Frozen::Frozen(const std::vector<const float*>& int8) {
+  if (!int8.empty()) refuse_without_int8();
   std::lock_guard l(freezer().mutex);
   ++freezer().depth;
+  freezer().int8.insert(int8.begin(), int8.end());
 }
 Frozen::~Frozen() {
   std::lock_guard l(freezer().mutex);
-  if (--freezer().depth == 0) freezer().packs.clear();
+  if (--freezer().depth == 0) freezer().packs.clear(), freezer().int8.clear();
 }
 bool frozen() {
   std::lock_guard l(freezer().mutex);
   return freezer().depth > 0;
 }
+std::string arithmetic() {
+  std::lock_guard l(freezer().mutex);
+  return std::string(freezer().int8.empty() ? "" : "int8+") + (current == Precision::bf16 ? "bf16" : "f32");
+}
 std::shared_ptr<const PackedB> packed_weight(const float* w, int64_t N, int64_t K) {
+  bool int8 = false;
   {
     std::lock_guard l(freezer().mutex);
+    int8 = freezer().int8.contains(w);
     auto it = freezer().packs.find(w);
-    if (it != freezer().packs.end() && it->second->N == N && it->second->K == K && it->second->precision == current)
+    if (it != freezer().packs.end() && it->second->N == N && it->second->K == K &&
+        &it->second->e == (int8 ? &kInt8Tiles : &tiles(current)))
       return it->second;
   }
-  auto p = pack_b({w, K, true}, N, K);
+  auto p = int8 ? pack_int8(w, N, K) : pack_b({w, K, true}, N, K);
   std::lock_guard l(freezer().mutex);
   return freezer().packs[w] = p;
 }

@@ -2,6 +2,8 @@
 //   f32   our AVX-512/AVX2 tile (kernels/gemm_f32.cc)
 //   bf16  inputs rounded to bf16 as they are packed: AMX tiles (kernels/gemm_amx.cc), or AVX-512's dot product of pairs
 //         (kernels/gemm_bf16.cc); only where the CPU has one of them
+// and, with weights that do not change and are named to be so (Frozen), in a third, whose sums are exact integers:
+//   int8  a scale an output and one a row of A (kernels/gemm_int8.cc); only where the CPU has AVX-512 VNNI
 // Every element of C is the same chain of additions whatever M, N, the batch or the number of threads, so a picture drawn
 // alone equals the same picture drawn in a batch, bit for bit. That is why this is not a library call: BLAS libraries
 // pick another order of sums for another shape.
@@ -18,6 +20,8 @@ namespace duet {
 enum class Precision { f32, bf16 };
 enum class Bf16Unit { none, avx512, amx };
 Bf16Unit bf16_unit();            // what multiplies bf16 on this CPU
+bool has_int8();                 // it has AVX-512 VNNI, and that is compiled in
+void refuse_without_int8();
 bool bf16_is_fast();             // and it is faster than f32: AMX, or AVX-512 BF16 of AMD
 const char* precision_name(Precision, bool on_card);  // "f32", "bf16", "bf16 (AMX)", "bf16 (AVX-512)"
 Precision precision();           // what products use now; f32 at start
@@ -35,6 +39,8 @@ struct Mat {
 // B packed for the tiles once, for weights that do not change: see Frozen.
 struct PackedB;
 std::shared_ptr<const PackedB> pack_b(Mat b, int64_t N, int64_t K);
+// W (N,K) as int8. Products with it take A as it lies, not transposed.
+std::shared_ptr<const PackedB> pack_int8(const float* w, int64_t N, int64_t K);
 
 struct GemmOptions {
   bool accumulate = false;        // add to C
@@ -73,13 +79,15 @@ class WeightSum {
 void count_flops(int64_t);  // of products done elsewhere: on a card
 int64_t gemm_flops();  // floating-point operations all products of this process have done so far
 double measure_peak(); // FLOP/s of the current precision's tile on all threads, fed from the first cache: the machine's limit
+double measure_int8_peak();
 
 // While one lives, linear() keeps the packed form of every weight it meets. Weights must not change meanwhile.
 struct Frozen {
-  Frozen();
+  explicit Frozen(const std::vector<const float*>& int8 = {});  // weights that are packed as int8; refused without has_int8()
   ~Frozen();
 };
 bool frozen();
+std::string arithmetic();  // what decides the bits of a result: "f32", "bf16", or with int8 weights "int8+f32", "int8+bf16"
 std::shared_ptr<const PackedB> packed_weight(const float* w, int64_t N, int64_t K);  // of W (N,K), as B = W^T
 
 }  // namespace duet

@@ -15,10 +15,12 @@ struct TileEngine {
   void (*pack_a)(void* dst, Mat a, int64_t row, int64_t rows, int64_t k, int64_t ks);  // rows <= engine.rows, ks <= k_block
   void (*pack_b)(void* dst, Mat b, int64_t col, int64_t cols, int64_t k, int64_t ks);
   void (*multiply)(float* C, int64_t ldc, const void* a, const void* b, int64_t ks, bool load);  // a whole block
+  size_t a_header = 0, b_header = 0;  // bytes before a panel's values; with them K is one piece
 };
 extern const TileEngine kF32Tiles;
 extern const TileEngine kAmxTiles;
 extern const TileEngine kBf16Tiles;
+extern const TileEngine kInt8Tiles;  // B transposed, A not
 bool has_amx();          // the CPU has AMX bf16 tiles, the system lets us use them, and they are compiled in
 bool has_avx512_bf16();  // likewise
 const TileEngine& tiles(Precision);

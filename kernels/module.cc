@@ -21,41 +21,12 @@ Block::Block(int64_t C, int64_t heads, int64_t F, float theta, bool pictures, In
     for (int64_t c = 0; c < C; ++c) own.data()[r * 6 * C + 2 * C + c] = own.data()[r * 6 * C + 5 * C + c] = 1;
 }
 
-// Attention of new tokens over a cache that first takes in their keys and values. No gradient.
-static Var cached_attention(const Var& qkv, const Layout& l, int64_t heads, KvCache& cache,
-                            const std::vector<int32_t>& used) {
-  const int64_t C = qkv.dim(1) / 3, B = l.B(), cap = cache.capacity;
-  CHECK(!qkv.wants_grad(), "a KV cache works under NoGrad");
-  CHECK(int64_t(used.size()) == B && cache.k.shape() == Shape({B, cap, C}), "cache ", cache.k.shape(), " for ", B);
-  const int32_t* at = l.at.data<int32_t>();
-  std::vector<int32_t> k_at(size_t(B) + 1), to;
-  for (int64_t b = 0; b < B; ++b) {
-    k_at[size_t(b)] = int32_t(b * cap);
-    CHECK(used[size_t(b)] + at[b + 1] - at[b] <= cap, "KV cache of ", cap, " tokens is full");
-    for (int32_t n = at[b]; n < at[b + 1]; ++n) to.push_back(int32_t(b * cap) + used[size_t(b)] + n - at[b]);
-  }
-  k_at[size_t(B)] = int32_t(B * cap);
-  const Kernels& k = kernels(qkv.value());
-  k.cache_put(cache.k, cache.v, qkv.value(), Tensor::ints(to));
-  Tensor o({l.N(), C}, qkv.value().dtype(), qkv.value().device()), lse({l.N(), heads}, DType::f32, qkv.value().device());
-  k.attention(o, lse, qkv.value(), cache.k, cache.v, l.at, Tensor::ints(k_at), l.limit);
-  return Var(o);
-}
-
 Var Block::operator()(const Var& x, const Layout& l, const Var& t, KvCache* cache,
                       const std::vector<int32_t>* used) const {
+  const BlockParams p{qkv.w, proj.w, up.w, down.w, gain_q, gain_k};
   const Var mod = mod_table(own, t);
-  if (!cache) return block(x, mod, l, {qkv.w, proj.w, up.w, down.w, gain_q, gain_k}, heads, theta);
-  const Var h = qk_rope(qkv(norm_mod(x, mod, l.row, 0, C)), gain_q, gain_k, l.pos, heads, theta);
-  const Var a = cached_attention(h, l, heads, *cache, *used);
-  const Var y = gate_add(x, proj(a), mod, l.row, 2 * C);
-  return gate_add(y, down(swiglu(up(norm_mod(y, mod, l.row, 3 * C, 4 * C)))), mod, l.row, 5 * C);
+  return cache ? block(x, mod, l, p, heads, theta, *cache, *used) : block(x, mod, l, p, heads, theta);
 }
-
-DType activation_type(Device d) { return d == Device::cuda && precision() == Precision::bf16 ? DType::bf16 : DType::f32; }
-
-KvCache::KvCache(int64_t B, int64_t capacity, int64_t C, Device d)
-    : k({B, capacity, C}, activation_type(d), d), v({B, capacity, C}, activation_type(d), d), capacity(capacity) {}
 
 Flat flatten(const std::function<void(const Visit&)>& params, Device device) {
   Flat f;

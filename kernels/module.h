@@ -40,15 +40,6 @@ struct Linear {
   }
 };
 
-// Keys and values of a layer for tokens that later ones look back on. Sequence b owns rows b * capacity ... of k and v.
-// A pass writes its tokens after the first used[b] and sees them; only the caller moves `used` on, so the sampler can
-// run the picture again and again after the same words.
-struct KvCache {
-  Tensor k, v;  // (B, capacity, C)
-  int64_t capacity = 0;
-  KvCache(int64_t B, int64_t capacity, int64_t C, Device = Device::cpu);
-};
-
 // Pre-norm transformer block for packed sequences of text and picture tokens. Row 0 of `own` modulates text; row 1, shifted
 // by the noise level's t, modulates pictures (adaLN-single, arXiv 2310.00426). W = 6C: scale, shift, gate of attention,
 // then of the feed-forward. Gates start at 1 and the last linear of each branch at 0, so a new block is the identity.

@@ -4,6 +4,7 @@
 
 #include "kernels/device.h"
 #include "kernels/gemm.h"
+#include "kernels/parallel.h"
 #include "kernels/table.h"
 
 namespace duet {
@@ -137,30 +138,79 @@ Var attention(const Var& qkv, const Layout& l, int64_t heads) {
   });
 }
 
+static DType activation_type(Device d) {
+  return d == Device::cuda && precision() == Precision::bf16 ? DType::bf16 : DType::f32;
+}
+
+KvCache::KvCache(int64_t B, int64_t capacity, int64_t C, Device d)
+    : k({B, capacity, C}, activation_type(d), d), v({B, capacity, C}, activation_type(d), d), capacity(capacity) {}
+
+static void check_cache(const KvCache& cache, const Layout& l, int64_t C, const std::vector<int32_t>& used) {
+  const int64_t B = l.B(), cap = cache.capacity;
+  CHECK(int64_t(used.size()) == B && cache.k.shape() == Shape({B, cap, C}), "cache ", cache.k.shape(), " for ", B);
+  for (int64_t b = 0; b < B; ++b)
+    CHECK(used[size_t(b)] + ints(l.at)[b + 1] - ints(l.at)[b] <= cap, "KV cache of ", cap, " tokens is full");
+}
+
+// Attention of new tokens over a cache that first takes in their keys and values.
+static Var cached_attention(const Var& qkv, const Layout& l, int64_t heads, const KvCache& cache,
+                            const std::vector<int32_t>& used) {
+  const int64_t C = qkv.dim(1) / 3, B = l.B(), cap = cache.capacity;
+  const int32_t* at = ints(l.at);
+  std::vector<int32_t> k_at(size_t(B) + 1), to;
+  for (int64_t b = 0; b < B; ++b) {
+    k_at[size_t(b)] = int32_t(b * cap);
+    for (int32_t n = at[b]; n < at[b + 1]; ++n) to.push_back(int32_t(b * cap) + used[size_t(b)] + n - at[b]);
+  }
+  k_at[size_t(B)] = int32_t(B * cap);
+  on(qkv).cache_put(cache.k, cache.v, qkv.value(), Tensor::ints(to));
+  const Tensor o = like(qkv, {l.N(), C}), lse = f32(qkv, {l.N(), heads});
+  on(qkv).attention(o, lse, qkv.value(), cache.k, cache.v, l.at, Tensor::ints(k_at), l.limit);
+  return Var(o);
+}
+
 // What block() is, and how a card runs it: its products fill the card one at a time.
-static Var block_step_by_step(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads,
-                              float theta) {
+static Var block_step_by_step(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads, float theta,
+                              const KvCache* cache = nullptr, const std::vector<int32_t>* used = nullptr) {
   const int64_t C = x.shape().last();
   const Var h = qk_rope(linear(norm_mod(x, mod, l.row, 0, C), p.qkv), p.gain_q, p.gain_k, l.pos, heads, theta);
-  const Var y = gate_add(x, linear(attention(h, l, heads), p.proj), mod, l.row, 2 * C);
+  const Var a = cache ? cached_attention(h, l, heads, *cache, *used) : attention(h, l, heads);
+  const Var y = gate_add(x, linear(a, p.proj), mod, l.row, 2 * C);
   return gate_add(y, linear(swiglu(linear(norm_mod(y, mod, l.row, 3 * C, 4 * C), p.up)), p.down), mod, l.row, 5 * C);
 }
 
-Var block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads, float theta) {
+static cpu::BlockSizes check_block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads, float theta) {
   const int64_t N = x.shape().rows(), C = x.shape().last(), F = p.down.dim(1), D = C / heads;
   CHECK(l.N() == N && l.row.count() == N && l.pos.count() == 2 * N, "a layout of ", l.N(), " tokens for ", x.shape());
   CHECK(C == heads * D && mod.dim(1) == 6 * C, "modulation ", mod.shape(), " for ", x.shape());
   CHECK(p.qkv.shape() == Shape({3 * C, C}) && p.proj.shape() == Shape({C, C}) && p.up.shape() == Shape({2 * F, C}) &&
             p.down.shape() == Shape({C, F}) && p.gain_q.shape() == Shape({D}) && p.gain_k.shape() == Shape({D}),
         "weights of a block ", C, " wide with ", F, " hidden");
+  return {C, heads, F, theta};
+}
+static cpu::BlockTokens tokens(const Layout& l) { return {ints(l.at), ints(l.limit), ints(l.row), ints(l.pos), l.B()}; }
+static cpu::BlockWeights weights(const BlockParams& p) {
+  return {p.qkv.data(), p.proj.data(), p.up.data(), p.down.data(), p.gain_q.data(), p.gain_k.data()};
+}
+
+Var block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads, float theta, KvCache& cache,
+          const std::vector<int32_t>& used) {
+  const auto sizes = check_block(x, mod, l, p, heads, theta);
+  check_cache(cache, l, sizes.C, used);
+  CHECK(!records({x, mod, p.qkv}), "a KV cache works under NoGrad");
+  // Few long sequences do not fill many threads, but their products do.
+  const bool few = l.B() < threads() && l.N() > 32;
+  if (few || x.value().device() == Device::cuda) return block_step_by_step(x, mod, l, p, heads, theta, &cache, &used);
+  const Tensor y(x.shape());
+  const cpu::BlockCache c{cache.k.data(), cache.v.data(), cache.capacity, used.data()};
+  cpu::block(y.data(), {}, x.data(), mod.data(), tokens(l), weights(p), sizes, &c);
+  return Var(y);
+}
+
+Var block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads, float theta) {
+  const cpu::BlockSizes sizes = check_block(x, mod, l, p, heads, theta);
+  const int64_t N = x.shape().rows(), C = sizes.C, F = sizes.F;
   if (x.value().device() == Device::cuda) return block_step_by_step(x, mod, l, p, heads, theta);
-  const cpu::BlockSizes sizes{C, heads, F, theta};
-  const auto tokens = [](const Layout& l) {
-    return cpu::BlockTokens{ints(l.at), ints(l.limit), ints(l.row), ints(l.pos), l.B()};
-  };
-  const auto weights = [](const BlockParams& p) {
-    return cpu::BlockWeights{p.qkv.data(), p.proj.data(), p.up.data(), p.down.data(), p.gain_q.data(), p.gain_k.data()};
-  };
   const std::vector<Var> inputs{x, mod, p.qkv, p.proj, p.up, p.down, p.gain_q, p.gain_k};
   Tensor y(x.shape());
   if (!records(inputs)) {

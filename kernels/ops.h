@@ -31,6 +31,18 @@ struct BlockParams {
   Var qkv, proj, up, down, gain_q, gain_k;
 };
 Var block(const Var& x, const Var& mod, const Layout&, const BlockParams&, int64_t heads, float theta);
+
+// Keys and values of a layer for tokens that later ones look back on. Sequence b owns rows b * capacity ... of k and v.
+// A pass writes its tokens after the first used[b] and sees them; only the caller moves `used` on, so the sampler can
+// run the picture again and again after the same words.
+struct KvCache {
+  Tensor k, v;  // (B, capacity, C)
+  int64_t capacity = 0;
+  KvCache(int64_t B, int64_t capacity, int64_t C, Device = Device::cpu);
+};
+// The block over tokens that follow those in the cache; Layout::limit counts from the start of the sequence. No gradient.
+Var block(const Var& x, const Var& mod, const Layout&, const BlockParams&, int64_t heads, float theta, KvCache&,
+          const std::vector<int32_t>& used);
 Var swiglu(const Var& x);                                     // (N,2F) -> (N,F)
 Var silu(const Var& x);
 Var reshape(const Var& x, Shape s);                             // the same values in other rows

@@ -71,8 +71,15 @@ struct BlockTokens {
   const int32_t *at, *limit, *row, *pos;  // as Layout; at (B+1)
   int64_t B;
 };
+// A cache for tokens that earlier ones were put into: sequence b owns rows b * capacity ... of k and v, `used` (B) of them hold
+// earlier tokens. The block's are put after them, and see them.
+struct BlockCache {
+  float *k, *v;
+  int64_t capacity;
+  const int32_t* used;
+};
 void block(float* y, const BlockSaved&, const float* x, const float* mod, const BlockTokens&, const BlockWeights&,
-           const BlockSizes&);
+           const BlockSizes&, const BlockCache* = nullptr);
 // dx may be null. Gradients of what tokens share are summed in the order of the tokens.
 void block_bwd(float* dx, bool add, const BlockGrads&, const float* dy, const float* x, const BlockSaved&, const float* mod,
                int64_t R, const BlockTokens&, const BlockWeights&, const BlockSizes&);

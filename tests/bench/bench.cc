@@ -19,6 +19,7 @@
 
 #include "fusion/fields.h"
 #include "fusion/joint.h"
+#include "fusion/quantize.h"
 #include "infer/sampler.h"
 #include "kernels/gemm.h"
 #include "kernels/parallel.h"
@@ -138,10 +139,10 @@ static void step(const TrainConfig& c) {
               memory_stats().bytes >> 20);
 }
 
-static void drawing(const TrainConfig& c) {
+static void drawing(const TrainConfig& c, bool int8) {
   Model m(c.model);
   flatten([&](const Visit& v) { m.params(v); });
-  const Frozen still;
+  const Frozen still(int8 ? int8_weights(m) : std::vector<const float*>());
   const Tokenizer tokenizer = Tokenizer::load(c.tokenizer);
   for (int B : {1, 4, 16}) {
     std::vector<DrawRequest> r(size_t(B), {prompt_ids(tokenizer, "a small red circle above a big blue star"), {}, 1});
@@ -162,12 +163,13 @@ static void loading(TrainConfig c) {
 }
 
 int main(int argc, char** argv) try {
-  std::string what = argc > 1 ? argv[1] : "products", config = "assets/configs/xs.toml", precision = "auto";
+  std::string what = argc > 1 ? argv[1] : "products", config = "assets/configs/xs.toml", precision = "auto", quantize = "none";
   std::vector<std::string> sets;
   for (int i = 2; i + 1 < argc; i += 2) {
     const std::string key = argv[i];
     if (key == "--config") config = argv[i + 1];
     else if (key == "--precision") precision = argv[i + 1];
+    else if (key == "--quantize") quantize = argv[i + 1];
     else if (key == "--set") sets.push_back(argv[i + 1]);
     else refuse("unknown option ", key);
   }
@@ -178,7 +180,7 @@ int main(int argc, char** argv) try {
   for (const auto& s : sets) set_key(c, s);
   if (what == "products") products();
   else if (what == "step") step(c);
-  else if (what == "draw") drawing(c);
+  else if (what == "draw") drawing(c, quantize == "int8");
   else if (what == "loader") loading(c);
   else refuse("what to measure? products, step, draw or loader");
 } catch (const std::exception& e) {

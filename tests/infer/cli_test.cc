@@ -98,6 +98,25 @@ TEST_F(CliTest, APictureCarriesHowItWasMade) {
   EXPECT_EQ(load_image(dir / "x.png").rgba, load_image(dir / "y.png").rgba);
 }
 
+// int8 where the CPU has it, and a picture that says so; else one line.
+TEST_F(CliTest, QuantizeInt8) {
+  if (!has_int8()) {
+    refused({"generate", "a", "--quantize", "int8", "-o", dir / "x.png"}, "--quantize none");
+    return;
+  }
+  ASSERT_EQ(run({"generate", "a", "--seed", "7", "--steps", "2", "-o", dir / "f32.png"}).code, 0);
+  ASSERT_EQ(run({"generate", "a", "--seed", "7", "--steps", "2", "--quantize", "int8", "-o", dir / "x.png"}).code, 0);
+  ASSERT_EQ(run({"generate", "a", "--seed", "7", "--steps", "2", "--quantize", "int8", "-o", dir / "y.png"}).code, 0);
+  const auto precision_of = [&](const char* name) {
+    const auto png = bytes(name);
+    return read_drawn(as_bytes(png), name)->precision;
+  };
+  EXPECT_EQ(precision_of("f32.png"), "f32");
+  EXPECT_EQ(precision_of("x.png"), "int8+f32");
+  EXPECT_EQ(bytes("x.png"), bytes("y.png"));
+  for (const char* verb : {"caption", "embed"}) EXPECT_EQ(run({verb, dir / "x.png", "--quantize", "int8"}).code, 0) << verb;
+}
+
 TEST_F(CliTest, NoWordsDrawSomethingAndARandomSeedIsTold) {
   const Result r = run({"generate", "", "--steps", "2", "-o", dir / "x.png"});
   ASSERT_EQ(r.code, 0) << r.err;
@@ -126,6 +145,7 @@ TEST_F(CliTest, WrongUsageIsExitCode2) {
   EXPECT_EQ(run({"generate", "a", "--seed", "-1"}).code, 2);
   EXPECT_EQ(run({"generate", "a", "--bogus"}).code, 2);
   EXPECT_EQ(run({"generate", "a", "--precision", "f64"}).code, 2);
+  EXPECT_EQ(run({"generate", "a", "--quantize", "int4"}).code, 2);
   EXPECT_EQ(run({"caption", "a.png", "--lang", "fr"}).code, 2);
   EXPECT_EQ(run({"generate", "--help"}).code, 0);
 }

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "fusion/quantize.h"
+#include "infer/flowbatch.h"
 #include "kernels/error.h"
 #include "tests/fusion/tiny.h"
 #include "text/bpetrain.h"
@@ -64,6 +66,38 @@ TEST(Sampler, APictureDependsOnItsRequestAlone) {
       }
       EXPECT_FALSE(equal_bits(batch.data(), batch.data() + n, int64_t(n)));
     }
+}
+
+TEST(Sampler, WithInt8WeightsAPictureDependsOnItsRequestAlone) {
+  if (!has_int8()) GTEST_SKIP() << "this CPU has no AVX-512 VNNI";
+  const SettingsBack back;
+  Model m(tiny_config());
+  shake(m);
+  const DrawOptions o = kWays[0];
+  const auto all = five();
+  set_threads(1);
+  const auto wide = draw(m, words(), all, o);
+  const Frozen narrow(int8_weights(m));
+  EXPECT_EQ(int8_weights(m).size(), 4 * 4u) << "four of each of four blocks";
+  const auto batch = draw(m, words(), all, o);
+  const size_t n = batch.size() / 5;
+  for (float x : batch) ASSERT_TRUE(std::isfinite(x));
+  EXPECT_NE(batch, wide);
+  for (int threads : {2, 3}) {
+    set_threads(threads);
+    EXPECT_EQ(batch, draw(m, words(), all, o)) << threads << " threads";
+    for (size_t b = 0; b < 5; ++b) {
+      const auto alone = draw(m, words(), {all[b]}, o);
+      EXPECT_TRUE(equal_bits(alone.data(), batch.data() + b * n, int64_t(n))) << "request " << b << " alone";
+    }
+  }
+  FlowBatch flow(m, words());
+  Drawing first(m, words(), all[0], o), second(m, words(), all[1], o);
+  for (Drawing* both[] = {&first, &second}; !first.done();) flow.advance(both);
+  for (size_t b : {0, 1}) {
+    const auto made = (b ? second : first).pixels();
+    EXPECT_TRUE(equal_bits(made.data(), batch.data() + b * n, int64_t(n))) << "request " << b << " in a batch that others join";
+  }
 }
 
 // The cached words and the doubled pass of guidance, against one pass over [text][image] without a cache.
