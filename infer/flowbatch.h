@@ -3,9 +3,11 @@
 // pictures are the same, bit for bit.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "infer/flowpass.h"
 #include "infer/sampler.h"
 
 namespace duet {
@@ -69,9 +71,8 @@ class FlowBatch {
   std::vector<uint64_t> members_;  // ids that the rest is arranged for
   std::vector<KvCache> caches_;    // words of every sequence, and room for its picture
   std::vector<int32_t> used_;
-  Layout stem_, joint_;
-  Tensor twins_, heads_;  // row of the stem, row of the modulation, for every row of the pass
-  int64_t rows_ = 0;      // of the stem
+  std::unique_ptr<FlowPass> pass_;
+  int64_t rows_ = 0;  // of the stem
 };
 
 }  // namespace duet

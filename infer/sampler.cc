@@ -1,6 +1,7 @@
 #include "infer/sampler.h"
 
 #include "fusion/patchify.h"
+#include "infer/flowpass.h"
 #include "kernels/device.h"
 
 namespace duet {
@@ -54,13 +55,10 @@ std::vector<float> draw(const Model& m, int null_token, const std::vector<DrawRe
   std::vector<int32_t> seeds;
   for (const auto& r : requests) seeds.push_back(int32_t(uint32_t(r.seed))), seeds.push_back(int32_t(uint32_t(r.seed >> 32)));
   k.normals(z, Tensor::ints(seeds));
+  FlowPass pass(m, stem_layout, joint_layout, twin_rows, head_rows, caches, used);
   const auto predict = [&](const Tensor& at, float t) {  // the clean picture, guided
-    const auto times = m.times(std::vector<float>(size_t(B), t));
-    const Var seen = m.vision_stem(at, stem_layout, times);
-    const Var h = m.fuse(gather(seen, {}, twin_rows), joint_layout, times, &caches, &used);
-    const Var x = m.flow_head(h, guided ? gather(Var(at), {}, twin_rows).value() : at, head_rows, times);
     const Tensor guess = pictures();
-    k.guide(guess, x.value(), float(o.guidance));
+    k.guide(guess, pass(at, std::vector<float>(size_t(B), t)), float(o.guidance));
     return guess;
   };
   const auto at = [&](int s) { return float(s / (s + o.shift * (o.steps - s))); };  // 0 .. 1

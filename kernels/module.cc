@@ -21,24 +21,39 @@ Block::Block(int64_t C, int64_t heads, int64_t F, float theta, bool pictures, In
     for (int64_t c = 0; c < C; ++c) own.data()[r * 6 * C + 2 * C + c] = own.data()[r * 6 * C + 5 * C + c] = 1;
 }
 
+// Where new tokens go in a cache and where its sequences start: the same for all blocks, and kept with the layout.
+struct CachePlace {
+  int64_t capacity;
+  std::vector<int32_t> used;
+  Tensor k_at, to;
+};
+static std::shared_ptr<const CachePlace> place_in_cache(const Layout& l, int64_t capacity, const std::vector<int32_t>& used) {
+  const auto make = [&] {
+    const int32_t* at = l.at.data<int32_t>();
+    std::vector<int32_t> k_at, to;
+    for (int64_t b = 0; b < l.B(); ++b) {
+      k_at.push_back(int32_t(b * capacity));
+      CHECK(used[size_t(b)] + at[b + 1] - at[b] <= capacity, "KV cache of ", capacity, " tokens is full");
+      for (int32_t n = at[b]; n < at[b + 1]; ++n) to.push_back(int32_t(b * capacity) + used[size_t(b)] + n - at[b]);
+    }
+    k_at.push_back(int32_t(l.B() * capacity));
+    return std::make_shared<CachePlace>(CachePlace{capacity, used, Tensor::ints(k_at), Tensor::ints(to)});
+  };
+  const auto kept = l.limit.memo<CachePlace>("place in a cache", make);
+  return kept->capacity == capacity && kept->used == used ? kept : make();
+}
+
 // Attention of new tokens over a cache that first takes in their keys and values. No gradient.
 static Var cached_attention(const Var& qkv, const Layout& l, int64_t heads, KvCache& cache,
                             const std::vector<int32_t>& used) {
   const int64_t C = qkv.dim(1) / 3, B = l.B(), cap = cache.capacity;
   CHECK(!qkv.wants_grad(), "a KV cache works under NoGrad");
   CHECK(int64_t(used.size()) == B && cache.k.shape() == Shape({B, cap, C}), "cache ", cache.k.shape(), " for ", B);
-  const int32_t* at = l.at.data<int32_t>();
-  std::vector<int32_t> k_at(size_t(B) + 1), to;
-  for (int64_t b = 0; b < B; ++b) {
-    k_at[size_t(b)] = int32_t(b * cap);
-    CHECK(used[size_t(b)] + at[b + 1] - at[b] <= cap, "KV cache of ", cap, " tokens is full");
-    for (int32_t n = at[b]; n < at[b + 1]; ++n) to.push_back(int32_t(b * cap) + used[size_t(b)] + n - at[b]);
-  }
-  k_at[size_t(B)] = int32_t(B * cap);
+  const auto place = place_in_cache(l, cap, used);
   const Kernels& k = kernels(qkv.value());
-  k.cache_put(cache.k, cache.v, qkv.value(), Tensor::ints(to));
+  k.cache_put(cache.k, cache.v, qkv.value(), place->to);
   Tensor o({l.N(), C}, qkv.value().dtype(), qkv.value().device()), lse({l.N(), heads}, DType::f32, qkv.value().device());
-  k.attention(o, lse, qkv.value(), cache.k, cache.v, l.at, Tensor::ints(k_at), l.limit);
+  k.attention(o, lse, qkv.value(), cache.k, cache.v, l.at, place->k_at, l.limit);
   return Var(o);
 }
 

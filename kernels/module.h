@@ -40,6 +40,8 @@ struct Linear {
   }
 };
 
+DType activation_type(Device);  // in the present precision
+
 // Keys and values of a layer for tokens that later ones look back on. Sequence b owns rows b * capacity ... of k and v.
 // A pass writes its tokens after the first used[b] and sees them; only the caller moves `used` on, so the sampler can
 // run the picture again and again after the same words.

@@ -146,6 +146,25 @@ static Var block_step_by_step(const Var& x, const Var& mod, const Layout& l, con
   return gate_add(y, linear(swiglu(linear(norm_mod(y, mod, l.row, 3 * C, 4 * C), p.up)), p.down), mod, l.row, 5 * C);
 }
 
+static bool recompute = false;
+void set_recompute(bool r) { recompute = r; }
+
+static Var block_made_twice(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads, float theta) {
+  Tensor y;
+  {
+    const NoGrad off;
+    y = block_step_by_step(x, mod, l, p, heads, theta).value();
+  }
+  return record(y, {x, mod, p.qkv, p.proj, p.up, p.down, p.gain_q, p.gain_k}, [=](Node& n) {
+    const int64_t before = gemm_flops();
+    const Var x2(x.value(), x.wants_grad()), mod2(mod.value(), mod.wants_grad()), y2 = block_step_by_step(x2, mod2, l, p, heads, theta);
+    count_flops(before - gemm_flops());
+    record(Tensor::zeros({1}, DType::f32, y.device()), {y2}, [&](Node&) { y2.set_grad(n.grad); }).backward();
+    if (x.wants_grad()) pass(x, x2.grad());
+    if (mod.wants_grad()) pass(mod, mod2.grad());
+  });
+}
+
 Var block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads, float theta) {
   const int64_t N = x.shape().rows(), C = x.shape().last(), F = p.down.dim(1), D = C / heads;
   CHECK(l.N() == N && l.row.count() == N && l.pos.count() == 2 * N, "a layout of ", l.N(), " tokens for ", x.shape());
@@ -153,7 +172,8 @@ Var block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, i
   CHECK(p.qkv.shape() == Shape({3 * C, C}) && p.proj.shape() == Shape({C, C}) && p.up.shape() == Shape({2 * F, C}) &&
             p.down.shape() == Shape({C, F}) && p.gain_q.shape() == Shape({D}) && p.gain_k.shape() == Shape({D}),
         "weights of a block ", C, " wide with ", F, " hidden");
-  if (x.value().device() == Device::cuda) return block_step_by_step(x, mod, l, p, heads, theta);
+  if (x.value().device() == Device::cuda)
+    return (recompute ? block_made_twice : block_step_by_step)(x, mod, l, p, heads, theta);
   const cpu::BlockSizes sizes{C, heads, F, theta};
   const auto tokens = [](const Layout& l) {
     return cpu::BlockTokens{ints(l.at), ints(l.limit), ints(l.row), ints(l.pos), l.B()};

@@ -31,6 +31,9 @@ struct BlockParams {
   Var qkv, proj, up, down, gain_q, gain_k;
 };
 Var block(const Var& x, const Var& mod, const Layout&, const BlockParams&, int64_t heads, float theta);
+// Whether block() on a card keeps its input alone and makes the rest again in the backward pass: a tenth of the memory for a
+// third more products. (The CPU's keeps what its precision makes worth keeping: kernels/block.cc.) Off at start.
+void set_recompute(bool);
 Var swiglu(const Var& x);                                     // (N,2F) -> (N,F)
 Var silu(const Var& x);
 Var add(const Var& a, const Var& b);                                // same shape
