@@ -9,8 +9,9 @@ namespace {
 
 // Row numbers of the fusion pass, by what the heads read.
 struct Rows {
-  std::vector<int32_t> from;                   // gather into the fusion pass: >= 0 text stem row, < 0 picture row
-  std::vector<int32_t> noisy, caption, clean, words;  // of flow pictures, of caption tokens, of clean pictures, of flow texts
+  std::vector<int32_t> from;  // gather into the fusion pass: >= 0 text stem row, < 0 picture row
+  std::vector<int32_t> noisy, caption, clean,
+      words;  // of flow pictures, of caption tokens, of clean pictures, of flow texts
   std::vector<int32_t> clean_at{0}, words_at{0};
 };
 
@@ -81,7 +82,9 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
 
   const Model::Times times = m.times(t);
   const Var words = m.text_stem(Tensor::ints(ids), make_layout(texts));
-  const Var seen = m.vision_stem(patches, make_layout(pictures), times);
+  const Layout alone = make_layout(pictures);
+  const Tensor place = alone.pos.slice(0, {B * P, 2});
+  const Var seen = m.vision_stem(patches, alone, times);
   const Var h = m.fuse(gather(words, seen, Tensor::ints(r.from)), make_layout(joint), times);
 
   JointLoss loss;
@@ -91,15 +94,17 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
     for (int64_t b = 0; b < B; ++b) row.insert(row.end(), size_t(P), int32_t(b + 1));
     Tensor weight({B * P});
     for (int64_t p = 0; p < B * P; ++p) weight.data()[p] = flow_weight(t[size_t(p / P)]) / float(B * P * V);
-    const Var x = m.flow_head(gather(h, {}, Tensor::ints(r.noisy)), patches.slice(0, {B * P, V}), Tensor::ints(row), times);
+    const Var x = m.flow_head(gather(h, {}, Tensor::ints(r.noisy)), patches.slice(0, {B * P, V}), place,
+                              Tensor::ints(row), times);
     parts.emplace_back(square_error(x, clean, weight), float(c.flow));
     loss.flow.t = parts.back().first.value();
   }
   if (c.caption > 0) {
     Tensor weight({int64_t(target.size())});
     for (auto& w : weight.floats()) w = 1 / float(target.size());
-    parts.emplace_back(cross_entropy(m.token_logits(gather(h, {}, Tensor::ints(r.caption))), Tensor::ints(target), weight),
-                       float(c.caption));
+    parts.emplace_back(
+        cross_entropy(m.token_logits(gather(h, {}, Tensor::ints(r.caption))), Tensor::ints(target), weight),
+        float(c.caption));
     loss.caption.t = parts.back().first.value();
   }
   if (c.contrast > 0 && !kept.empty()) {

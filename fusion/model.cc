@@ -6,8 +6,8 @@ namespace duet {
 
 static constexpr int64_t kTimeFeatures = 128, kPlaceFeatures = 64, kMasks = 4, kChannels = 4;
 
-// Where a patch lies in its picture, for a stem that otherwise sees relative positions alone: with u, v in (0,1) down and
-// across, cos and sin of pi f u and pi f v for f = 1 .. 16. (N, 64)
+// Where a patch lies in its picture, for a stem that otherwise sees relative positions alone: with u, v in (0,1) down
+// and across, cos and sin of pi f u and pi f v for f = 1 .. 16. (N, 64)
 static Tensor place_features(const Layout& l) {
   constexpr int64_t F = kPlaceFeatures / 4;
   Tensor out({l.N(), kPlaceFeatures});
@@ -51,6 +51,8 @@ Model::Model(const ModelConfig& c, uint64_t seed) : config(c) {
   outer_out_ = Linear(C, kMasks * (area + kChannels), masks);
   for (int64_t k = 0; k < kMasks; ++k)
     std::fill_n(outer_out_.w.data() + (k * (area + kChannels) + area) * C, kChannels * C, 0.0f);
+  Init refiner{mix(seed, 2)};
+  if (c.refine > 0) refine_ = Refiner(C, c.refine, c.patch, refiner);
   const int64_t heads = C / c.head;
   for (int64_t d = 0; d < c.vision_depth; ++d) vision_.emplace_back(C, heads, c.hidden, c.theta, true, i);
   for (int64_t d = 0; d < c.text_depth; ++d) text_.emplace_back(C, heads, c.hidden, c.theta, false, i);
@@ -61,7 +63,7 @@ Model::Times Model::times(const std::vector<float>& t) const {
   Tensor f({int64_t(t.size()), kTimeFeatures});
   for (size_t i = 0; i < t.size(); ++i) time_features(f.data() + int64_t(i) * kTimeFeatures, t[i], kTimeFeatures);
   const Var e = silu(time2_(silu(time1_(Var(f)))));
-  return {time_vision_(e), time_fusion_(e), time_head_(e), time_skip_(e)};
+  return {time_vision_(e), time_fusion_(e), time_head_(e), time_skip_(e), refine_ ? refine_.time(e) : Var()};
 }
 
 Var Model::text_stem(const Tensor& ids, const Layout& l) const {
@@ -97,10 +99,11 @@ std::vector<KvCache> Model::fusion_caches(int64_t B, int64_t capacity) const {
   return c;
 }
 
-Var Model::flow_head(const Var& h, const Tensor& noisy, const Tensor& row, const Times& t) const {
+Var Model::flow_head(const Var& h, const Tensor& noisy, const Tensor& place, const Tensor& row, const Times& t) const {
   const Var n = norm_mod(h, mod_table(own_flow_, t.head), row, 0, config.width);
   const Var x = add(flow_out_(n), outer_sum(outer_out_(n), kMasks, config.patch * config.patch, kChannels));
-  return gate_add(x, activation(Var(noisy)), mod_table(own_skip_, t.skip), row, 0);
+  const Var y = gate_add(x, activation(Var(noisy)), mod_table(own_skip_, t.skip), row, 0);
+  return refine_ ? refine_(y, noisy, place, row, t.refine) : y;
 }
 
 Var Model::token_logits(const Var& h) const {
@@ -112,9 +115,7 @@ Var Model::pooled(const Var& h, const Tensor& at, const Linear& to, int64_t colu
   return unit_rows(to(segment_mean(n, at)));
 }
 Var Model::picture_embedding(const Var& h, const Tensor& at) const { return pooled(h, at, embed_picture_, 0); }
-Var Model::text_embedding(const Var& h, const Tensor& at) const {
-  return pooled(h, at, embed_text_, 2 * config.width);
-}
+Var Model::text_embedding(const Var& h, const Tensor& at) const { return pooled(h, at, embed_text_, 2 * config.width); }
 
 void Model::params(const Visit& v) {
   v("table", table_);
@@ -129,6 +130,7 @@ void Model::params(const Visit& v) {
   v("head.log_scale", log_scale), v("head.bias", bias);
   time_skip_.params("time.skip", v), v("head.skip.own", own_skip_);
   outer_out_.params("head.masks", v);
+  refine_.params(v);
 }
 
 int64_t count_params(Model& m) {

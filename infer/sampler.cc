@@ -6,8 +6,8 @@
 
 namespace duet {
 
-std::vector<float> draw(const Model& m, int null_token, const std::vector<DrawRequest>& requests,
-                        const DrawOptions& o, const std::function<void(int, const float*)>& progress) {
+std::vector<float> draw(const Model& m, int null_token, const std::vector<DrawRequest>& requests, const DrawOptions& o,
+                        const std::function<void(int, const float*)>& progress) {
   const NoGrad off;
   const int64_t B = int64_t(requests.size()), p = m.config.patch;
   const int64_t W = o.width ? o.width : m.config.size, H = o.height ? o.height : m.config.size;
@@ -53,7 +53,8 @@ std::vector<float> draw(const Model& m, int null_token, const std::vector<DrawRe
   const auto pictures = [&] { return Tensor({B * P, V}, DType::f32, m.device()); };
   const Tensor z = pictures();
   std::vector<int32_t> seeds;
-  for (const auto& r : requests) seeds.push_back(int32_t(uint32_t(r.seed))), seeds.push_back(int32_t(uint32_t(r.seed >> 32)));
+  for (const auto& r : requests)
+    seeds.push_back(int32_t(uint32_t(r.seed))), seeds.push_back(int32_t(uint32_t(r.seed >> 32)));
   k.normals(z, Tensor::ints(seeds));
   FlowPass pass(m, stem_layout, joint_layout, twin_rows, head_rows, caches, used);
   const auto predict = [&](const Tensor& at, float t) {  // the clean picture, guided

@@ -5,9 +5,9 @@
 
 namespace duet {
 
-// A shared library by its file names, the first that loads. Looked for in the folders of DUET_CUDA_LIBS (separated by colons),
-// where the system's loader looks, in the CUDA toolkit's folders, and where Python packages put NVIDIA's libraries. Loaded once
-// a name, and never unloaded.
+// A shared library by its file names, the first that loads. Looked for in the folders of DUET_CUDA_LIBS (separated by
+// colons), where the system's loader looks, in the CUDA toolkit's folders, and where Python packages put NVIDIA's
+// libraries. Loaded once a name, and never unloaded.
 class CudaLibrary {
  public:
   explicit CudaLibrary(const std::vector<std::string>& names);

@@ -1,11 +1,11 @@
-// The graphs are the long form of attention, products and what lies between them, in the order in which cuDNN 9 knows it again as
-// one kernel (as cudnn-frontend 1.x writes them, node/scaled_dot_product_flash_attention.h).
+// The graphs are the long form of attention, products and what lies between them, in the order in which cuDNN 9 knows
+// it again as one kernel (as cudnn-frontend 1.x writes them, node/scaled_dot_product_flash_attention.h).
 #include "kernels/cudnn.h"
+
+#include <cstdlib>
 
 #include "kernels/cudalib.h"
 #include "kernels/error.h"
-
-#include <cstdlib>
 
 namespace duet::cuda {
 
@@ -39,7 +39,8 @@ using Dims = std::vector<int64_t>;
 struct Dnn {
   CudaLibrary nvrtc{{"libnvrtc.so.13", "libnvrtc.so.12"}};  // which cuDNN asks the loader for by name
   CudaLibrary library{{"libcudnn.so.9"}};
-#define DUET_DNN(name) decltype(&cudnn##name) name = library ? library.get<decltype(&cudnn##name)>("cudnn" #name) : nullptr
+#define DUET_DNN(name) \
+  decltype(&cudnn##name) name = library ? library.get<decltype(&cudnn##name)>("cudnn" #name) : nullptr
   DUET_DNN(BackendCreateDescriptor);
   DUET_DNN(BackendDestroyDescriptor);
   DUET_DNN(BackendExecute);
@@ -95,8 +96,30 @@ void set(Desc d, cudnnBackendAttributeName_t name, Desc v) { set(d, name, CUDNN_
 void finish(Desc d, const char* what) { check(dnn().BackendFinalize(d), what); }
 
 // Names of the tensors that come from outside.
-enum Id : int64_t { kQ = 1, kK, kV, kO, kLse, kScale, kLeast, kQOffset, kKOffset, kOOffset, kLseOffset, kQCount, kKCount, kLimit,
-                    kDq, kDk, kDv, kDout, kDqSum, kRowSum, kOne, kInside = 100 };
+enum Id : int64_t {
+  kQ = 1,
+  kK,
+  kV,
+  kO,
+  kLse,
+  kScale,
+  kLeast,
+  kQOffset,
+  kKOffset,
+  kOOffset,
+  kLseOffset,
+  kQCount,
+  kKCount,
+  kLimit,
+  kDq,
+  kDk,
+  kDv,
+  kDout,
+  kDqSum,
+  kRowSum,
+  kOne,
+  kInside = 100
+};
 
 constexpr auto kBf16 = CUDNN_DATA_BFLOAT16;
 constexpr auto kF32 = CUDNN_DATA_FLOAT;
@@ -124,8 +147,10 @@ class Builder {
   explicit Builder(const AttentionGraph& g) : g_(g) {
     const int64_t B = g.B, H = g.H, D = g.D;
     scores_ = {B, H, g.q, g.k}, rows_ = {B, H, g.q, 1};
-    q_offset_ = offset(kQOffset), k_offset_ = offset(kKOffset), o_offset_ = offset(kOOffset), lse_offset_ = offset(kLseOffset);
-    q_count_ = outside(kQCount, {B, 1, 1, 1}, {1, 1, 1, 1}, kI32), k_count_ = outside(kKCount, {B, 1, 1, 1}, {1, 1, 1, 1}, kI32);
+    q_offset_ = offset(kQOffset), k_offset_ = offset(kKOffset), o_offset_ = offset(kOOffset),
+    lse_offset_ = offset(kLseOffset);
+    q_count_ = outside(kQCount, {B, 1, 1, 1}, {1, 1, 1, 1}, kI32),
+    k_count_ = outside(kKCount, {B, 1, 1, 1}, {1, 1, 1, 1}, kI32);
     q_dims_ = {B, H, g.q, D}, k_dims_ = {B, H, g.k, D};
     q_strides_ = {g.q * g.ldq, D, g.ldq, 1}, k_strides_ = {g.k * g.ldk, D, g.ldk, 1};
     o_strides_ = {g.q * H * D, D, H * D, 1}, lse_strides_ = {g.q * H, 1, H, 1};
@@ -139,7 +164,8 @@ class Builder {
   void forward() {
     const Value v = outside(kV, k_dims_, k_strides_, kBf16, &k_offset_);
     const Value o = outside(kO, q_dims_, o_strides_, kBf16, &o_offset_);
-    const Value s = masked(pointwise(CUDNN_POINTWISE_MUL, product(q_, kt_, scores_, kF32, q_count_, k_count_, {}), scale_));
+    const Value s =
+        masked(pointwise(CUDNN_POINTWISE_MUL, product(q_, kt_, scores_, kF32, q_count_, k_count_, {}), scale_));
     const Value most = reduce(CUDNN_REDUCE_TENSOR_MAX, s, inside(rows_, kF32));
     const Value e = pointwise(CUDNN_POINTWISE_EXP, pointwise(CUDNN_POINTWISE_SUB, s, most));
     const Value sum = reduce(CUDNN_REDUCE_TENSOR_ADD, e, inside(rows_, kF32));
@@ -151,22 +177,27 @@ class Builder {
 
   void backward() {
     const Value vt = outside(kV, swapped(k_dims_), swapped(k_strides_), kBf16, &k_offset_);
-    const Value o = outside(kO, q_dims_, o_strides_, kBf16, &o_offset_), g = outside(kDout, q_dims_, o_strides_, kBf16, &o_offset_);
+    const Value o = outside(kO, q_dims_, o_strides_, kBf16, &o_offset_),
+                g = outside(kDout, q_dims_, o_strides_, kBf16, &o_offset_);
     const Value dq = outside(kDq, q_dims_, q_strides_, kBf16, &q_offset_);
-    const Value dk = outside(kDk, k_dims_, k_strides_, kBf16, &k_offset_), dv = outside(kDv, k_dims_, k_strides_, kBf16, &k_offset_);
-    const Value row_sum = outside(kRowSum, rows_, packed(rows_), kF32), dq_sum = outside(kDqSum, q_dims_, packed(q_dims_), kF32);
+    const Value dk = outside(kDk, k_dims_, k_strides_, kBf16, &k_offset_),
+                dv = outside(kDv, k_dims_, k_strides_, kBf16, &k_offset_);
+    const Value row_sum = outside(kRowSum, rows_, packed(rows_), kF32),
+                dq_sum = outside(kDqSum, q_dims_, packed(q_dims_), kF32);
     const Value one = by_value(kOne, kF32);
 
     const Value go = inside(q_dims_, kF32);
     pointwise_into(go, CUDNN_POINTWISE_MUL, g, o);
     pointwise_into(row_sum, CUDNN_POINTWISE_MUL, reduce(CUDNN_REDUCE_TENSOR_ADD, go, inside(rows_, kF32)), one);
 
-    const Value s = padded(pointwise(CUDNN_POINTWISE_MUL, product(q_, kt_, scores_, kF32, q_count_, k_count_, {}), scale_));
+    const Value s =
+        padded(pointwise(CUDNN_POINTWISE_MUL, product(q_, kt_, scores_, kF32, q_count_, k_count_, {}), scale_));
     const Value p = pointwise(CUDNN_POINTWISE_EXP, limited(pointwise(CUDNN_POINTWISE_SUB, s, lse_)));
     product_into(dv, turned(p), g, k_count_, {}, q_count_);
 
     const Value dp = product(g, vt, scores_, kF32, q_count_, k_count_, {});
-    const Value ds = pointwise(CUDNN_POINTWISE_MUL, pointwise(CUDNN_POINTWISE_MUL, pointwise(CUDNN_POINTWISE_SUB, dp, row_sum), p), scale_);
+    const Value ds = pointwise(CUDNN_POINTWISE_MUL,
+                               pointwise(CUDNN_POINTWISE_MUL, pointwise(CUDNN_POINTWISE_SUB, dp, row_sum), p), scale_);
     product_into(dk, turned(ds), q_, k_count_, {}, q_count_);
 
     const Value k = inside(k_dims_, kBf16, k_strides_, &k_offset_);
@@ -177,7 +208,8 @@ class Builder {
 
   Desc graph() {
     const Desc g = keep_.make(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-    check(dnn().BackendSetAttribute(g, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, int64_t(ops_.size()), ops_.data()),
+    check(dnn().BackendSetAttribute(g, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+                                    int64_t(ops_.size()), ops_.data()),
           "operations");
     if (handle_) set(g, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, {handle_});
     finish(g, "the graph");
@@ -187,7 +219,8 @@ class Builder {
   void use(cudnnHandle_t h) { handle_ = h; }
 
  private:
-  Value tensor(int64_t id, const Dims& dims, const Dims& strides, cudnnDataType_t type, const Value* ragged, bool is_virtual, bool value) {
+  Value tensor(int64_t id, const Dims& dims, const Dims& strides, cudnnDataType_t type, const Value* ragged,
+               bool is_virtual, bool value) {
     const Desc d = keep_.make(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
     set(d, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, {id});
     set(d, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, {type});
@@ -208,9 +241,10 @@ class Builder {
     return tensor(next_++, dims, strides.empty() ? packed(dims) : strides, t, ragged, true, false);
   }
 
-  void pointwise_into(const Value& y, cudnnPointwiseMode_t mode, const Value& x, const Value& b = {}, const Value& choose = {},
-                      cudnnDataType_t compute = kF32, int64_t axis = -1) {
-    const Desc how = keep_.make(CUDNN_BACKEND_POINTWISE_DESCRIPTOR), op = keep_.make(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
+  void pointwise_into(const Value& y, cudnnPointwiseMode_t mode, const Value& x, const Value& b = {},
+                      const Value& choose = {}, cudnnDataType_t compute = kF32, int64_t axis = -1) {
+    const Desc how = keep_.make(CUDNN_BACKEND_POINTWISE_DESCRIPTOR),
+               op = keep_.make(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
     set(how, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, {mode});
     set(how, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, {compute});
     if (axis >= 0) set(how, CUDNN_ATTR_POINTWISE_AXIS, CUDNN_TYPE_INT64, {axis});
@@ -253,7 +287,8 @@ class Builder {
   Value masked(const Value& s) { return limited(padded(s)); }
 
   void product_into(const Value& c, const Value& a, const Value& b, const Value& m, const Value& n, const Value& k) {
-    const Desc how = keep_.make(CUDNN_BACKEND_MATMUL_DESCRIPTOR), op = keep_.make(CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR);
+    const Desc how = keep_.make(CUDNN_BACKEND_MATMUL_DESCRIPTOR),
+               op = keep_.make(CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR);
     set(how, CUDNN_ATTR_MATMUL_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, {kF32});
     if (n.desc) set(how, CUDNN_ATTR_MATMUL_PADDING_VALUE, CUDNN_TYPE_DOUBLE, {0.0});
     finish(how, "a product's type");
@@ -264,13 +299,15 @@ class Builder {
     if (k.desc) set(op, CUDNN_ATTR_OPERATION_MATMUL_GEMM_K_OVERRIDE_DESC, k.desc);
     add(op, "a product");
   }
-  Value product(const Value& a, const Value& b, const Dims& dims, cudnnDataType_t t, const Value& m, const Value& n, const Value& k) {
+  Value product(const Value& a, const Value& b, const Dims& dims, cudnnDataType_t t, const Value& m, const Value& n,
+                const Value& k) {
     const Value c = inside(dims, t);
     product_into(c, a, b, m, n, k);
     return c;
   }
   Value reduce(cudnnReduceTensorOp_t what, const Value& x, const Value& y) {
-    const Desc how = keep_.make(CUDNN_BACKEND_REDUCTION_DESCRIPTOR), op = keep_.make(CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR);
+    const Desc how = keep_.make(CUDNN_BACKEND_REDUCTION_DESCRIPTOR),
+               op = keep_.make(CUDNN_BACKEND_OPERATION_REDUCTION_DESCRIPTOR);
     set(how, CUDNN_ATTR_REDUCTION_OPERATOR, CUDNN_TYPE_REDUCTION_OPERATOR_TYPE, {what});
     set(how, CUDNN_ATTR_REDUCTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, {kF32});
     finish(how, "a reduction's type");
@@ -308,10 +345,14 @@ std::vector<Desc> offers(Descriptors& keep, Desc graph, cudnnBackendHeurMode_t m
   if (device) set(h, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, device);
   finish(h, "heuristics");
   int64_t n = 0, got = 0;
-  check(dnn().BackendGetAttribute(h, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &n, nullptr), "their number");
+  check(dnn().BackendGetAttribute(h, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, 0, &n, nullptr),
+        "their number");
   std::vector<Desc> found;
   for (int64_t i = 0; i < n; ++i) found.push_back(keep.make(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR));
-  if (n) check(dnn().BackendGetAttribute(h, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, n, &got, found.data()), "engines");
+  if (n)
+    check(dnn().BackendGetAttribute(h, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, n, &got,
+                                    found.data()),
+          "engines");
   found.resize(size_t(got));
   return found;
 }
@@ -347,7 +388,9 @@ Plan make_plan(const AttentionGraph& g, cudnnHandle_t handle) {
         continue;
       }
       int64_t n = 0;
-      check(dnn().BackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &n, &p.workspace), "workspace");
+      check(dnn().BackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &n,
+                                      &p.workspace),
+            "workspace");
       p.plan = plan;
       return p;
     }
@@ -360,20 +403,25 @@ void run(const Plan& p, const AttentionGraph& g, const AttentionData& d, cudnnHa
   std::vector<int64_t> ids;
   std::vector<void*> pointers;
   const auto give = [&](Id id, void* p) { ids.push_back(id), pointers.push_back(p); };
-  give(kQ, d.q), give(kK, d.k), give(kV, d.v), give(kO, d.o), give(kLse, d.lse), give(kScale, &scale), give(kLeast, &least);
+  give(kQ, d.q), give(kK, d.k), give(kV, d.v), give(kO, d.o), give(kLse, d.lse), give(kScale, &scale),
+      give(kLeast, &least);
   give(kQOffset, d.q_offset), give(kKOffset, d.k_offset), give(kOOffset, d.o_offset), give(kLseOffset, d.lse_offset);
   give(kQCount, d.q_count), give(kKCount, d.k_count);
   if (g.mask == AttentionMask::limit) give(kLimit, d.limit);
   Tensor dq_sum, row_sum;
   if (g.backward) {
-    dq_sum = Tensor({g.B, g.H, g.q, g.D}, DType::f32, Device::cuda), row_sum = Tensor({g.B, g.H, g.q}, DType::f32, Device::cuda);
+    dq_sum = Tensor({g.B, g.H, g.q, g.D}, DType::f32, Device::cuda),
+    row_sum = Tensor({g.B, g.H, g.q}, DType::f32, Device::cuda);
     give(kDq, d.dq), give(kDk, d.dk), give(kDv, d.dv), give(kDout, d.dout);
     give(kDqSum, dq_sum.data()), give(kRowSum, row_sum.data()), give(kOne, &one);
   }
   Descriptors keep;
   const Desc pack = keep.make(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-  check(dnn().BackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, int64_t(ids.size()), ids.data()), "names");
-  check(dnn().BackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, int64_t(pointers.size()), pointers.data()),
+  check(dnn().BackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, int64_t(ids.size()),
+                                  ids.data()),
+        "names");
+  check(dnn().BackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR,
+                                  int64_t(pointers.size()), pointers.data()),
         "pointers");
   set(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, {workspace.data<void>()});
   finish(pack, "a variant pack");
@@ -411,7 +459,8 @@ bool cudnn_attention(const AttentionGraph& g, const AttentionData& d, void* stre
 GraphAnswer ask_cudnn(const AttentionGraph& g, const std::string& json) {
   Builder b(g);
   const Desc device = b.keep().make(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
-  check(dnn().BackendSetAttribute(device, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, int64_t(json.size() + 1), json.c_str()),
+  check(dnn().BackendSetAttribute(device, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
+                                  int64_t(json.size() + 1), json.c_str()),
         "the card's properties");
   finish(device, "the card's properties");
   build(b, g);

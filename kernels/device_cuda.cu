@@ -23,6 +23,7 @@ struct Recording {
   std::unordered_set<void*> own;
   std::map<size_t, std::vector<void*>> free;
   std::vector<void*> pinned;
+  std::vector<std::shared_ptr<void>> reads;  // copies of index tensors, which others may let go
 };
 Recording* recording = nullptr;  // being made
 
@@ -160,6 +161,7 @@ void zero(void* p, size_t bytes) {
 void end(Recording* r) {
   cudaStreamSynchronize(stream());
   if (r->graph) cudaGraphExecDestroy(r->graph);
+  r->reads.clear();
   cache().forget(*r);
   for (void* p : r->pinned) cudaFreeHost(p);
   delete r;
@@ -173,7 +175,9 @@ std::shared_ptr<void> record(const std::function<void()>& f) {
   must(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeRelaxed), "a recording");
   recording = r.get();
   try {
+    KeepMemos keep;
     f();
+    r->reads = std::move(keep.kept);
   } catch (const std::exception& e) {
     why = e.what();
   }

@@ -222,6 +222,10 @@ Var silu(const Var& x) {
   });
 }
 
+Var reshape(const Var& x, Shape s) {
+  return record(x.value().reshape(std::move(s)), {x}, [=](Node& n) { pass(x, n.grad); });
+}
+
 Var add(const Var& a, const Var& b) {
   CHECK(a.shape() == b.shape(), a.shape(), " and ", b.shape());
   const Tensor y = like(a);

@@ -36,6 +36,7 @@ Var block(const Var& x, const Var& mod, const Layout&, const BlockParams&, int64
 void set_recompute(bool);
 Var swiglu(const Var& x);                                     // (N,2F) -> (N,F)
 Var silu(const Var& x);
+Var reshape(const Var& x, Shape s);                             // the same values in other rows
 Var add(const Var& a, const Var& b);                                // same shape
 Var gather(const Var& a, const Var& b, const Tensor& from);         // rows; b may be empty
 inline Var embed(const Var& table, const Tensor& ids) { return gather(table, {}, ids); }

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <deque>
 #include <filesystem>
+#include <map>
 
 #include "fusion/fields.h"
 #include "fusion/weights.h"
@@ -50,7 +51,25 @@ struct Trainer::State {
   }
 };
 
-Trainer::Trainer(const TrainConfig& config) : s_(new State{.config = config, .tokenizer = Tokenizer::load(config.tokenizer)}) {
+// `to` takes every parameter of `from`; what it has beyond them (a refiner, say) stays as it begins.
+static void take_parameters(Model& to, Model& from, const std::string& name) {
+  std::map<std::string, Tensor> given;
+  from.params([&](const std::string& n, Var& v) { given[n] = v.value().to(Device::cpu); });
+  to.params([&](const std::string& n, Var& v) {
+    const auto g = given.find(n);
+    if (g == given.end()) return;
+    if (g->second.shape() != v.shape())
+      refuse(name, ": ", n, " is ", g->second.shape(), " there and ", v.shape(),
+             " in the config's [model]; give both the same sizes");
+    std::copy_n(g->second.data(), v.value().count(), v.data());
+    given.erase(g);
+  });
+  if (!given.empty())
+    refuse(name, ": has ", given.begin()->first, ", which the config's [model] lacks; give both the same parts");
+}
+
+Trainer::Trainer(const TrainConfig& config)
+    : s_(new State{.config = config, .tokenizer = Tokenizer::load(config.tokenizer)}) {
   TrainConfig& c = s_->config;
   if (c.steps < 1 || c.accumulate < 1) refuse("steps and accumulate must be 1 or more");
   choose_precision(c.precision);
@@ -59,12 +78,12 @@ Trainer::Trainer(const TrainConfig& config) : s_(new State{.config = config, .to
     refuse("model.vocab = ", c.model.vocab, " is smaller than the ", s_->tokenizer.size(), " tokens of ", c.tokenizer);
   if (c.model.size != c.data.size)
     refuse("model.size = ", c.model.size, " and data.size = ", c.data.size, " must be equal");
-  if (c.start.empty()) {
-    s_->model = std::make_unique<Model>(c.model, uint64_t(c.seed));
-  } else {
+  s_->model = std::make_unique<Model>(c.model, uint64_t(c.seed));
+  if (!c.start.empty()) {
     Loaded l = load_weights(c.start);
-    if (l.tokenizer.hash() != s_->tokenizer.hash()) refuse(c.start, ": was trained with another tokenizer than ", c.tokenizer);
-    s_->model = std::move(l.model);
+    if (l.tokenizer.hash() != s_->tokenizer.hash())
+      refuse(c.start, ": was trained with another tokenizer than ", c.tokenizer);
+    take_parameters(*s_->model, *l.model, c.start);
   }
   s_->flat = flatten([this](const Visit& v) { s_->model->params(v); }, device());
   s_->optimizer = std::make_unique<Optimizer>(s_->flat, c.optimizer);
@@ -87,7 +106,8 @@ void Trainer::State::advance() {
   const float share = 1.0f / float(c.accumulate);
   for (int a = 0; a < c.accumulate; ++a) {
     const Batch b = loader->next();
-    JointBatch j{b.B, b.size, b.pixels.data(), b.text, b.caption_hash, mix(uint64_t(c.seed), uint64_t(b.step)), tokenizer.bos()};
+    JointBatch j{
+        b.B, b.size, b.pixels.data(), b.text, b.caption_hash, mix(uint64_t(c.seed), uint64_t(b.step)), tokenizer.bos()};
     const JointLoss l = joint_loss(*model, j, c.loss);
     weighted_sum({{l.total, share}}).backward();
     const Tensor parts[] = {l.total.value(), l.flow.t, l.caption.t, l.contrast.t};
@@ -96,7 +116,8 @@ void Trainer::State::advance() {
   }
   const double warm = std::min(1.0, double(step) / double(std::max<int64_t>(1, c.warmup)));
   const double way = std::min(1.0, double(step) / double(c.steps));
-  const double lr = c.optimizer.lr * warm * (c.final_lr + (1 - c.final_lr) * 0.5 * (1 + std::cos(3.14159265358979 * way)));
+  const double lr =
+      c.optimizer.lr * warm * (c.final_lr + (1 - c.final_lr) * 0.5 * (1 + std::cos(3.14159265358979 * way)));
   world->all_reduce(flat.grads.data(), flat.n, DType::f32, Reduce::mean);
   copy_values(numbers.slice(4, {2}), optimizer->apply(step, lr, number(0)));
   pending.push_back({step, lr, numbers});
@@ -128,9 +149,10 @@ void Trainer::save() {
     const Tensor& h = on_host.emplace_back(t->to(Device::cpu));
     out.push_back({name, "F32", {s_->flat.n}, {h.data<uint8_t>(), h.bytes()}});
   }
-  const SafetensorsImage image = safetensors_image(
-      out, {{"config", to_json(s_->config)}, {"tokenizer", hex64(s_->tokenizer.hash())},
-            {"step", std::to_string(s_->done)}, {"skipped", std::to_string(s_->skipped)}});
+  const SafetensorsImage image = safetensors_image(out, {{"config", to_json(s_->config)},
+                                                         {"tokenizer", hex64(s_->tokenizer.hash())},
+                                                         {"step", std::to_string(s_->done)},
+                                                         {"skipped", std::to_string(s_->skipped)}});
   const std::string tokenizer = s_->tokenizer.json();
   save_checkpoint(s_->config.out, s_->done,
                   {{"state.safetensors", {}, &image}, {"tokenizer.json", as_bytes(tokenizer)}}, int(s_->config.keep));
@@ -146,7 +168,8 @@ bool Trainer::resume() {
     refuse(path, ": was trained with another tokenizer than ", s_->config.tokenizer);
   for (auto& [name, t] : s_->parts()) {
     const TensorView& v = f.at(name);
-    if (v.bytes.size() != t->bytes()) refuse(path, ": is of another model size than the config; start a new 'out' folder");
+    if (v.bytes.size() != t->bytes())
+      refuse(path, ": is of another model size than the config; start a new 'out' folder");
     const Tensor host(t->shape());
     std::memcpy(host.data<void>(), v.bytes.data(), v.bytes.size());
     copy_values(*t, host);
@@ -186,8 +209,7 @@ void Trainer::run(const std::function<void(const Model&, const Tokenizer&, int64
   const double peak = measure_peak(where);
   line.message(join("duet: ", count_params(*s_->model), " parameters, ", s_->loader->samples(), " samples, ",
                     where == Device::cuda ? kernels(where).name() : join(threads(), " threads"), ", ",
-                    precision_name(precision(), where == Device::cuda), ", peak ",
-                    int64_t(peak / 1e9), " GFLOP/s"));
+                    precision_name(precision(), where == Device::cuda), ", peak ", int64_t(peak / 1e9), " GFLOP/s"));
   Step mean{};
   int64_t n = 0, flops = gemm_flops();
   auto since = Clock::now();
@@ -196,7 +218,8 @@ void Trainer::run(const std::function<void(const Model&, const Tokenizer&, int64
     s_->advance();
     if (where == Device::cpu || s_->done % c.log_every == 0 || s_->done == c.steps) s_->settle();
     for (const auto& [at, r] : s_->settled) {
-      mean.loss += r.loss, mean.flow += r.flow, mean.caption += r.caption, mean.contrast += r.contrast, mean.norm += r.norm;
+      mean.loss += r.loss, mean.flow += r.flow, mean.caption += r.caption, mean.contrast += r.contrast,
+          mean.norm += r.norm;
       mean.lr = r.lr, ++n;
       if (!r.applied) line.message(join("step ", at, ": loss or gradient is not finite; the step was not applied"));
     }
@@ -204,13 +227,21 @@ void Trainer::run(const std::function<void(const Model&, const Tokenizer&, int64
     if (s_->done % c.log_every == 0 || s_->done == c.steps) {
       const double s = seconds(since), k = 1.0 / double(n), rate = double(n) * c.accumulate * c.data.batch / s;
       const double speed = double(gemm_flops() - flops) / s, waited = s_->loader->stats().wait_s - wait;
-      log.scalars(s_->done, {{"loss", mean.loss * k}, {"flow", mean.flow * k}, {"caption", mean.caption * k},
-                             {"contrast", mean.contrast * k}, {"grad_norm", mean.norm * k}, {"lr", mean.lr},
-                             {"samples_per_s", rate}, {"gflops", speed / 1e9}, {"peak_share", speed / peak},
-                             {"loader_wait", waited / s}, {"skipped_steps", double(s_->skipped)}});
+      log.scalars(s_->done, {{"loss", mean.loss * k},
+                             {"flow", mean.flow * k},
+                             {"caption", mean.caption * k},
+                             {"contrast", mean.contrast * k},
+                             {"grad_norm", mean.norm * k},
+                             {"lr", mean.lr},
+                             {"samples_per_s", rate},
+                             {"gflops", speed / 1e9},
+                             {"peak_share", speed / peak},
+                             {"loader_wait", waited / s},
+                             {"skipped_steps", double(s_->skipped)}});
       char text[200];
       std::snprintf(text, sizeof text,
-                    "step %lld/%lld loss %.4f = flow %.4f caption %.3f contrast %.3f | %.0f samples/s %.0f GFLOP/s %.0f%% | %s left",
+                    "step %lld/%lld loss %.4f = flow %.4f caption %.3f contrast %.3f | %.0f samples/s %.0f GFLOP/s "
+                    "%.0f%% | %s left",
                     (long long)s_->done, (long long)c.steps, mean.loss * k, mean.flow * k, mean.caption * k,
                     mean.contrast * k, rate, speed / 1e9, 100 * speed / peak,
                     duration_text(s * k * double(c.steps - s_->done)).c_str());
@@ -224,7 +255,8 @@ void Trainer::run(const std::function<void(const Model&, const Tokenizer&, int64
   save();
   log.flush();
   line.finish();
-  for (const auto& [reason, count] : s_->loader->stats().bad) line.message(join("skipped samples: ", count, " ", reason));
+  for (const auto& [reason, count] : s_->loader->stats().bad)
+    line.message(join("skipped samples: ", count, " ", reason));
   if (s_->done >= c.steps) save_model(c.out + "/model", DType::bf16);
 }
 

@@ -18,6 +18,7 @@ ap.add_argument('--hidden', type=int, default=512)
 ap.add_argument('--depths', type=int, nargs=3, default=[2, 2, 5])
 ap.add_argument('--read', type=float, default=0.3, help='share of pictures that are also read, as loss.read')
 ap.add_argument('--vocab', type=int, default=4096)
+ap.add_argument('--refine', type=int, default=32, help='channels of the refiner, as model.refine; 0: none')
 ap.add_argument('--compile', action='store_true')
 ap.add_argument('--steps', type=int, default=5)
 ap.add_argument('--draw', action='store_true')
@@ -67,6 +68,24 @@ class Block(nn.Module):
         return x + g2 * self.down(F.silu(u) * w)
 
 
+class Refiner(nn.Module):  # fusion/refine.h, for 64 px in patches of 8
+    def __init__(self, R):
+        super().__init__()
+        self.one, self.two, self.out = nn.Conv2d(32, R, 3, padding=1), nn.Conv2d(R, R, 3, padding=1), nn.Conv2d(R, 16, 1)
+        self.time = nn.Linear(C, 2 * R, False)
+
+    def forward(self, guess, noisy, e):
+        B = len(guess)
+
+        def cells(p):
+            p = p.view(B, 8, 8, 4, 2, 4, 2, 4).permute(0, 4, 6, 7, 1, 3, 2, 5)
+            return p.reshape(B, 16, 32, 32)
+        one, two = self.time(e)[..., None, None].chunk(2, 1)
+        u = F.silu(self.one(torch.cat([cells(guess), cells(noisy).to(guess.dtype)], 1)) + one)
+        d = self.out(F.silu(self.two(u) + two))
+        return guess + d.view(B, 2, 2, 4, 8, 4, 8, 4).permute(0, 4, 6, 5, 1, 7, 2, 3).reshape(B, P, 256)
+
+
 class Duet(nn.Module):
     def __init__(self):
         super().__init__()
@@ -78,17 +97,18 @@ class Duet(nn.Module):
         self.text = nn.ModuleList(Block(1) for _ in range(a.depths[1]))
         self.fusion = nn.ModuleList(Block(2) for _ in range(a.depths[2]))
         self.flow, self.ei, self.et = nn.Linear(C, 256), nn.Linear(C, C, False), nn.Linear(C, C, False)
+        self.refine = Refiner(a.refine) if a.refine else None
         self.scale, self.bias = nn.Parameter(torch.tensor(2.3)), nn.Parameter(torch.tensor(-10.0))
 
     def times(self, t):
         f = torch.exp(-math.log(10000.0) * torch.arange(64) / 64) * 1000 * t[:, None]
         e = F.silu(self.t2(F.silu(self.t1(torch.cat([f.cos(), f.sin()], -1)))))
-        return self.tv(e), self.tf(e), self.th(e)
+        return self.tv(e), self.tf(e), self.th(e), e
 
     def forward(self, z, clean, t, ids, length):  # z (B,P,256), clean (R,P,256), ids (B,T)
         B, R, T = z.shape[0], clean.shape[0], ids.shape[1]
         allp = torch.cat([z, clean])
-        tv, tf, th = self.times(torch.cat([t, torch.ones(R)]))
+        tv, tf, th, e = self.times(torch.cat([t, torch.ones(R)]))
         g = torch.arange(P)
         ipos = torch.stack([g // 8, g % 8], -1).float()
         tpos = torch.arange(T)[:, None].expand(T, 2).float()
@@ -123,6 +143,8 @@ class Duet(nn.Module):
         h2 = fuse(torch.cat([y[B:], x[:R].to(y.dtype)], 1), m | eye, torch.cat([ipos, tpos]).expand(R, -1, 2), is_image, tf[B:])
         s, b = th[:B].chunk(2, -1)
         pred = self.flow(rms(h1[:, T:]) * (1 + s[:, None]) + b[:, None])
+        if self.refine:
+            pred = self.refine(pred, z, e[:B])
         logits = rms(h2[:, P:]) @ self.table.t().to(h2.dtype)
         u = F.normalize(self.ei(rms(h2[:, :P]).mean(1)), dim=-1)
         w = valid[:R, :, None].to(h1.dtype)

@@ -1,7 +1,7 @@
-// Every attention graph we use is accepted by cuDNN for an H100, on a machine without a card: cuDNN checks the graph, offers
-// engines for it and compiles the first one's kernel; only its loading fails, since there is no driver. The card is described by a
-// file of its properties, and the toolkit's stub stands in for the driver's library (LD_LIBRARY_PATH, set by CMake).
-// Returns 77 where cuDNN is not installed, which ctest shows as skipped.
+// Every attention graph we use is accepted by cuDNN for an H100, on a machine without a card: cuDNN checks the graph,
+// offers engines for it and compiles the first one's kernel; only its loading fails, since there is no driver. The card
+// is described by a file of its properties, and the toolkit's stub stands in for the driver's library (LD_LIBRARY_PATH,
+// set by CMake). Returns 77 where cuDNN is not installed, which ctest shows as skipped.
 #include <cstdio>
 #include <fstream>
 #include <iterator>
@@ -32,8 +32,9 @@ int run(const char* file) {
       said = e.what();
     }
     if (!fine) ++bad;
-    std::printf("%-7s %-8s %-30s B %3lld H %2lld D %3lld q %4lld k %4lld: %s\n", fine ? "ok" : "REFUSED", g.backward ? "backward" : "forward",
-                what, (long long)g.B, (long long)g.H, (long long)g.D, (long long)g.q, (long long)g.k, said.c_str());
+    std::printf("%-7s %-8s %-30s B %3lld H %2lld D %3lld q %4lld k %4lld: %s\n", fine ? "ok" : "REFUSED",
+                g.backward ? "backward" : "forward", what, (long long)g.B, (long long)g.H, (long long)g.D,
+                (long long)g.q, (long long)g.k, said.c_str());
     std::fflush(stdout);
   };
   for (const bool backward : {false, true}) {

@@ -72,7 +72,7 @@ void kernel_rows() {
   const Tensor row = Tensor::ints(rows), at = Tensor::ints(pos);
   const double nc = double(N * C * 2);
   line("norm + modulation", 2 * nc, [&] { card().norm_mod(y, rstd, x, mod, row, 0, C); });
-  line("norm + modulation, backward", 5 * nc, [&] { card().norm_mod_bwd(y, false, dmod, h, x, rstd, mod, row, 0, C); });
+  line("norm + modulation, backward", 3 * nc, [&] { card().norm_mod_bwd(y, false, dmod, h, x, rstd, mod, row, 0, C); });
   line("residual + gate", 3 * nc, [&] { card().gate_add(y, x, h, mod, row, 0); });
   line("residual + gate, backward", 3 * nc, [&] { card().gate_add_bwd(y, false, dmod, x, h, mod, row, 0); });
   const Tensor up = random({N, 2 * F}, DType::bf16), act = random({N, F}, DType::bf16), dup = up.clone();

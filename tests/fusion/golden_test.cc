@@ -28,19 +28,25 @@ TEST(Golden, OutputsOfEveryModule) {
   g.compare("output:time_fusion", t.fusion.value());
   g.compare("output:time_head", t.head.value());
   g.compare("output:time_skip", t.skip.value());
+  g.compare("output:time_refine", t.refine.value());
   const Var words = m.text_stem(Tensor::ints(ids), make_layout({{Segment::text(5)}, {Segment::text(4)}}));
   g.compare("output:text_stem", words.value());
-  const Var seen = m.vision_stem(Tensor::copy_of({18, 64}, patches),
-                                 make_layout({{Segment::image(3, 4, 1)}, {Segment::image(2, 3, 2)}}), t);
+  const Layout two = make_layout({{Segment::image(3, 4, 1)}, {Segment::image(2, 3, 2)}});
+  const Var seen = m.vision_stem(Tensor::copy_of({18, 64}, patches), two, t);
   g.compare("output:vision_stem", seen.value());
   const auto from = count(0, 5) + count(-1, 12, -1) + count(-13, 6, -1) + count(5, 4);
-  const Var h = m.fuse(gather(words, seen, Tensor::ints(from)),
-                       make_layout({{Segment::text(5), Segment::image(3, 4, 1)}, {Segment::image(2, 3, 2), Segment::text(4)}}), t);
+  const Var h = m.fuse(
+      gather(words, seen, Tensor::ints(from)),
+      make_layout({{Segment::text(5), Segment::image(3, 4, 1)}, {Segment::image(2, 3, 2), Segment::text(4)}}), t);
   g.compare("output:fuse", h.value());
-  const Var pictures = gather(h, {}, Tensor::ints(count(5, 18))), said = gather(h, {}, Tensor::ints(count(0, 5) + count(23, 4)));
-  g.compare("output:flow_head", m.flow_head(pictures, Tensor::copy_of({18, 64}, patches), Tensor::ints(count(1, 12, 0) + count(2, 6, 0)), t).value());
+  const Var pictures = gather(h, {}, Tensor::ints(count(5, 18))),
+            said = gather(h, {}, Tensor::ints(count(0, 5) + count(23, 4)));
+  g.compare("output:flow_head", m.flow_head(pictures, Tensor::copy_of({18, 64}, patches), two.pos,
+                                            Tensor::ints(count(1, 12, 0) + count(2, 6, 0)), t)
+                                    .value());
   g.compare("output:token_logits", m.token_logits(said).value());
-  g.compare("output:picture_embedding", m.picture_embedding(pictures, Tensor::ints(std::vector<int32_t>{0, 12, 18})).value());
+  g.compare("output:picture_embedding",
+            m.picture_embedding(pictures, Tensor::ints(std::vector<int32_t>{0, 12, 18})).value());
   g.compare("output:text_embedding", m.text_embedding(said, Tensor::ints(std::vector<int32_t>{0, 5, 9})).value());
 }
 

@@ -19,8 +19,9 @@ struct Three {
     const Var text = m.text_stem(Tensor::ints(ids), make_layout({{Segment::text(5)}}));
     const Var seen = m.vision_stem(patches, make_layout({{Segment::image(2, 3, 1)}, {Segment::image(2, 2, 2)}}), times);
     const std::vector<int32_t> from{-1, -2, -3, -4, -5, -6, 0, 1, 2, 3, 4, -7, -8, -9, -10};
-    return m.fuse(gather(text, seen, Tensor::ints(from)),
-                  make_layout({{Segment::image(2, 3, 1), Segment::text(5), Segment::image(2, 2, 2)}}), times)
+    return m
+        .fuse(gather(text, seen, Tensor::ints(from)),
+              make_layout({{Segment::image(2, 3, 1), Segment::text(5), Segment::image(2, 2, 2)}}), times)
         .value();
   }
 };
@@ -57,7 +58,8 @@ TEST(Model, NoiseLevelsMoveTheirOwnPictureAlone) {
   const NoGrad off;
   const Three three;
   const auto seen = [&](float a, float b) {
-    return m.vision_stem(three.patches, make_layout({{Segment::image(2, 3, 1)}, {Segment::image(2, 2, 2)}}), m.times({a, b}));
+    return m.vision_stem(three.patches, make_layout({{Segment::image(2, 3, 1)}, {Segment::image(2, 2, 2)}}),
+                         m.times({a, b}));
   };
   const Var x = seen(0.5f, 0.5f), y = seen(0.5f, 0.6f);
   EXPECT_TRUE(equal_bits(x.data(), y.data(), 6 * 32));
@@ -100,7 +102,8 @@ TEST(Model, ANewModelPredictsNothing) {
   const NoGrad off;
   const Three three;
   const auto times = m.times({0.5f});
-  const Var x = m.flow_head(Var(three.states(m)), Tensor::zeros({15, m.patch_values()}), Tensor::ints(std::vector<int32_t>(15, 1)), times);
+  const Var x = m.flow_head(Var(three.states(m)), Tensor::zeros({15, m.patch_values()}),
+                            Tensor::zeros({15, 2}, DType::i32), Tensor::ints(std::vector<int32_t>(15, 1)), times);
   for (float v : x.value().floats()) ASSERT_EQ(v, 0);
 }
 

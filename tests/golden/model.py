@@ -15,8 +15,8 @@ import torch
 
 torch.set_num_threads(1)
 CONFIG = dict(patch=4, size=16, vocab=300, width=32, head=16, hidden=48, vision_depth=1, text_depth=1, fusion_depth=2,
-              embed=16, theta=100.0)
-P2, C, D, F, E = 4 * 4 * 4, 32, 16, 48, 16
+              embed=16, theta=100.0, refine=8)
+P2, C, D, F, E, R = 4 * 4 * 4, 32, 16, 48, 16, 8
 H = C // D
 LOSS = dict(flow=1.0, caption=0.25, contrast=0.1, drop=0.3, read=0.5, t_mean=-0.4, t_std=1.0)
 SEED, NULL, STEPS, LR = 11, 1, 10, 0.01
@@ -57,7 +57,9 @@ def shapes():
     s = {"table": (CONFIG["vocab"], C), "vision.patch_in.weight": (C, P2), "vision.patch_in.bias": (C,), "vision.place_in.weight": (C, 64),
          "time.in.weight": (C, 128), "time.in.bias": (C,), "time.out.weight": (C, C), "time.out.bias": (C,),
          "time.vision.weight": (6 * C, C), "time.fusion.weight": (6 * C, C), "time.head.weight": (2 * C, C),
-         "time.skip.weight": (P2, C)}
+         "time.skip.weight": (P2, C), "time.refine.weight": (2 * R, C), "refine.guess.weight": (R, 144),
+         "refine.guess.bias": (R,), "refine.noisy.weight": (R, 144), "refine.between.weight": (R, 9 * R), "refine.between.bias": (R,),
+         "refine.out.weight": (16, R), "refine.out.bias": (16,)}
     for where, depth, rows in (("vision", 1, 2), ("text", 1, 1), ("fusion", 2, 2)):
         for d in range(depth):
             at = f"{where}.{d}"
@@ -113,7 +115,7 @@ class Model:
         f = torch.cat([a.cos(), a.sin()], 1).to(self.dtype)
         silu = torch.nn.functional.silu
         e = silu(self.linear(silu(self.linear(f, "time.in")), "time.out"))
-        return {k: self.linear(e, "time." + k) for k in ("vision", "fusion", "head", "skip")}
+        return {k: self.linear(e, "time." + k) for k in ("vision", "fusion", "head", "skip", "refine")}
 
     def rotate(self, x, row, col):  # x (T,H,D)
         Q = D // 4
@@ -171,12 +173,32 @@ class Model:
             x = self.block(f"fusion.{d}", x, sequence, t["fusion"])
         return x
 
-    def flow_head(self, h, z, t, r):
+    def flow_head(self, h, z, rows, cols, t, r):
         scale, shift = (self.p["head.flow.own"][1] + t["head"][r]).split(C)
         n = self.norm(h) * (1 + scale) + shift
         mask, colour = self.linear(n, "head.masks").view(len(n), 4, 20).split([16, 4], -1)
-        return (self.linear(n, "head.flow") + torch.einsum("nka,nkg->nag", mask, colour).reshape(len(n), P2)
-                + (self.p["head.skip.own"][1] + t["skip"][r]) * z)
+        x = (self.linear(n, "head.flow") + torch.einsum("nka,nkg->nag", mask, colour).reshape(len(n), P2)
+             + (self.p["head.skip.own"][1] + t["skip"][r]) * z)
+        return x + self.refine(x, z, rows, cols, t["refine"][r])
+
+    def refine(self, x, z, rows, cols, time):
+        """Convolutions over cells of 2 x 2 pixels, as torch has them: (1, channels, rows, columns)."""
+        def cells(p):  # patches of 4 x 4 pixels, two by two cells
+            p = p.reshape(rows, cols, 2, 2, 2, 2, 4).permute(0, 2, 1, 4, 3, 5, 6)  # cell rows and columns, then inside a cell
+            return p.reshape(2 * rows, 2 * cols, 16).permute(2, 0, 1)[None]
+
+        def conv(v, name):
+            w = self.p[name + ".weight"]
+            w = w.reshape(w.shape[0], 3, 3, -1).permute(0, 3, 1, 2)
+            b = self.p[name + ".bias"] if name + ".bias" in self.p else None
+            return torch.nn.functional.conv2d(v, w, b, padding=1)
+
+        silu, (one, two) = torch.nn.functional.silu, time.split(R)
+        u = silu(conv(cells(x), "refine.guess") + conv(cells(z), "refine.noisy") + one[None, :, None, None])
+        v = silu(conv(u, "refine.between") + two[None, :, None, None])
+        d = self.linear(v[0].permute(1, 2, 0), "refine.out")
+        d = d.reshape(rows, 2, cols, 2, 2, 2, 4).permute(0, 2, 1, 4, 3, 5, 6)
+        return d.reshape(rows * cols, P2)
 
     def token_logits(self, h):
         scale, shift = self.p["head.text.own"][0].split(C)
@@ -207,7 +229,7 @@ class Model:
             n = len(words)
             seen = self.vision_stem(z[b], side, side, t, b)
             h = self.fuse(torch.cat([words, seen]), [("text", n), ("image", side, side, b)], t)
-            x = self.flow_head(h[n:], z[b], t, b)
+            x = self.flow_head(h[n:], z[b], side, side, t, b)
             flow = flow + ((x - clean[b]) ** 2).sum() / max(1 - float(ts[b]), 0.05) ** 2
             if b < R:
                 if not dropped:
@@ -314,9 +336,9 @@ def main():
             seen = [m.vision_stem(x[:12], 3, 4, t, 0), m.vision_stem(x[12:], 2, 3, t, 1)]
             a = m.fuse(torch.cat([words[0], seen[0]]), [("text", 5), ("image", 3, 4, 0)], t)
             b = m.fuse(torch.cat([seen[1], words[1]]), [("image", 2, 3, 1), ("text", 4)], t)
-            outputs = {"time_vision": t["vision"], "time_fusion": t["fusion"], "time_head": t["head"], "time_skip": t["skip"],
+            outputs = {"time_vision": t["vision"], "time_fusion": t["fusion"], "time_head": t["head"], "time_skip": t["skip"], "time_refine": t["refine"],
                        "text_stem": torch.cat(words), "vision_stem": torch.cat(seen), "fuse": torch.cat([a, b]),
-                       "flow_head": torch.cat([m.flow_head(a[5:], x[:12], t, 0), m.flow_head(b[:6], x[12:], t, 1)]),
+                       "flow_head": torch.cat([m.flow_head(a[5:], x[:12], 3, 4, t, 0), m.flow_head(b[:6], x[12:], 2, 3, t, 1)]),
                        "token_logits": m.token_logits(torch.cat([a[:5], b[6:]])),
                        "picture_embedding": torch.stack([m.embedding(a[5:], "picture"), m.embedding(b[:6], "picture")]),
                        "text_embedding": torch.stack([m.embedding(a[:5], "text"), m.embedding(b[6:], "text")])}

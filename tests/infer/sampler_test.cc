@@ -88,7 +88,8 @@ TEST(Sampler, OneStepIsTheFlowHeadOverTheWholeSequence) {
                          make_layout({{Segment::text(n), Segment::image(4, 4, 1)}}), times);
     std::vector<int32_t> picture;
     for (int i = 0; i < P; ++i) picture.push_back(n + i);
-    const Var x = m.flow_head(gather(h, {}, Tensor::ints(picture)), z, Tensor::ints(std::vector<int32_t>(size_t(P), 1)), times);
+    const Var x = m.flow_head(gather(h, {}, Tensor::ints(picture)), z, make_layout({{Segment::image(4, 4, 1)}}).pos,
+                              Tensor::ints(std::vector<int32_t>(size_t(P), 1)), times);
     for (int64_t patch = 0; patch < P; ++patch)
       for (int64_t y = 0; y < 4; ++y)
         for (int64_t i = 0; i < 16; ++i) {
@@ -140,7 +141,8 @@ TEST(Sampler, GuidanceSteersAwayFromTheNegative) {
   // with = without: guidance has nothing to add, up to the rounding of x + g (x - x)
   EXPECT_EQ(draw(model(), words(), {against}, {.steps = 2, .guidance = 7}),
             draw(model(), words(), {r}, {.steps = 2, .guidance = 1}));
-  EXPECT_NE(draw(model(), words(), {r}, {.steps = 2, .guidance = 7}), draw(model(), words(), {r}, {.steps = 2, .guidance = 1}));
+  EXPECT_NE(draw(model(), words(), {r}, {.steps = 2, .guidance = 7}),
+            draw(model(), words(), {r}, {.steps = 2, .guidance = 1}));
 }
 
 TEST(Sampler, PromptsCarryTheirLanguage) {

@@ -152,6 +152,44 @@ TEST(Trainer, WritesWeightsThatDraw) {
   EXPECT_TRUE(more.step().applied);
 }
 
+// Weights of a smaller model start a larger one: what they have is taken, what is new begins as it does in a new model.
+TEST(Trainer, StartsFromWeightsThatLackAPart) {
+  const SettingsBack back;
+  const TestFolder dir;
+  TrainConfig c = tiny(dir / "run");
+  c.model.refine = 0;
+  Trainer small(c);
+  small.save_model(dir / "small", DType::f32);
+  c.start = dir / "small", c.model.refine = 8;
+  Trainer grown(c);
+  const auto all = [](Model& m) {
+    std::map<std::string, Tensor> out;
+    m.params([&](const std::string& name, Var& v) { out[name] = v.value(); });
+    return out;
+  };
+  Model fresh(c.model, uint64_t(c.seed));
+  const auto from = all(small.model()), got = all(grown.model()), begun = all(fresh);
+  EXPECT_GT(got.size(), from.size());
+  for (const auto& [name, t] : got) {
+    const auto& want = from.count(name) ? from : begun;
+    EXPECT_EQ(std::memcmp(t.data(), want.at(name).data(), t.bytes()), 0) << name;
+  }
+  const auto complaint = [&](const TrainConfig& c) -> std::string {
+    try {
+      Trainer t(c);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "accepted";
+  };
+  TrainConfig other = c;
+  other.model.hidden *= 2;
+  EXPECT_NE(complaint(other).find("give both the same sizes"), std::string::npos) << complaint(other);
+  grown.save_model(dir / "grown", DType::f32);
+  c.start = dir / "grown", c.model.refine = 0;
+  EXPECT_NE(complaint(c).find("which the config's [model] lacks"), std::string::npos) << complaint(c);
+}
+
 TEST(Trainer, RefusesConfigsThatDoNotFit) {
   const TestFolder dir;
   const auto complaint = [&](const std::function<void(TrainConfig&)>& change) -> std::string {
