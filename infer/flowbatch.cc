@@ -136,9 +136,7 @@ void FlowBatch::arrange(std::span<Drawing* const> some) {
     }
     rows_ += d.P_;
   }
-  stem_ = make_layout(alone), joint_ = make_layout(joint, used_);
-  twins_ = Tensor::ints(twins), heads_ = Tensor::ints(heads);
-  caches_.clear();  // freed first: the new ones may take its memory
+  pass_.reset(), caches_.clear();  // freed first: the new ones may take its memory
   caches_ = model_.fusion_caches(int64_t(joint.size()), capacity);
   const int64_t C = model_.config.width;
   for (size_t l = 0; l < caches_.size(); ++l)
@@ -146,6 +144,8 @@ void FlowBatch::arrange(std::span<Drawing* const> some) {
       copy_values(caches_[l].k.slice(int64_t(s) * capacity * C, {used_[s], C}), words[s]->k[l]);
       copy_values(caches_[l].v.slice(int64_t(s) * capacity * C, {used_[s], C}), words[s]->v[l]);
     }
+  pass_ = std::make_unique<FlowPass>(model_, make_layout(alone), make_layout(joint, used_), Tensor::ints(twins),
+                                     Tensor::ints(heads), caches_, used_);
   for (const Drawing* d : some) members_.emplace_back(d->id_, d->guided());
 }
 
@@ -167,11 +167,7 @@ void FlowBatch::advance(std::span<Drawing* const> some) {
     with.push_back(row);
     stem_row += d->P_, row += d->next_rows();
   }
-  const auto times = model_.times(t);
-  const Tensor at = host.to(model_.device());
-  const Var h = model_.fuse(gather(model_.vision_stem(at, stem_, times), {}, twins_), joint_, times, &caches_, &used_);
-  const Tensor x =
-      host_floats(model_.flow_head(h, gather(Var(at), {}, twins_).value(), joint_.pos, heads_, times).value());
+  const Tensor x = host_floats((*pass_)(host.to(model_.device()), t));
   parallel_for(int64_t(some.size()), [&](int64_t b) {
     Drawing& d = *some[size_t(b)];
     const float* own = x.data() + with[size_t(b)] * V;

@@ -3,10 +3,12 @@
 // pictures are the same, bit for bit.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "infer/flowpass.h"
 #include "infer/sampler.h"
 
 namespace duet {
@@ -72,9 +74,8 @@ class FlowBatch {
   std::vector<std::pair<uint64_t, bool>> members_;  // ids, and whether guided, that the rest is arranged for
   std::vector<KvCache> caches_;    // words of every sequence, and room for its picture
   std::vector<int32_t> used_;
-  Layout stem_, joint_;
-  Tensor twins_, heads_;  // row of the stem, row of the modulation, for every row of the pass
-  int64_t rows_ = 0;      // of the stem
+  std::unique_ptr<FlowPass> pass_;
+  int64_t rows_ = 0;  // of the stem
 };
 
 }  // namespace duet

@@ -1,6 +1,7 @@
 #include "infer/sampler.h"
 
 #include "fusion/patchify.h"
+#include "infer/flowpass.h"
 #include "kernels/device.h"
 
 namespace duet {
@@ -63,18 +64,12 @@ std::vector<float> draw(const Model& m, int null_token, const std::vector<DrawRe
   for (const auto& r : requests)
     seeds.push_back(int32_t(uint32_t(r.seed))), seeds.push_back(int32_t(uint32_t(r.seed >> 32)));
   k.normals(z, Tensor::ints(seeds));
+  FlowPass pass(m, stem_layout, joint_layout, twin_rows, head_rows, caches, used);
+  FlowPass pass_alone(m, stem_layout, alone_layout, twin_rows.slice(0, {B * P}), head_rows_alone, caches_alone, used_alone);
   const auto predict = [&](const Tensor& at, float t) {  // the clean picture, guided
-    const auto times = m.times(std::vector<float>(size_t(B), t));
-    const Var seen = m.vision_stem(at, stem_layout, times);
     const Tensor guess = pictures();
-    if (guided_at(o, t)) {
-      const Var h = m.fuse(gather(seen, {}, twin_rows), joint_layout, times, &caches, &used);
-      const Var x = m.flow_head(h, gather(Var(at), {}, twin_rows).value(), joint_layout.pos, head_rows, times);
-      k.guide(guess, x.value(), float(o.guidance));
-    } else {
-      const Var h = m.fuse(seen, alone_layout, times, &caches_alone, &used_alone);
-      k.guide(guess, m.flow_head(h, at, alone_layout.pos, head_rows_alone, times).value(), 1);
-    }
+    const bool both = guided_at(o, t);
+    k.guide(guess, (both ? pass : pass_alone)(at, std::vector<float>(size_t(B), t)), both ? float(o.guidance) : 1);
     return guess;
   };
   std::vector<float> pixels(size_t(B * H * W * 4));

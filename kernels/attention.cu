@@ -1,6 +1,8 @@
-// Attention in f32 arithmetic for any card: a tile of queries against tiles of keys, softmax on the way (arXiv 2205.14135).
-// The backward pass goes over the tiles twice, once for dq and once for dk and dv, so that nothing is summed by atomics.
+// Attention: cuDNN's where it has a graph for it (cudnn.h), else in f32 arithmetic for any card: a tile of queries against tiles
+// of keys, softmax on the way (arXiv 2205.14135). Our backward pass goes over the tiles twice, once for dq and once for dk and
+// dv, so that nothing is summed by atomics; cuDNN's sums dq by atomics.
 #include "kernels/cuda.h"
+#include "kernels/cudnn.h"
 #include "kernels/plan.h"
 
 namespace duet::cuda {
@@ -285,8 +287,48 @@ K with_shared(K kernel, size_t bytes) {  // more than 48 KiB must be asked for
   return kernel;
 }
 
+bool worth_cudnn(const Tensor& o, const Tensor& k_at) {
+  if (o.dtype() != DType::bf16 || use_cudnn() == UseCudnn::never) return false;
+  if (use_cudnn() == UseCudnn::always) return true;
+  const int32_t* at = k_at.data<int32_t>();
+  int32_t keys = 0;
+  for (int64_t b = 0; b + 1 < k_at.count(); ++b) keys = std::max(keys, at[b + 1] - at[b]);
+  return 4.0 * double(o.count()) * double(keys) >= 1e9;
+}
+
+AttentionData data_of(const Packed& p, const Tensor& q, const void* k, const void* v, const Tensor& o, const Tensor& lse) {
+  const auto ints = [](const Tensor& t) { return t ? t.data<int32_t>() : nullptr; };
+  return {q.data<void>(), const_cast<void*>(k), const_cast<void*>(v), o.data<void>(), lse.data(), ints(p.q_offset),
+          ints(p.k_offset), ints(p.o_offset), ints(p.lse_offset), ints(p.q_count), ints(p.k_count), ints(p.limit)};
+}
+
+bool by_cudnn(const Tensor& o, const Tensor& lse, const Tensor& qkv, const Tensor& k, const Tensor& v, const Tensor& at,
+              const Tensor& k_at, const Tensor& limit) {
+  const int64_t C = o.dim(1), H = lse.dim(1);
+  const Tensor& keys_at = k ? k_at : at;
+  const auto p = worth_cudnn(o, keys_at) ? packed(at, keys_at, limit, H, C / H, 3 * C, k ? C : 3 * C) : nullptr;
+  if (!p) return false;
+  const bf16* q = qkv.data<bf16>();
+  return cudnn_attention(p->graph, data_of(*p, qkv, k ? k.data<bf16>() : q + C, v ? v.data<bf16>() : q + 2 * C, o, lse), stream());
+}
+
+bool by_cudnn_bwd(const Tensor& dqkv, const Tensor& dout, const Tensor& o, const Tensor& lse, const Tensor& qkv, const Tensor& at,
+                  const Tensor& limit) {
+  const int64_t C = o.dim(1), H = lse.dim(1);
+  const auto p = !deterministic() && worth_cudnn(o, at) ? packed(at, at, limit, H, C / H, 3 * C, 3 * C) : nullptr;
+  if (!p) return false;
+  AttentionGraph g = p->graph;
+  g.backward = true;
+  const bf16* q = qkv.data<bf16>();
+  AttentionData d = data_of(*p, qkv, q + C, q + 2 * C, o, lse);
+  bf16* dq = dqkv.data<bf16>();
+  d.dq = dq, d.dk = dq + C, d.dv = dq + 2 * C, d.dout = dout.data<void>();
+  return cudnn_attention(g, d, stream());
+}
+
 void attention(const Tensor& o, const Tensor& lse, const Tensor& qkv, const Tensor& k, const Tensor& v, const Tensor& at,
                const Tensor& k_at, const Tensor& limit) {
+  if (by_cudnn(o, lse, qkv, k, v, at, k_at, limit)) return;
   const int64_t C = o.dim(1), H = lse.dim(1), D = C / H, ldkv = k ? C : 3 * C;
   const Tensor q_at = on_card(at), keys_at = on_card(k ? k_at : at), lim = on_card(limit);
   with_head(D, [&](auto r, auto e) {
@@ -307,6 +349,7 @@ void attention(const Tensor& o, const Tensor& lse, const Tensor& qkv, const Tens
 
 void attention_bwd(const Tensor& dqkv, const Tensor& dout, const Tensor& o, const Tensor& lse, const Tensor& qkv,
                    const Tensor& at, const Tensor& limit) {
+  if (by_cudnn_bwd(dqkv, dout, o, lse, qkv, at, limit)) return;
   const int64_t C = o.dim(1), N = o.dim(0), H = lse.dim(1), D = C / H;
   const Tensor a = on_card(at), lim = on_card(limit), delta = card_floats({N, H});
   with_head(D, [&](auto r, auto e) {

@@ -1,6 +1,7 @@
 // One matrix product on a card, as the library takes it: cublas.cu.
 #pragma once
 #include <cstdint>
+#include <string>
 
 #include "kernels/tensor.h"
 
@@ -16,5 +17,6 @@ struct Product {
   int64_t M, N, K, batch;
 };
 void multiply(const Product&);
+std::string products_missing();  // why there are no products here; empty where there are
 
 }  // namespace duet::cuda

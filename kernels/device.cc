@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 
 #include "kernels/gemm.h"
 #include "kernels/random.h"
@@ -34,6 +35,13 @@ void choose_device(const std::string& name) {
     set_device(Device::cpu);
   }
 }
+
+static bool always_same = [] {
+  const char* e = std::getenv("DUET_DETERMINISTIC");
+  return e && *e == '1';
+}();
+bool deterministic() { return always_same; }
+void set_deterministic(bool d) { always_same = d; }
 
 Tensor host_floats(const Tensor& t) {
   if (t.dtype() == DType::f32) return t.to(Device::cpu);

@@ -7,6 +7,8 @@
 // check them; a card keeps a copy of each (Tensor::memo), so they must not change after first use.
 // An empty output tensor means: not wanted. No kernel waits for the device.
 #pragma once
+#include <functional>
+#include <memory>
 #include <string>
 
 #include "kernels/tensor.h"
@@ -25,6 +27,11 @@ struct Kernels {
   using T = const Tensor&;
   DeviceMemory memory;
   void (*wait)();         // until all that was asked for is done
+  // What f asks of the device, written down and not done: replay() then does it, as one. Null where the device keeps no such
+  // recordings or f does what cannot be recorded. Memory that f takes and gives back stays the recording's own; what it copies
+  // from the host is copied again as it was. See replay.h.
+  std::shared_ptr<void> (*record)(const std::function<void()>& f);
+  void (*replay)(void*);
   std::string (*name)();  // of the device, for a person
 
   void (*convert)(T y, T x);  // y = x in y's type
@@ -101,6 +108,11 @@ Device device();
 void set_device(Device);
 // By name: cuda, cpu, or auto: cuda where a driver and a card answer. Refuses cuda without, saying why.
 void choose_device(const std::string& name);
+
+// Whether a card's results must be the same bits each time: at start as DUET_DETERMINISTIC=1 says. Costs cuDNN's attention
+// backward, which sums by atomics; the CPU's always are.
+bool deterministic();
+void set_deterministic(bool);
 
 Tensor host_floats(const Tensor&);  // as F32 on the host; waits for the device
 double measure_peak(Device);        // FLOP/s of its matrix products in the present precision

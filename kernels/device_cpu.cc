@@ -210,6 +210,7 @@ void heun(T z, T guess, T end, T later, float t, float next) {
 Kernels make() {
   Kernels k{};
   k.memory = {nullptr, nullptr, copy_bytes, [](void* p, size_t n) { std::memset(p, 0, n); }, memory_stats};
+  k.record = [](const std::function<void()>&) { return std::shared_ptr<void>(); }, k.replay = [](void*) {};
   k.wait = [] {}, k.name = [] { return std::string("CPU"); };
   k.convert = convert, k.fill = fill, k.linear = linear, k.gemm = product;
   k.norm_mod = norm_mod, k.norm_mod_bwd = norm_mod_bwd, k.gate_add = gate_add, k.gate_add_bwd = gate_add_bwd;

@@ -138,7 +138,7 @@ Var attention(const Var& qkv, const Layout& l, int64_t heads) {
   });
 }
 
-static DType activation_type(Device d) {
+DType activation_type(Device d) {
   return d == Device::cuda && precision() == Precision::bf16 ? DType::bf16 : DType::f32;
 }
 
@@ -152,20 +152,34 @@ static void check_cache(const KvCache& cache, const Layout& l, int64_t C, const 
     CHECK(used[size_t(b)] + ints(l.at)[b + 1] - ints(l.at)[b] <= cap, "KV cache of ", cap, " tokens is full");
 }
 
+// Where new tokens go in a cache and where its sequences start: the same for all blocks, and kept with the layout.
+struct CachePlace {
+  int64_t capacity;
+  std::vector<int32_t> used;
+  Tensor k_at, to;
+};
+static std::shared_ptr<const CachePlace> place_in_cache(const Layout& l, int64_t capacity, const std::vector<int32_t>& used) {
+  const auto make = [&] {
+    const int32_t* at = ints(l.at);
+    std::vector<int32_t> k_at, to;
+    for (int64_t b = 0; b < l.B(); ++b) {
+      k_at.push_back(int32_t(b * capacity));
+      for (int32_t n = at[b]; n < at[b + 1]; ++n) to.push_back(int32_t(b * capacity) + used[size_t(b)] + n - at[b]);
+    }
+    k_at.push_back(int32_t(l.B() * capacity));
+    return std::make_shared<CachePlace>(CachePlace{capacity, used, Tensor::ints(k_at), Tensor::ints(to)});
+  };
+  const auto kept = l.limit.memo<CachePlace>("place in a cache", make);
+  return kept->capacity == capacity && kept->used == used ? kept : make();
+}
+
 // Attention of new tokens over a cache that first takes in their keys and values.
 static Var cached_attention(const Var& qkv, const Layout& l, int64_t heads, const KvCache& cache,
                             const std::vector<int32_t>& used) {
-  const int64_t C = qkv.dim(1) / 3, B = l.B(), cap = cache.capacity;
-  const int32_t* at = ints(l.at);
-  std::vector<int32_t> k_at(size_t(B) + 1), to;
-  for (int64_t b = 0; b < B; ++b) {
-    k_at[size_t(b)] = int32_t(b * cap);
-    for (int32_t n = at[b]; n < at[b + 1]; ++n) to.push_back(int32_t(b * cap) + used[size_t(b)] + n - at[b]);
-  }
-  k_at[size_t(B)] = int32_t(B * cap);
-  on(qkv).cache_put(cache.k, cache.v, qkv.value(), Tensor::ints(to));
-  const Tensor o = like(qkv, {l.N(), C}), lse = f32(qkv, {l.N(), heads});
-  on(qkv).attention(o, lse, qkv.value(), cache.k, cache.v, l.at, Tensor::ints(k_at), l.limit);
+  const auto place = place_in_cache(l, cache.capacity, used);
+  on(qkv).cache_put(cache.k, cache.v, qkv.value(), place->to);
+  const Tensor o = like(qkv, {l.N(), qkv.dim(1) / 3}), lse = f32(qkv, {l.N(), heads});
+  on(qkv).attention(o, lse, qkv.value(), cache.k, cache.v, l.at, place->k_at, l.limit);
   return Var(o);
 }
 
@@ -177,6 +191,25 @@ static Var block_step_by_step(const Var& x, const Var& mod, const Layout& l, con
   const Var a = cache ? cached_attention(h, l, heads, *cache, *used) : attention(h, l, heads);
   const Var y = gate_add(x, linear(a, p.proj), mod, l.row, 2 * C);
   return gate_add(y, linear(swiglu(linear(norm_mod(y, mod, l.row, 3 * C, 4 * C), p.up)), p.down), mod, l.row, 5 * C);
+}
+
+static bool recompute = false;
+void set_recompute(bool r) { recompute = r; }
+
+static Var block_made_twice(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads, float theta) {
+  Tensor y;
+  {
+    const NoGrad off;
+    y = block_step_by_step(x, mod, l, p, heads, theta).value();
+  }
+  return record(y, {x, mod, p.qkv, p.proj, p.up, p.down, p.gain_q, p.gain_k}, [=](Node& n) {
+    const int64_t before = gemm_flops();
+    const Var x2(x.value(), x.wants_grad()), mod2(mod.value(), mod.wants_grad()), y2 = block_step_by_step(x2, mod2, l, p, heads, theta);
+    count_flops(before - gemm_flops());
+    record(Tensor::zeros({1}, DType::f32, y.device()), {y2}, [&](Node&) { y2.set_grad(n.grad); }).backward();
+    if (x.wants_grad()) pass(x, x2.grad());
+    if (mod.wants_grad()) pass(mod, mod2.grad());
+  });
 }
 
 static cpu::BlockSizes check_block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads, float theta) {
@@ -210,7 +243,8 @@ Var block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, i
 Var block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads, float theta) {
   const cpu::BlockSizes sizes = check_block(x, mod, l, p, heads, theta);
   const int64_t N = x.shape().rows(), C = sizes.C, F = sizes.F;
-  if (x.value().device() == Device::cuda) return block_step_by_step(x, mod, l, p, heads, theta);
+  if (x.value().device() == Device::cuda)
+    return recompute ? block_made_twice(x, mod, l, p, heads, theta) : block_step_by_step(x, mod, l, p, heads, theta);
   const std::vector<Var> inputs{x, mod, p.qkv, p.proj, p.up, p.down, p.gain_q, p.gain_k};
   Tensor y(x.shape());
   if (!records(inputs)) {

@@ -32,6 +32,8 @@ struct BlockParams {
 };
 Var block(const Var& x, const Var& mod, const Layout&, const BlockParams&, int64_t heads, float theta);
 
+DType activation_type(Device);  // in the present precision
+
 // Keys and values of a layer for tokens that later ones look back on. Sequence b owns rows b * capacity ... of k and v.
 // A pass writes its tokens after the first used[b] and sees them; only the caller moves `used` on, so the sampler can
 // run the picture again and again after the same words.
@@ -43,6 +45,9 @@ struct KvCache {
 // The block over tokens that follow those in the cache; Layout::limit counts from the start of the sequence. No gradient.
 Var block(const Var& x, const Var& mod, const Layout&, const BlockParams&, int64_t heads, float theta, KvCache&,
           const std::vector<int32_t>& used);
+// Whether block() on a card keeps its input alone and makes the rest again in the backward pass: a tenth of the memory for a
+// third more products. (The CPU's keeps what its precision makes worth keeping: kernels/block.cc.) Off at start.
+void set_recompute(bool);
 Var swiglu(const Var& x);                                     // (N,2F) -> (N,F)
 Var silu(const Var& x);
 Var reshape(const Var& x, Shape s);                             // the same values in other rows

@@ -3,6 +3,7 @@
 #pragma once
 #include <memory>
 
+#include "kernels/cudnn.h"
 #include "kernels/device.h"
 
 namespace duet {
@@ -33,5 +34,16 @@ struct Tiles {
   Tensor list;
 };
 std::shared_ptr<const Tiles> tiles(const Tensor& at, int rows);
+
+// Packed sequences as cuDNN's attention takes them: cudnn.h. Their number and lengths are rounded up, with empty sequences at
+// the end, so that few graphs serve many batches.
+struct Packed {
+  cuda::AttentionGraph graph;  // as forward
+  Tensor q_offset, k_offset, o_offset, lse_offset, q_count, k_count, limit;  // on the card
+  std::vector<int32_t> k_at;                                                 // what it was made for
+};
+// Tokens of q lie ldq values apart, of k and v ldk; H heads of D. Null where an offset would not fit in 32 bits.
+std::shared_ptr<const Packed> packed(const Tensor& at, const Tensor& k_at, const Tensor& limit, int64_t H, int64_t D,
+                                     int64_t ldq, int64_t ldk);
 
 }  // namespace duet

@@ -116,8 +116,11 @@ Tensor angles_on_card(const Tensor& pos, float theta, int64_t D) {
   static auto* kept = new std::map<std::pair<float, int64_t>, Tensor>;  // outlives the program's end
   std::lock_guard l(mutex);
   Tensor& t = (*kept)[{theta, D}];
-  if (!t || t.count() < int64_t(table->size()))
+  static auto* smaller = new std::vector<Tensor>;  // which recordings may still read
+  if (!t || t.count() < int64_t(table->size())) {
+    if (t) smaller->push_back(t);
     t = Tensor::copy_of({int64_t(table->size())}, *table).to(Device::cuda);
+  }
   return t;
 }
 

@@ -142,11 +142,22 @@ Tensor Tensor::rounded() const {
   x.dtype_ = DType::bf16, x.offset_ = offset_ / 2, x.buffer_ = buffer_->rounded;
   return x;
 }
+static thread_local KeepMemos* keeper = nullptr;
+KeepMemos::KeepMemos() {
+  CHECK(!keeper, "one at a time keeps memos");
+  keeper = this;
+}
+KeepMemos::~KeepMemos() { keeper = nullptr; }
+
 std::shared_ptr<void> Tensor::memo_of(const char* what, const std::function<std::shared_ptr<void>()>& make) const {
   std::lock_guard l(buffer_->memo_mutex);
   for (const auto& m : buffer_->memos)
-    if (m.offset == offset_ && m.bytes == bytes() && std::strcmp(m.what, what) == 0) return m.made;
+    if (m.offset == offset_ && m.bytes == bytes() && std::strcmp(m.what, what) == 0) {
+      if (keeper) keeper->kept.push_back(m.made);
+      return m.made;
+    }
   auto made = make();
+  if (keeper) keeper->kept.push_back(made);
   buffer_->memos.push_back({what, offset_, bytes(), made});
   return made;
 }

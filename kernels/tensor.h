@@ -101,6 +101,15 @@ class Tensor {
   std::shared_ptr<Buffer> buffer_;
 };
 
+// While one lives on this thread, it keeps all that memo() returns: for work that will be done again without asking.
+class KeepMemos {
+ public:
+  KeepMemos();
+  ~KeepMemos();
+  KeepMemos(const KeepMemos&) = delete;
+  std::vector<std::shared_ptr<void>> kept;
+};
+
 MemoryStats memory_stats();  // of the CPU
 
 void copy_values(const Tensor& to, const Tensor& from);  // same count and type, any devices

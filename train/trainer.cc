@@ -73,6 +73,7 @@ Trainer::Trainer(const TrainConfig& config)
   TrainConfig& c = s_->config;
   if (c.steps < 1 || c.accumulate < 1) refuse("steps and accumulate must be 1 or more");
   choose_precision(c.precision);
+  set_recompute(c.recompute);
   if (s_->tokenizer.size() > c.model.vocab)
     refuse("model.vocab = ", c.model.vocab, " is smaller than the ", s_->tokenizer.size(), " tokens of ", c.tokenizer);
   if (c.model.size != c.data.size)

@@ -19,6 +19,7 @@ struct TrainConfig {
   double final_lr = 0.05;             // share of lr the cosine ends at
   int accumulate = 1;                 // batches a step
   int64_t seed = 1;
+  bool recompute = false;             // on a card: keep less for the backward pass and make it again; for batches that do not fit
   std::string precision = "auto";     // auto (bf16 where it is faster), bf16, f32
   int64_t save_every = 200, keep = 2, log_every = 10, sample_every = 500;
   ModelConfig model;
@@ -28,7 +29,7 @@ struct TrainConfig {
   template <class V>
   void fields(V&& v) {
     v("out", out), v("tokenizer", tokenizer), v("start", start), v("steps", steps), v("warmup", warmup);
-    v("final_lr", final_lr), v("accumulate", accumulate), v("seed", seed), v("precision", precision);
+    v("final_lr", final_lr), v("accumulate", accumulate), v("seed", seed), v("recompute", recompute), v("precision", precision);
     v("save_every", save_every), v("keep", keep), v("log_every", log_every), v("sample_every", sample_every);
     v("model", model), v("data", data), v("loss", loss), v("optimizer", optimizer);
   }

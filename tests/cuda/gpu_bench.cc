@@ -1,12 +1,15 @@
-// How far the card is from what it can do: kernels against its measured copy bandwidth, products against its measured matrix
-// rate, the training step and drawing in samples and pictures a second. One table, printed last line by line.
+// How far the card is from what it can do. Every kernel, product, training step and drawing in one table, printed last: its floor,
+// which is what it must move at the measured copy bandwidth or multiply at the measured matrix rate, and what was measured.
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <functional>
+#include <string>
+#include <tuple>
 
 #include "fusion/joint.h"
 #include "infer/sampler.h"
+#include "kernels/cudnn.h"
 #include "kernels/device.h"
 #include "kernels/gemm.h"
 #include "train/optimizer.h"
@@ -32,18 +35,36 @@ Tensor random(Shape s, DType t, uint64_t seed = 1) {
   return y;
 }
 
+struct Row {
+  std::string what, note;
+  double floor, measured;  // seconds
+};
+std::vector<Row> table;
+double copy_rate, matrix_rate;  // bytes/s and FLOP/s, measured
+
+void moves(const std::string& what, double bytes, const std::function<void()>& f) {
+  const double s = seconds(20, f);
+  table.push_back({what, join(int(bytes / s / 1e9), " GB/s"), bytes / copy_rate, s});
+}
+void multiplies(const std::string& what, int times, double flops, const std::function<void()>& f) {
+  const double s = seconds(times, f);
+  table.push_back({what, join(int(flops / s / 1e12), " TFLOP/s"), flops / matrix_rate, s});
+}
+void print_table() {
+  std::printf("\n%-44s %12s %12s %7s\n", card().name().c_str(), "floor us", "measured us", "share");
+  for (const Row& r : table)
+    std::printf("%-44s %12.1f %12.1f %6.0f%%  %s\n", r.what.c_str(), r.floor * 1e6, r.measured * 1e6, 100 * r.floor / r.measured, r.note.c_str());
+  std::printf("floors: bytes at %.0f GB/s copied (read and written), products at %.0f TFLOP/s\n", copy_rate / 1e9, matrix_rate / 1e12);
+}
+
 double copy_bandwidth() {
   const Tensor a = random({256 << 20}, DType::f32), b({256 << 20}, DType::f32, Device::cuda);
   return 2.0 * double(a.bytes()) / seconds(20, [&] { copy_values(b, a); });
 }
 
-void kernel_lines(double copy) {
+void kernel_rows() {
   const int64_t N = 65536, C = 1024, F = 2816, H = C / 64, V = 16384;
-  const auto line = [&](const char* name, double bytes, const std::function<void()>& f) {
-    const double s = seconds(20, f);
-    std::printf("%-28s %8.1f MiB %8.1f us %7.0f GB/s %5.0f%% of copy\n", name, bytes / (1 << 20), s * 1e6, bytes / s / 1e9,
-                100 * bytes / s / copy);
-  };
+  const auto line = moves;
   const Tensor x = random({N, C}, DType::bf16), h = random({N, C}, DType::bf16, 2), y = x.clone(), mod = random({1025, 6 * C}, DType::f32);
   const Tensor rstd({N}, DType::f32, Device::cuda), dmod = Tensor::zeros(mod.shape(), DType::f32, Device::cuda);
   std::vector<int32_t> rows, pos;
@@ -51,7 +72,7 @@ void kernel_lines(double copy) {
   const Tensor row = Tensor::ints(rows), at = Tensor::ints(pos);
   const double nc = double(N * C * 2);
   line("norm + modulation", 2 * nc, [&] { card().norm_mod(y, rstd, x, mod, row, 0, C); });
-  line("norm + modulation, backward", 5 * nc, [&] { card().norm_mod_bwd(y, false, dmod, h, x, rstd, mod, row, 0, C); });
+  line("norm + modulation, backward", 3 * nc, [&] { card().norm_mod_bwd(y, false, dmod, h, x, rstd, mod, row, 0, C); });
   line("residual + gate", 3 * nc, [&] { card().gate_add(y, x, h, mod, row, 0); });
   line("residual + gate, backward", 3 * nc, [&] { card().gate_add_bwd(y, false, dmod, x, h, mod, row, 0); });
   const Tensor up = random({N, 2 * F}, DType::bf16), act = random({N, F}, DType::bf16), dup = up.clone();
@@ -75,19 +96,42 @@ void kernel_lines(double copy) {
   line("ema", 3.0 * double(n) * 4, [&] { card().lerp(m, w, {}, 0.1f); });
 }
 
-void attention_lines() {
-  for (const auto& [T, B] : {std::pair<int32_t, int32_t>{84, 512}, {256, 256}, {1024, 64}}) {
-    const int64_t N = int64_t(T) * B, H = 8, C = 512;
-    std::vector<int32_t> at, limit(size_t(N), T);
-    for (int32_t b = 0; b <= B; ++b) at.push_back(b * T);
+void product_rows() {
+  const int64_t N = 24576;
+  for (const auto& [what, O, C] : std::vector<std::tuple<const char*, int64_t, int64_t>>{
+           {"qkv, width 512", 1536, 512}, {"feed-forward up, width 512", 2816, 512}, {"feed-forward down, width 512", 512, 1408},
+           {"qkv, width 1024", 3072, 1024}, {"feed-forward up, width 1024", 5632, 1024}}) {
+    const Tensor x = random({N, C}, DType::bf16), w = random({O, C}, DType::bf16), y({N, O}, DType::bf16, Device::cuda);
+    const Tensor dx = x.clone(), dw({O, C}, DType::f32, Device::cuda);
+    const double flops = 2.0 * double(N) * double(O) * double(C);
+    multiplies(join("product, ", what), 20, flops, [&, &w = w, &y = y] { card().gemm(y, x, false, w, true, false); });
+    multiplies(join("  gradient of its input"), 20, flops, [&, &w = w, &y = y] { card().gemm(dx, y, false, w, false, false); });
+    multiplies(join("  gradient of its weight"), 20, flops, [&, &y = y] { card().gemm(dw, y, true, x, false, true); });
+  }
+}
+
+// Whole pictures, and words then a picture, as in training.
+void attention_rows(const char* whose, cuda::UseCudnn use) {
+  const auto was = cuda::use_cudnn();
+  cuda::set_use_cudnn(use);
+  struct Case {
+    int32_t words, T, B;
+    int64_t D;
+  };
+  for (const Case& c : {Case{0, 64, 512, 64}, {0, 256, 256, 64}, {20, 84, 512, 64}, {0, 1024, 64, 64}, {0, 1024, 64, 128}, {0, 4096, 8, 128}}) {
+    const int64_t N = int64_t(c.T) * c.B, H = 8, C = H * c.D;
+    std::vector<int32_t> at, limit;
+    for (int32_t b = 0; b <= c.B; ++b) at.push_back(b * c.T);
+    double pairs = 0;
+    for (int64_t n = 0; n < N; ++n) limit.push_back(n % c.T < c.words ? int32_t(n % c.T) + 1 : c.T), pairs += limit.back();
     const Tensor qkv = random({N, 3 * C}, DType::bf16), o({N, C}, DType::bf16, Device::cuda), lse({N, H}, DType::f32, Device::cuda);
     const Tensor a = Tensor::ints(at), l = Tensor::ints(limit), d = qkv.clone();
-    const double flops = 4.0 * double(N) * T * C;
-    const double f = seconds(10, [&] { card().attention(o, lse, qkv, {}, {}, a, {}, l); });
-    const double b = seconds(10, [&] { card().attention_bwd(d, o, o, lse, qkv, a, l); });
-    std::printf("attention %4d tokens, head 64 %8.1f us %6.1f TFLOP/s, backward %8.1f us %6.1f TFLOP/s\n", T, f * 1e6,
-                flops / f / 1e12, b * 1e6, 2.5 * flops / b / 1e12);
+    const double flops = 4.0 * pairs * double(C);
+    const std::string what = join("attention ", c.T, " tokens", c.words ? " (20 words)" : "", ", head ", c.D, ", ", whose);
+    multiplies(what, 5, flops, [&] { card().attention(o, lse, qkv, {}, {}, a, {}, l); });
+    multiplies("  backward", 5, 2.5 * flops, [&] { card().attention_bwd(d, o, o, lse, qkv, a, l); });
   }
+  cuda::set_use_cudnn(was);
 }
 
 ModelConfig config(int64_t width, int64_t depth) {
@@ -97,7 +141,7 @@ ModelConfig config(int64_t width, int64_t depth) {
   return c;
 }
 
-void step_line(int64_t width, int64_t depth, int64_t B, double peak) {
+void step_row(int64_t width, int64_t depth, int64_t B) {
   Model m(config(width, depth));
   Flat flat = flatten([&](const Visit& v) { m.params(v); }, Device::cuda);
   Optimizer o(flat, {});
@@ -121,32 +165,37 @@ void step_line(int64_t width, int64_t depth, int64_t B, double peak) {
   const int64_t before = gemm_flops();
   const int times = 10;
   const double s = seconds(times, one), flops = double(gemm_flops() - before) / (times + 1);
-  std::printf("step width %4ld depth %2ld batch %4ld, %5.1f M parameters: %7.2f ms %7.0f samples/s %6.1f TFLOP/s %4.1f%% of the "
-              "products' rate, %5.1f GiB\n",
-              long(width), long(depth), long(B), double(count_params(m)) / 1e6, s * 1e3, double(B) / s, flops / s / 1e12,
-              100 * flops / s / peak, double(card().memory.stats().bytes) / (1 << 30));
+  table.push_back({join("step, width ", width, " depth ", depth, " batch ", B),
+                   join(int(double(B) / s), " samples/s, ", int(flops / s / 1e12), " TFLOP/s, ", count_params(m) / 1000000, " M parameters, ",
+                        card().memory.stats().bytes >> 20, " MiB taken so far"),
+                   flops / matrix_rate, s});
 }
 
-void draw_lines() {
+void draw_rows() {
   Model m(config(512, 12));
   flatten([&](const Visit& v) { m.params(v); }, Device::cuda);
   for (int B : {1, 16, 64}) {
     std::vector<DrawRequest> requests;
     for (int i = 0; i < B; ++i) requests.push_back({{3, 30, 31, 32}, {}, uint64_t(i)});
-    const double s = seconds(3, [&] { draw(m, 1, requests, {.steps = 16}); });
-    std::printf("draw 64 px, 16 guided steps, batch %2d: %8.1f ms, %7.1f pictures/s\n", B, s * 1e3, B / s);
+    const auto one = [&] { draw(m, 1, requests, {.steps = 16}); };
+    one();
+    const int64_t before = gemm_flops();
+    one();
+    const double flops = double(gemm_flops() - before), s = seconds(3, one);
+    table.push_back({join("draw 64 px, 16 guided steps, batch ", B), join(int(B / s), " pictures/s"), flops / matrix_rate, s});
   }
 }
 
 void run() {
   choose_device("cuda");
   choose_precision("bf16");
-  const double copy = copy_bandwidth(), peak = measure_peak(Device::cuda);
-  std::printf("%s: copy %.0f GB/s (read and written), bf16 products %.0f TFLOP/s\n", card().name().c_str(), copy / 1e9, peak / 1e12);
-  kernel_lines(copy);
-  attention_lines();
-  step_line(192, 9, 256, peak), step_line(512, 12, 256, peak), step_line(768, 16, 256, peak), step_line(1024, 24, 256, peak);
-  draw_lines();
+  copy_rate = copy_bandwidth(), matrix_rate = measure_peak(Device::cuda);
+  kernel_rows();
+  product_rows();
+  attention_rows("ours", cuda::UseCudnn::never), attention_rows("cuDNN", cuda::UseCudnn::always);
+  step_row(192, 9, 256), step_row(512, 12, 256), step_row(768, 16, 256), step_row(1024, 24, 256);
+  draw_rows();
+  print_table();
 }
 
 }  // namespace

@@ -103,9 +103,42 @@ TEST(CudaModel, ANonFiniteGradientIsNotApplied) {
   EXPECT_TRUE(o.step(1, 1e-2).applied) << "the bad gradient is gone";
 }
 
+TEST(CudaModel, OutOfMemoryIsOneLine) {
+  const DeviceBack back;
+  set_device(Device::cuda);
+  std::string said;
+  try {
+    const Tensor never({int64_t(1) << 50}, DType::u8, Device::cuda);
+  } catch (const Error& e) {
+    said = e.what();
+  }
+  EXPECT_TRUE(said.find("out of memory") != std::string::npos) << said;
+  EXPECT_TRUE(said.find('\n') == std::string::npos) << said;
+  const Tensor small = Tensor::zeros({5}, DType::f32, Device::cuda);  // and goes on
+  EXPECT_EQ(small.to(Device::cpu).data()[4], 0.0f);
+}
+
+TEST(CudaModel, RecomputingGivesTheSameGradients) {
+  const DeviceBack back;
+  set_device(Device::cuda);
+  set_precision(Precision::f32);
+  const TinyBatch t;
+  Tensor grads[2];
+  for (const bool twice : {false, true}) {
+    OnDevice card(Device::cuda);
+    set_recompute(twice);
+    joint_loss(card.model, t.batch, {}).total.backward();
+    set_recompute(false);
+    grads[twice] = card.flat.grads.to(Device::cpu);
+  }
+  // The same products; gradients of what blocks share may be added in another order.
+  EXPECT_LE(relative_error(grads[0], grads[1]), 0x1p-20);
+}
+
 TEST(CudaModel, SameBitsTwice) {
   const DeviceBack back;
   set_device(Device::cuda);
+  set_deterministic(true);
   set_precision(Precision::bf16);
   const TinyBatch t;
   Tensor grads[2];
@@ -114,6 +147,7 @@ TEST(CudaModel, SameBitsTwice) {
     joint_loss(card.model, t.batch, {}).total.backward();
     g = card.flat.grads.to(Device::cpu);
   }
+  set_deterministic(false);
   EXPECT_TRUE(same_bits(grads[0], grads[1]));
 }
 

@@ -1,4 +1,7 @@
 // Steps of the sampler and its noise, and a KV cache's work, on both devices.
+#include "infer/flowpass.h"
+#include "infer/sampler.h"
+#include "kernels/replay.h"
 #include "tests/cuda/both.h"
 #include "tests/fusion/tiny.h"
 
@@ -64,6 +67,55 @@ TEST(CudaSampler, RowsMove) {
   kernels(Device::cpu).copy_rows(a, from, pairs), kernels(Device::cuda).copy_rows(b, from.to(Device::cuda), pairs);
   EXPECT_TRUE(same_bits(a, b.to(Device::cpu)));
   EXPECT_EQ(a.data()[0], from.data()[28]);
+}
+
+// A recording does each time what its work would do, with the values that its tensors then have.
+TEST(CudaReplay, DoesTheSameAgain) {
+  const CardNow now;
+  const Kernels& k = kernels(Device::cuda);
+  const Tensor x({50}, DType::f32, Device::cuda), y({50}, DType::f32, Device::cuda);
+  Replay replay;
+  for (int i = 0; i < 5; ++i) {
+    const Tensor in = normals({50}, uint64_t(i)), add = normals({50}, 77);
+    copy_values(x, in);
+    replay([&] {
+      const Tensor twice({50}, DType::f32, Device::cuda), there = normals({50}, 77).to(Device::cuda);
+      k.add(twice, x, x), k.add(y, twice, there);
+    });
+    EXPECT_EQ(replay.replays(), i > 0);
+    const Tensor other = normals({50}, 5).to(Device::cuda);  // may take memory that the work gave back
+    const Tensor want({50});
+    for (int64_t j = 0; j < 50; ++j) want.data()[j] = in.data()[j] + in.data()[j] + add.data()[j];
+    EXPECT_TRUE(same_bits(want, y.to(Device::cpu))) << "call " << i;
+    EXPECT_TRUE(same_bits(normals({50}, 5), other.to(Device::cpu))) << "call " << i;
+  }
+}
+
+TEST(CudaReplay, WhatReadsFromTheCardIsDonePlainly) {
+  const CardNow now;
+  const Tensor x = normals({9}, 1).to(Device::cuda);
+  Replay replay;
+  for (int i = 0; i < 3; ++i) {
+    Tensor got;
+    replay([&] { got = x.to(Device::cpu); });
+    EXPECT_FALSE(replay.replays());
+    EXPECT_TRUE(same_bits(normals({9}, 1), got));
+  }
+}
+
+// The sampler, whose passes are replayed, against the CPU's.
+TEST(CudaReplay, DrawingsAreTheCpus) {
+  const CardNow now;
+  std::vector<float> out[2];
+  for (const Device d : {Device::cpu, Device::cuda}) {
+    set_device(d);
+    Model m(tiny_config());
+    shake(m);
+    flatten([&](const Visit& v) { m.params(v); }, d);
+    out[d == Device::cuda] = draw(m, 1, {{{1, 20, 21}, {}, 5}}, {.steps = 3});
+  }
+  const int64_t n = int64_t(out[0].size());
+  expect_close(Tensor::copy_of({n}, out[0]), Tensor::copy_of({n}, out[1]), 0x1p-19, "drawings");
 }
 
 }  // namespace

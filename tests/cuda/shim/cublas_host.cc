@@ -19,7 +19,10 @@ static std::vector<float> fetch(const void* p, DType t, int64_t n) {
   return out;
 }
 
+std::string products_missing() { return ""; }
+
 void multiply(const Product& p) {
+  if (shim::defer([p] { multiply(p); })) return;
   const auto a = fetch(p.a, p.in, p.batch * p.M * p.K), b = fetch(p.b, p.in, p.batch * p.K * p.N);
   std::vector<float> c(size_t(p.batch * p.M * p.N));
   if (p.accumulate) c = fetch(p.c, p.out, p.batch * p.M * p.N);

@@ -8,12 +8,17 @@
 #include <numeric>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
 #define SHIM_ASAN 1
 #endif
+
+struct ShimGraph {
+  std::vector<std::function<void()>> work;
+};
 
 namespace shim {
 
@@ -203,22 +208,22 @@ std::map<uintptr_t, Allocation>& allocations() {
   static auto* a = new std::map<uintptr_t, Allocation>;
   return *a;
 }
-int reachable = 0;
+// Those that the next kernel or copy was given pointers into; nothing else may it touch.
+std::vector<Allocation> given;
 struct Reach {
-  Reach() {
-    if (reachable++ == 0) protect(PROT_READ | PROT_WRITE);
-  }
-  ~Reach() {
-    if (--reachable == 0) protect(PROT_NONE);
-  }
-  static void protect(int how) {
-    for (auto& [p, a] : allocations()) mprotect(a.base, a.pages, how);
+  const std::vector<Allocation> mine = std::exchange(given, {});
+  Reach() { protect(PROT_READ | PROT_WRITE); }
+  ~Reach() { protect(PROT_NONE); }
+  void protect(int how) const {
+    for (const Allocation& a : mine) mprotect(a.base, a.pages, how);
   }
 };
 
 }  // namespace
 
 void set_order(int o) { order = o; }
+static ShimGraph* captured = nullptr;
+
 int lane() { return int(run->current % 32); }
 
 void sync_block(const char* where) {
@@ -236,17 +241,24 @@ uint64_t exchange(uint64_t mine, int from) {
   return from < 0 || from >= w.lanes ? mine : w.slot[p][from];
 }
 
+bool defer(std::function<void()> work) {
+  if (captured) captured->work.push_back([work, mine = std::exchange(given, {})] { given = mine, work(); });
+  return captured;
+}
+
 void check_pointer(const void* p, const char* kernel) {
   if (!p) return;
   auto it = allocations().upper_bound(reinterpret_cast<uintptr_t>(p));
   if (it != allocations().begin()) {
     const Allocation& a = std::prev(it)->second;
-    if (static_cast<const char*>(p) <= a.base + a.pages) return;
+    if (static_cast<const char*>(p) <= a.base + a.pages) return given.push_back(a);
   }
+  given.clear();
   throw std::runtime_error(std::string("a host pointer was given to ") + kernel);
 }
 
 void launch(dim3 grid, dim3 block, size_t shared, const std::function<void()>& body) {
+  if (defer([=] { launch(grid, block, shared, body); })) return;
   const size_t n = size_t(block.x) * block.y * block.z;
   if (n == 0 || n > 1024 || grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.y > 65535 || grid.z > 65535 || shared > 227 << 10)
     throw std::runtime_error("a launch that no card takes: " + std::to_string(n) + " threads, grid " +
@@ -286,7 +298,7 @@ cudaError_t cudaMalloc(void** out, size_t bytes) {
   *out = base + pages - bytes;
   mprotect(base, pages, PROT_READ | PROT_WRITE);
   std::memset(base, 0xff, pages);
-  if (!reachable) mprotect(base, pages, PROT_NONE);
+  mprotect(base, pages, PROT_NONE);
   allocations()[reinterpret_cast<uintptr_t>(base)] = {base, pages};
   return cudaSuccess;
 }
@@ -299,12 +311,14 @@ cudaError_t cudaFree(void* p) {
 cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t n, cudaMemcpyKind kind, cudaStream_t) {
   if (kind != cudaMemcpyHostToDevice) check_pointer(from, "a copy from the device");
   if (kind != cudaMemcpyDeviceToHost) check_pointer(to, "a copy to the device");
+  if (defer([=] { given.clear(), cudaMemcpyAsync(to, from, n, kind, nullptr); })) return cudaSuccess;
   const Reach reach;
   std::memcpy(to, from, n);
   return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* p, int v, size_t n, cudaStream_t) {
   check_pointer(p, "a fill");
+  if (defer([=] { given.clear(), cudaMemsetAsync(p, v, n, nullptr); })) return cudaSuccess;
   const Reach reach;
   std::memset(p, v, n);
   return cudaSuccess;
@@ -317,3 +331,16 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int) {
   *p = {"a card on the host", 9, 0, 4, size_t(1) << 30};
   return cudaSuccess;
 }
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) { return captured = new ShimGraph, cudaSuccess; }
+cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* g) {
+  *g = captured, captured = nullptr;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* e, cudaGraph_t g, unsigned long long) { return *e = new ShimGraph(*g), cudaSuccess; }
+cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t) {
+  for (const auto& w : e->work) w();
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t g) { return delete g, cudaSuccess; }
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t e) { return delete e, cudaSuccess; }

@@ -64,9 +64,12 @@ struct Return {
   if (!((a) > (b))) return mini::Return() = EXPECT_GT(a, b)
 
 #ifdef MINI_MAIN
-int main() {
+int main(int argc, char** argv) {  // --gtest_filter=SUITE.* or nothing
+  const std::string filter = argc > 1 ? argv[1] : "", start = "--gtest_filter=";
+  const std::string suite = filter.compare(0, start.size(), start) == 0 ? filter.substr(start.size(), filter.find('.') - start.size()) : "";
   int bad = 0;
   for (const auto& t : mini::tests()) {
+    if (!suite.empty() && suite != t.suite) continue;
     const int before = mini::failures;
     try {
       t.body();

@@ -1,0 +1,63 @@
+// Every attention graph we use is accepted by cuDNN for an H100, on a machine without a card: cuDNN checks the graph,
+// offers engines for it and compiles the first one's kernel; only its loading fails, since there is no driver. The card
+// is described by a file of its properties, and the toolkit's stub stands in for the driver's library (LD_LIBRARY_PATH,
+// set by CMake). Returns 77 where cuDNN is not installed, which ctest shows as skipped.
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+
+#include "kernels/cudnn.h"
+#include "kernels/error.h"
+
+namespace duet::cuda {
+namespace {
+
+int run(const char* file) {
+  if (const std::string why = cudnn_missing(); !why.empty()) {
+    std::printf("SKIPPED, no attention graph was checked: %s\n", why.c_str());
+    return 77;
+  }
+  std::ifstream in(file);
+  const std::string json((std::istreambuf_iterator<char>(in)), {});
+  if (json.empty()) refuse(file, ": the card's properties are missing");
+  int bad = 0;
+  const auto ask = [&](const char* what, const AttentionGraph& g) {
+    std::string said;
+    bool fine = false;
+    try {
+      const GraphAnswer a = ask_cudnn(g, json);
+      fine = a.engines > 0 && (a.stopped.empty() || a.stopped.find("cuLibraryLoadData") != std::string::npos);
+      said = join(a.engines, " engines; ", a.stopped);
+    } catch (const Error& e) {
+      said = e.what();
+    }
+    if (!fine) ++bad;
+    std::printf("%-7s %-8s %-30s B %3lld H %2lld D %3lld q %4lld k %4lld: %s\n", fine ? "ok" : "REFUSED",
+                g.backward ? "backward" : "forward", what, (long long)g.B, (long long)g.H, (long long)g.D,
+                (long long)g.q, (long long)g.k, said.c_str());
+    std::fflush(stdout);
+  };
+  for (const bool backward : {false, true}) {
+    ask("words", {backward, AttentionMask::causal, 96, 3, 64, 64, 64, 576, 576});
+    ask("pictures", {backward, AttentionMask::full, 96, 8, 64, 64, 64, 1536, 1536});
+    ask("words and pictures", {backward, AttentionMask::limit, 96, 8, 64, 128, 128, 1536, 1536});
+    ask("long ones, wide heads", {backward, AttentionMask::limit, 4, 8, 128, 1088, 1088, 3072, 3072});
+    ask("narrow heads", {backward, AttentionMask::limit, 16, 4, 32, 128, 128, 384, 384});
+  }
+  ask("a picture after cached words", {false, AttentionMask::full, 128, 8, 64, 64, 128, 1536, 512});
+  ask("a token after cached ones", {false, AttentionMask::full, 64, 8, 64, 64, 128, 1536, 512});
+  std::printf("%d refused\n", bad);
+  return bad != 0;
+}
+
+}  // namespace
+}  // namespace duet::cuda
+
+int main(int, char** argv) {
+  try {
+    return duet::cuda::run(argv[1]);
+  } catch (const std::exception& e) {
+    std::printf("%s\n", e.what());
+    return 1;
+  }
+}

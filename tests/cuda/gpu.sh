@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# ./dev gpu, from the repository's root: what a card proves and measures, in under eight minutes. Needs nvcc, cuBLASLt and CMake; uses
+# cuDNN and compute-sanitizer where they are. Nothing is installed or fetched. Logs go to $OUT (default: build-gpu).
+set -euo pipefail
+out=${OUT:-build-gpu}
+mkdir -p "$out"
+bad=0
+failed() { bad=1; echo "FAILED: $1"; }
+step() { echo "== $1 ($SECONDS s)"; }
+
+step build
+generator=()
+command -v ninja >/dev/null && generator=(-G Ninja)
+{ cmake -S tests/cuda -B build-gpu "${generator[@]}" && cmake --build build-gpu -j "$(nproc)"; } >"$out/build.log" 2>&1 ||
+  { tail -n 40 "$out/build.log"; exit 1; }
+
+# Without a card in sight: one line, no crash.
+step "no driver"
+code=0
+CUDA_VISIBLE_DEVICES= build-gpu/gpu_bench >"$out/hidden.log" 2>&1 || code=$?
+cat "$out/hidden.log"
+[ $code = 1 ] && [ "$(wc -l <"$out/hidden.log")" = 1 ] && grep -q 'no CUDA card answers here' "$out/hidden.log" || failed "a hidden card's line"
+
+# The same ops on both devices, losses and 20 steps of training against the CPU's, the same bits twice, out of memory: with our own
+# attention, then with cuDNN's, then without recordings.
+tests() {  # NAME VARIABLE=VALUE
+  step "tests, $1"
+  env "$2" DUET_SHOW_ERRORS=1 timeout 120 build-gpu/gpu_tests >"$out/tests-$1.log" 2>&1 || failed "tests, $1"
+  grep -vE '^(ok|\[|.* error .* tolerance)' "$out/tests-$1.log" | head -n 30 || true
+}
+tests own DUET_CUDNN=0
+tests cudnn DUET_CUDNN=1
+tests plain DUET_GRAPHS=0
+
+if command -v compute-sanitizer >/dev/null; then
+  # At the same time: each is slow, and none is measured. The library's kernels are not ours to check.
+  step sanitizer
+  check() {  # TOOL SUITE OPTION...
+    local tool=$1 suite=$2
+    shift 2
+    DUET_CUDNN=0 timeout 170 compute-sanitizer --tool "$tool" --error-exitcode 9 "$@" build-gpu/gpu_tests "--gtest_filter=$suite.*" \
+      >"$out/$tool-$suite.log" 2>&1
+  }
+  declare -A running
+  for suite in Cuda CudaSampler CudaModel; do check memcheck $suite & running[memcheck-$suite]=$!; done
+  check racecheck Cuda & running[racecheck-Cuda]=$!
+  check initcheck Cuda & running[initcheck-Cuda]=$!
+  check initcheck CudaSampler & running[initcheck-CudaSampler]=$!
+  for name in "${!running[@]}"; do
+    code=0
+    wait "${running[$name]}" || code=$?
+    echo "$name: $(grep -E 'ERROR SUMMARY|RACECHECK SUMMARY' "$out/$name.log" || echo "no summary")"
+    if [ $code = 124 ]; then echo "$name: did not finish in its time"; elif [ $code != 0 ]; then failed "$name"; fi
+  done
+else
+  echo "compute-sanitizer: not here"
+fi
+
+step bench
+{ timeout 150 build-gpu/gpu_bench || failed bench; } 2>&1 | tee "$out/bench.log"
+step done
+[ $bad = 0 ] && ! grep -q '^FAILED' "$out/bench.log"
