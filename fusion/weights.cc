@@ -1,25 +1,36 @@
 #include "fusion/weights.h"
 
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <deque>
 #include <filesystem>
 
 #include "fusion/fields.h"
+#include "fusion/modelfile.h"
 #include "kernels/device.h"
 #include "kernels/safetensors.h"
 
 namespace duet {
 namespace fs = std::filesystem;
 
-static uint16_t to_bf16(float x) {  // round to nearest even
+uint16_t to_bf16(float x) {
   const uint32_t u = std::bit_cast<uint32_t>(x);
   return uint16_t((u + 0x7fff + ((u >> 16) & 1)) >> 16);
 }
 
+void write_model(const std::string& dir, const ModelConfig& config, const Tokenizer& tokenizer,
+                 const std::vector<TensorOut>& tensors, Provenance meta) {
+  fs::create_directories(dir);
+  meta["format"] = "duet-1";
+  meta["config"] = to_json(config);
+  meta["tokenizer"] = hex64(tokenizer.hash());
+  tokenizer.save((fs::path(dir) / "tokenizer.json").string());
+  write_safetensors((fs::path(dir) / "model.safetensors").string(), tensors, meta);
+}
+
 void save_weights(const std::string& dir, Model& m, const Tokenizer& tokenizer, DType type, const Provenance& more) {
   CHECK(type == DType::f32 || type == DType::bf16, "weights are saved as F32 or BF16");
-  fs::create_directories(dir);
   std::vector<TensorOut> out;
   std::vector<std::vector<uint16_t>> narrow;
   std::deque<Tensor> on_host;
@@ -33,12 +44,7 @@ void save_weights(const std::string& dir, Model& m, const Tokenizer& tokenizer, 
     }
     out.push_back({name, name_of(type), std::vector<int64_t>(t.shape().begin(), t.shape().end()), bytes});
   });
-  Provenance meta = more;
-  meta["format"] = "duet-1";
-  meta["config"] = to_json(m.config);
-  meta["tokenizer"] = hex64(tokenizer.hash());
-  tokenizer.save((fs::path(dir) / "tokenizer.json").string());
-  write_safetensors((fs::path(dir) / "model.safetensors").string(), out, meta);
+  write_model(dir, m.config, tokenizer, out, more);
 }
 
 Loaded load_weights(const std::string& given) {
@@ -73,8 +79,20 @@ Loaded load_weights(const std::string& given) {
         std::memcpy(&h, t.bytes.data() + 2 * i, 2);
         to[i] = std::bit_cast<float>(uint32_t(h) << 16);
       }
+    } else if (t.dtype == "I8") {
+      const TensorView& s = file.at(name + ".scale");
+      ++used;
+      const int64_t O = v.dim(0), C = v.value().count() / std::max<int64_t>(O, 1);
+      if (s.dtype != "F32" || s.shape != std::vector<int64_t>{O})
+        refuse(path.string(), ": tensor ", name, ".scale is not F32 with one number for each of ", O, " outputs");
+      for (int64_t o = 0; o < O; ++o) {
+        float scale;
+        std::memcpy(&scale, s.bytes.data() + 4 * o, 4);
+        if (!(scale >= 0) || !std::isfinite(scale)) refuse(path.string(), ": tensor ", name, ".scale holds ", scale, " at ", o);
+        for (int64_t c = 0; c < C; ++c) to[o * C + c] = float(int8_t(t.bytes[size_t(o * C + c)])) * scale;
+      }
     } else {
-      refuse(path.string(), ": tensor ", name, " is ", t.dtype, "; duet reads F32 and BF16");
+      refuse(path.string(), ": tensor ", name, " is ", t.dtype, "; duet reads F32, BF16 and I8");
     }
   });
   if (used != file.tensors().size()) refuse(path.string(), ": has ", file.tensors().size(), " tensors, the model ", used);

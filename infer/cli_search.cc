@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fusion/fields.h"
+#include "fusion/quantize.h"
 #include "fusion/values.h"
 #include "infer/cli.h"
 #include "infer/reader.h"
@@ -129,6 +130,17 @@ void info_verb(const InfoArgs& o) {
                   t["shape"].dump().c_str());
 }
 
+// Never over a file that is there: it may be the better one this is made from.
+void quantize_verb(const std::string& weights, const std::string& out) {
+  if (fs::exists(fs::path(out) / "model.safetensors"))
+    refuse((fs::path(out) / "model.safetensors").string(), " is there already; name another folder with -o");
+  const Loaded l = load_weights(find_weights(weights));
+  save_int8(out, *l.model, l.tokenizer, l.metadata);
+  const auto path = fs::path(out) / "model.safetensors";
+  std::printf("%s\n", path.string().c_str());
+  std::fprintf(stderr, "duet: %.1f MB, from %.1f MB\n", double(fs::file_size(path)) / 1e6, double(fs::file_size(l.path)) / 1e6);
+}
+
 }  // namespace
 
 void add_search_verbs(CLI::App& app) {
@@ -153,6 +165,14 @@ void add_search_verbs(CLI::App& app) {
   info->add_flag("--json", i->json, "everything, tensors included");
   info->footer("  duet info assets/xs");
   info->callback([i] { info_verb(*i); });
+
+  auto* quantize = app.add_subcommand("quantize", "write a model's weights smaller: int8 for the blocks, bf16 for the rest");
+  auto q = std::make_shared<std::pair<std::string, std::string>>();
+  quantize->add_option("WEIGHTS", q->first, "model folder or .safetensors (default: $DUET_WEIGHTS, else assets/xs)");
+  quantize->add_option("-o,--out", q->second, "folder for model.safetensors and tokenizer.json")->required();
+  quantize->footer("Every verb reads them. They save room; --quantize int8 is what makes products faster, with any weights.\n"
+                   "  duet quantize assets/xs -o xs-int8");
+  quantize->callback([q] { quantize_verb(q->first, q->second); });
 }
 
 }  // namespace duet

@@ -5,11 +5,11 @@
 //   y = (sum of qx qw - 128 sum of qw) scale_w scale_x: the sum is exact, so an element depends on its row and its
 //   output alone
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "kernels/error.h"
 #include "kernels/gemm_tiles.h"
+#include "kernels/int8scale.h"
 
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__)
 #include <immintrin.h>
@@ -27,9 +27,6 @@ inline __m512 some(const float* p, int64_t n) {
   return n >= 16 ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(__mmask16((1u << std::max<int64_t>(n, 0)) - 1), p);
 }
 
-// 127 / most, or 0 for a row that is as good as zeros
-inline float per_step(float most) { return most > 1e-30f ? 127.0f / most : 0.0f; }
-
 void pack_a(void* out, Mat a, int64_t row, int64_t rows, int64_t k0, int64_t ks) {
   CHECK(!a.transposed && k0 == 0, "int8 rows are packed whole");
   float* scale = static_cast<float*>(out);
@@ -39,9 +36,9 @@ void pack_a(void* out, Mat a, int64_t row, int64_t rows, int64_t k0, int64_t ks)
     const float* x = a.p + (row + r) * a.ld;
     __m512 most = _mm512_setzero_ps();
     for (int64_t k = 0; k < ks; k += 16) most = _mm512_max_ps(most, _mm512_abs_ps(some(x + k, ks - k)));
-    const float m = _mm512_reduce_max_ps(most);
-    scale[r] = m * (1.0f / 127.0f);
-    const __m512 step = _mm512_set1_ps(per_step(m));
+    const Int8Scale one(_mm512_reduce_max_ps(most));
+    scale[r] = one.scale;
+    const __m512 step = _mm512_set1_ps(one.step);
     uint8_t* line = lines + r * kLine;
     for (int64_t k = 0; k < ks; k += kLine, line += kRows * kLine)
       for (int64_t j = 0; j < kLine; j += 16) {
@@ -61,13 +58,11 @@ void pack_b(void* out, Mat b, int64_t col, int64_t cols, int64_t k0, int64_t ks)
   std::memset(out, 0, size_t(8 * kCols + (ks + 3) / 4 * 4 * kCols));
   for (int64_t c = 0; c < cols; ++c) {
     const float* w = b.p + (col + c) * b.ld;
-    float most = 0;
-    for (int64_t k = 0; k < ks; ++k) most = std::max(most, std::abs(w[k]));
-    scale[c] = most * (1.0f / 127.0f);
-    const float step = per_step(most);
+    const auto one = Int8Scale::of(w, ks);
+    scale[c] = one.scale;
     int32_t sum = 0;
     for (int64_t k = 0; k < ks; ++k) {
-      const auto q = int8_t(std::clamp<long>(std::lrint(w[k] * step), -127, 127));
+      const int8_t q = one(w[k]);
       fours[(k / 4 * kCols + c) * 4 + k % 4] = q;
       sum += q;
     }

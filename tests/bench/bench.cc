@@ -1,5 +1,6 @@
 // duet_bench: how fast the kernels, a training step and a drawing are on this machine, each beside what the machine could do.
-//   duet_bench products | step | draw | loader DIR...   [--config assets/configs/xs.toml] [--precision f32|bf16]
+//   duet_bench products | int8 | step | draw | loader DIR...   [--config assets/configs/xs.toml] [--precision f32|bf16]
+//              [--quantize int8]
 // Limits are measured in the same run: products against the tile engine fed from the first cache, memory-bound kernels
 // against a copy. Figures are medians of several runs.
 #ifdef DUET_PEER_DNNL
@@ -102,6 +103,49 @@ static void products() {
   line("swiglu", 3.0 * double(N * C), [&] { cpu::swiglu(y.data(), big.data(), N, C); });
 }
 
+#ifdef DUET_PEER_DNNL
+// oneDNN's u8 x s8 -> s32 product with plain layouts, which neither finds scales nor gives floats.
+static double dnnl_u8s8(int64_t M, int64_t N, int64_t K) {
+  std::vector<uint8_t> a(size_t(M * K), 100);
+  std::vector<int8_t> b(size_t(K * N), 3);
+  std::vector<int32_t> c(size_t(M * N));
+  const int32_t zero = 0;
+  return median_seconds(9, [&] {
+    dnnl_gemm_u8s8s32('N', 'N', 'F', M, N, K, 1, a.data(), K, 0, b.data(), N, 0, 0, c.data(), N, &zero);
+  });
+}
+#endif
+
+// Products with packed weights in every precision of this CPU; int8's time includes finding the rows' scales.
+static void int8_products() {
+  refuse_without_int8();
+  std::printf("tile engine from the first cache: int8 %.0f Gop/s on %d threads\n", measure_int8_peak() / 1e9, threads());
+  const int64_t shapes[][3] = {{1024, 1024, 1024}, {2048, 576, 192}, {2048, 192, 192}, {2048, 1024, 192}, {2048, 192, 512}};
+  for (const auto& [M, N, K] : shapes) {
+    const Tensor A = noise({M, K}, 1), W = noise({N, K}, 2);
+    Tensor C({M, N});
+    std::printf("%5lld x %5lld, %5lld  Gop/s", (long long)M, (long long)N, (long long)K);
+    const auto line = [&](const char* name, double seconds) {
+      std::printf("   %s %6.0f", name, 2.0 * double(M * N * K) / seconds / 1e9);
+    };
+    const auto ours = [&](const std::shared_ptr<const PackedB>& w) {
+      return median_seconds(15, [&] { gemm(C.data(), N, {A.data(), K}, {}, M, N, K, {.packed = w.get()}); });
+    };
+    const Precision before = duet::precision();
+    for (const Precision p : {Precision::f32, Precision::bf16}) {
+      if (p == Precision::bf16 && bf16_unit() == Bf16Unit::none) continue;
+      set_precision(p);
+      line(p == Precision::f32 ? "f32" : "bf16", ours(pack_b({W.data(), K, true}, N, K)));
+    }
+    set_precision(before);
+    line("int8", ours(pack_int8(W.data(), N, K)));
+#ifdef DUET_PEER_DNNL
+    line("oneDNN u8s8", dnnl_u8s8(M, N, K));
+#endif
+    std::printf("\n");
+  }
+}
+
 // The same numbers the PyTorch peer takes: random pictures, captions of 8 to 23 tokens.
 static JointBatch fake_batch(int64_t B, int64_t size, std::vector<float>& pixels) {
   JointBatch b;
@@ -179,10 +223,11 @@ int main(int argc, char** argv) try {
   load_toml(config, c);
   for (const auto& s : sets) set_key(c, s);
   if (what == "products") products();
+  else if (what == "int8") int8_products();
   else if (what == "step") step(c);
   else if (what == "draw") drawing(c, quantize == "int8");
   else if (what == "loader") loading(c);
-  else refuse("what to measure? products, step, draw or loader");
+  else refuse("what to measure? products, int8, step, draw or loader");
 } catch (const std::exception& e) {
   std::fprintf(stderr, "duet_bench: %s\n", e.what());
   return 1;

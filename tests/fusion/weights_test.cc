@@ -1,4 +1,4 @@
-#include "fusion/weights.h"
+#include "fusion/quantize.h"
 
 #include <unistd.h>
 
@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "kernels/files.h"
+#include "kernels/safetensors.h"
 #include "tests/fusion/tiny.h"
 #include "text/bpetrain.h"
 
@@ -51,6 +52,69 @@ TEST(Weights, ComeBackAsTheyWere) {
       // bf16 keeps 8 bits: half of the last one may go
       ASSERT_LE(std::abs(b.values.data()[i] - w), type == DType::f32 ? 0 : std::abs(w) * 0x1p-8f) << i;
     }
+  }
+}
+
+// int8: the blocks' weights are off by half a step at most, a step being 1/127 of the output's largest; the rest is bf16.
+TEST(Weights, Int8ComesBackWithinHalfAStep) {
+  const Folder dir;
+  Model m(tiny_config());
+  shake(m);
+  save_int8(dir / "w", m, words(), {{"training", "{}"}});
+  Loaded l = load_weights(dir / "w");
+  EXPECT_EQ(l.metadata.at("training"), "{}");
+  const auto narrow = int8_weights(m);
+  std::vector<Var> before;
+  m.params([&](const std::string&, Var& v) { before.push_back(v); });
+  size_t i = 0, seen = 0;
+  l.model->params([&](const std::string& name, Var& v) {
+    const Var& w = before[i++];
+    const bool int8 = std::find(narrow.begin(), narrow.end(), w.data()) != narrow.end();
+    seen += int8;
+    const int64_t C = w.shape().last();
+    for (int64_t r = 0; r < w.shape().rows(); ++r) {
+      float largest = 0;
+      for (int64_t c = 0; c < C; ++c) largest = std::max(largest, std::abs(w.data()[r * C + c]));
+      for (int64_t c = 0; c < C; ++c) {
+        const float x = w.data()[r * C + c], y = v.data()[r * C + c];
+        ASSERT_LE(std::abs(x - y), int8 ? largest * (0.5f / 127 + 0x1p-20f) : std::abs(x) * 0x1p-8f) << name << " " << r << "," << c;
+      }
+    }
+  });
+  EXPECT_EQ(seen, 16u);
+  save_int8(dir / "again", *l.model, words());
+  const auto a = Safetensors::open(dir / "w/model.safetensors"), b = Safetensors::open(dir / "again/model.safetensors");
+  for (const auto& [name, t] : a.tensors())
+    if (t.dtype == "I8")
+      EXPECT_TRUE(std::ranges::equal(t.bytes, b.at(name).bytes)) << name << ": made of int8 weights, they are the same";
+}
+
+TEST(Weights, RefusesInt8WithoutItsScales) {
+  const Folder dir;
+  Model m(tiny_config());
+  save_int8(dir / "w", m, words());
+  const std::string path = dir / "w/model.safetensors", name = "text.0.up.weight.scale";
+  const auto file = Safetensors::open(path);
+  const auto with = [&](const char* dtype, std::vector<float> scales) {
+    std::vector<TensorOut> out;
+    for (const auto& [n, t] : file.tensors())
+      if (n != name) out.push_back({n, t.dtype, t.shape, t.bytes});
+    const std::vector<int64_t> shape{int64_t(scales.size())};
+    if (!scales.empty()) out.push_back({name, dtype, shape, {reinterpret_cast<const uint8_t*>(scales.data()), scales.size() * 4}});
+    fs::create_directories(dir / "bad");
+    fs::copy_file(dir / "w/tokenizer.json", dir / "bad/tokenizer.json", fs::copy_options::overwrite_existing);
+    write_safetensors(dir / "bad/model.safetensors", out, file.metadata());
+    return complaint(dir / "bad");
+  };
+  const size_t n = size_t(file.at(name).shape[0]);
+  EXPECT_EQ(with("F32", std::vector<float>(n, 0.1f)), "accepted");
+  EXPECT_NE(with("F32", {}).find(name), std::string::npos);
+  EXPECT_NE(with("F32", std::vector<float>(n - 1, 0.1f)).find(name), std::string::npos);
+  EXPECT_NE(with("I32", std::vector<float>(n, 0.1f)).find(name), std::string::npos);
+  for (const float bad : {-1.0f, NAN, INFINITY}) {
+    std::vector<float> s(n, 0.1f);
+    s[2] = bad;
+    EXPECT_NE(with("F32", s).find(name), std::string::npos) << bad;
   }
 }
 
