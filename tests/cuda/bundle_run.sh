@@ -12,8 +12,10 @@ shift
 [ -d lib ] || tar -xf lib.tar.xz 2>/dev/null || python3 -c 'import tarfile; tarfile.open("lib.tar.xz").extractall()' ||
   { echo "run.sh: lib.tar.xz: neither tar with xz nor python3 could unpack it" >&2; exit 1; }
 run=run
+resume=()
+[ ! -e $run/log.jsonl ] || resume=(--resume)
 begin=$(date +%s)
-timeout -s INT -k 60 "${TIME:-540}" ./duet train "$config" --device "${DEVICE:-auto}" --set out=$run "$@" >"$out/train.log" 2>&1
+timeout -s INT -k 60 "${TIME:-540}" ./duet train "$config" --device "${DEVICE:-auto}" --set out=$run "${resume[@]}" "$@" >"$out/train.log" 2>&1
 code=$?
 spent=$(($(date +%s) - begin))
 tr '\r' '\n' <"$out/train.log" | grep -v '^$' | tail -n 12

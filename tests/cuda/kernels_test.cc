@@ -1,5 +1,6 @@
 // The card's kernels against the CPU's: the same op on both devices, its value and every gradient. Compiled with tests/cuda/shim
 // they run on the host, in three orders of threads; linked with the real table, on the card.
+#include "kernels/plan.h"
 #include "tests/cuda/both.h"
 
 namespace duet {
@@ -66,6 +67,39 @@ TEST(Cuda, Attention) {
     check_both(join("attention ", N, "x", c.H, "x", c.D), {normals({N, 3 * c.H * c.D}, 1)}, {true},
                [&](const Vars& v) { return attention(v[0], l, c.H); });
   }
+}
+
+std::vector<int32_t> fetch_ints(const Tensor& t) {
+  const Tensor host = t.to(Device::cpu);
+  return {host.data<int32_t>(), host.data<int32_t>() + host.count()};
+}
+
+// What cuDNN is told of three sequences, of which it gets four, the last one empty.
+TEST(Cuda, PackedSequences) {
+  using V = std::vector<int32_t>;
+  using cuda::AttentionMask;
+  const Layout mixed = mixed_layout({{2, 3}, {1, 0}, {0, 2}});
+  const auto p = packed(mixed.at, mixed.at, mixed.limit, 2, 16, 96, 96);
+  EXPECT_TRUE((p->graph == cuda::AttentionGraph{false, AttentionMask::limit, 4, 2, 16, 64, 64, 96, 96}));
+  EXPECT_TRUE(fetch_ints(p->q_offset) == V({0, 5 * 96, 6 * 96, 8 * 96, 8 * 96}));
+  EXPECT_TRUE(fetch_ints(p->o_offset) == V({0, 5 * 32, 6 * 32, 8 * 32, 8 * 32}));
+  EXPECT_TRUE(fetch_ints(p->lse_offset) == V({0, 10, 12, 16, 16}));
+  EXPECT_TRUE(fetch_ints(p->q_count) == V({5, 1, 2, 0}) && fetch_ints(p->k_count) == V({5, 1, 2, 0}));
+  const V limit = fetch_ints(p->limit);
+  ASSERT_EQ(limit.size(), size_t(4 * 64));
+  EXPECT_TRUE(V(limit.begin(), limit.begin() + 6) == V({1, 2, 5, 5, 5, 0}));
+  EXPECT_TRUE(limit[64] == 1 && limit[128] == 2 && limit[129] == 2 && limit[130] == 0 && limit[192] == 0);
+
+  const Layout words = mixed_layout({{2, 0}, {70, 0}}), pictures = mixed_layout({{0, 4}, {0, 4}});
+  EXPECT_TRUE(packed(words.at, words.at, words.limit, 2, 16, 96, 96)->graph.mask == AttentionMask::causal);
+  EXPECT_EQ(packed(words.at, words.at, words.limit, 2, 16, 96, 96)->graph.q, 128);
+  const auto full = packed(pictures.at, pictures.at, pictures.limit, 2, 16, 96, 96);
+  EXPECT_TRUE(full->graph.mask == AttentionMask::full && !full->limit);
+  // The same layout over a cache of other places is another table.
+  const auto cached = packed(pictures.at, ints({0, 10, 20}), pictures.limit, 2, 16, 96, 32);
+  EXPECT_TRUE(fetch_ints(cached->k_offset) == V({0, 320, 640}));
+  EXPECT_TRUE(fetch_ints(full->k_offset) == V({0, 4 * 96, 8 * 96}));
+  EXPECT_FALSE(packed(pictures.at, pictures.at, pictures.limit, 2, 16, int64_t(1) << 29, 32)) << "offsets beyond 32 bits";
 }
 
 TEST(Cuda, SwigluAndSilu) {
