@@ -17,7 +17,7 @@ void add_demo_verb(CLI::App&);
 void add_draw_verbs(CLI::App&);    // generate
 void add_read_verbs(CLI::App&);    // caption, classify, embed
 void add_serve_verb(CLI::App&);
-void add_search_verbs(CLI::App&);  // search, info
+void add_search_verbs(CLI::App&);  // search, info, quantize
 void add_eval_verbs(CLI::App&);    // eval scenes, icons, retrieval, classify, caption
 
 // Exit codes: 0 done, 1 refused or failed (one line on stderr says what and how to mend it), 2 wrong usage.
