@@ -19,7 +19,7 @@ void add_demo_verb(CLI::App&);
 void add_draw_verbs(CLI::App&);    // generate
 void add_read_verbs(CLI::App&);    // caption, classify, embed
 void add_serve_verb(CLI::App&);
-void add_search_verbs(CLI::App&);  // search, info
+void add_search_verbs(CLI::App&);  // search, info, quantize
 void add_eval_verbs(CLI::App&);    // eval scenes, icons, retrieval, classify, caption, generate
 void add_generate_eval(CLI::App* eval);
 
