@@ -5,6 +5,7 @@
 #include <random>
 
 #include "fusion/shards.h"
+#include "infer/bestof.h"
 #include "infer/cli.h"
 #include "infer/pngmeta.h"
 #include "infer/sampler.h"
@@ -24,7 +25,7 @@ constexpr int kMostSize = 1024, kMostTokens = 64;
 
 struct GenerateOptions {
   std::string prompt, out, negative, style;
-  int count = 1, size = 0;
+  int count = 1, size = 0, best = 1;
   int64_t seed = -1;
   DrawOptions draw;
   bool json = false, grid = false;
@@ -59,13 +60,41 @@ std::vector<int> ids_of(const Tokenizer& tokenizer, const char* what, const std:
   return prompt_ids(tokenizer, words, kMostTokens);
 }
 
+struct Kept {
+  Image image;
+  int64_t seed;
+};
+
+// Pictures `first` to before `last`, each the best of its own --best-of seeds. words: as the model was told.
+std::vector<Kept> draw_piece(const Opened& opened, const GenerateOptions& o, const DrawRequest& request, const std::string& words,
+                             int first, int last) {
+  const int w = o.draw.width, h = o.draw.height;
+  std::vector<DrawRequest> requests;
+  for (int64_t i = int64_t(first) * o.best; i < int64_t(last) * o.best; ++i) {
+    requests.push_back(request);
+    requests.back().seed = uint64_t(o.seed + i);
+  }
+  const auto pixels = draw(opened.model(), opened.tokenizer(), requests, o.draw);
+  std::vector<Image> drawn;
+  for (size_t i = 0; i < requests.size(); ++i) drawn.push_back(from_pixels(pixels.data() + i * size_t(w) * size_t(h) * 4, w, h));
+  std::vector<Kept> out;
+  for (size_t i = 0; i < drawn.size(); i += size_t(o.best)) {
+    const std::span<const Image> own(&drawn[i], size_t(o.best));
+    const size_t best =
+        o.best > 1 ? best_of(own_scores(opened.model(), opened.tokenizer(), words, own, BestBy::both)) : 0;
+    out.push_back({own[best], int64_t(requests[i + best].seed)});
+  }
+  return out;
+}
+
 void generate(GenerateOptions o) {
   DrawnMeta meta;
   meta.prompt = clean_caption(utf8_or_refuse("prompt", o.prompt));
   meta.negative = clean_caption(utf8_or_refuse("--negative", o.negative));
   meta.style = clean_caption(utf8_or_refuse("--style", o.style));
   if (o.seed < 0) o.seed = std::random_device{}();
-  if (o.seed > kMostSeed - o.count) refuse("--seed ", o.seed, " is too large; up to 2^53 there is room for every picture");
+  if (o.seed > kMostSeed - int64_t(o.count) * o.best) refuse("--seed ", o.seed, " is too large; up to 2^53 there is room for every picture");
+  if (o.best > 1 && meta.prompt.empty()) refuse("--best-of needs words to judge by; the prompt has none");
   if (o.out.empty()) o.out = "duet-" + std::to_string(o.seed) + ".png";
   check_out(o.out);
 
@@ -82,28 +111,23 @@ void generate(GenerateOptions o) {
   meta.precision = arithmetic();
   meta.model = opened.name, meta.model_hash = hex64(opened.loaded.hash), meta.version = kVersion;
 
-  DrawRequest request{ids_of(opened.tokenizer(), "prompt", with_style(meta.prompt, meta.style)),
+  const std::string words = with_style(meta.prompt, meta.style);
+  DrawRequest request{ids_of(opened.tokenizer(), "prompt", words),
                       ids_of(opened.tokenizer(), "negative prompt", meta.negative), 0};
   if (request.prompt.empty()) {
     request.prompt = {opened.tokenizer().bos()};
     if (request.negative.empty()) o.draw.guidance = 1;  // nothing to steer by
   }
   // Pieces of about 1024 patches: large enough to fill the machine, small enough for its memory.
-  const int piece = std::max(1, 1024 * patch / S * patch / S);
+  const int piece = std::max(1, 1024 * patch / S * patch / S / o.best);
   const auto start = std::chrono::steady_clock::now();
   nlohmann::ordered_json files = nlohmann::ordered_json::array();
   std::vector<std::pair<Image, std::string>> cells;
   for (int first = 0; first < o.count; first += piece) {
-    std::vector<DrawRequest> requests;
-    for (int i = first; i < std::min(o.count, first + piece); ++i) {
-      requests.push_back(request);
-      requests.back().seed = uint64_t(o.seed + i);
-    }
-    const auto pixels = draw(m, opened.tokenizer(), requests, o.draw);
-    for (size_t i = 0; i < requests.size(); ++i) {
-      const Image image = from_pixels(pixels.data() + i * size_t(S) * size_t(S) * 4, S, S);
-      meta.seed = int64_t(requests[i].seed);
-      const std::string path = o.count == 1 ? o.out : numbered(o.out, std::to_string(first + int(i) + 1));
+    for (const Kept& kept : draw_piece(opened, o, request, words, first, std::min(o.count, first + piece))) {
+      const Image& image = kept.image;
+      meta.seed = kept.seed;
+      const std::string path = o.count == 1 ? o.out : numbered(o.out, std::to_string(files.size() + 1));
       write_file_atomic(path, encode_png(image, drawn_texts(meta)));
       if (!o.json) std::printf("%s\n", path.c_str());
       files.push_back({{"file", path}, {"seed", meta.seed}});
@@ -141,6 +165,7 @@ void add_draw_verbs(CLI::App& app) {
   verb->add_option("PROMPT", o->prompt, "what to draw, English or Korean; \"\" draws whatever the model likes")->required();
   verb->add_option("-o,--out", o->out, "FILE.png; with -n above 1 FILE-1.png ... (default: duet-SEED.png)");
   verb->add_option("-n,--count", o->count, "how many, with seeds SEED, SEED+1 ...")->check(CLI::Range(1, 10000))->capture_default_str();
+  verb->add_option("--best-of", o->best, "draw as many for each and keep the one that the model reads best")->check(CLI::Range(1, 64))->capture_default_str();
   verb->add_option("--seed", o->seed, "0 and up; the same seed and settings give the same bytes (default: random, printed)")
       ->check(CLI::Range(int64_t(0), kMostSeed));
   verb->add_option("--size", o->size, "pixels a side (default: what the model learned)")->check(CLI::Range(1, kMostSize));

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "infer/bestof.h"
 #include "infer/cli.h"
 #include "infer/eval_scenes.h"
 #include "infer/genreport.h"
@@ -27,8 +28,8 @@ struct Options {
   DrawOptions draw;
   GenerateEvalOptions eval;
   std::vector<std::string> dirs;
-  std::string out = "eval-generate", sheet;
-  int scenes = 50, show = 32;
+  std::string out = "eval-generate", sheet, best_by = "both";
+  int scenes = 50, show = 32, best = 1;
 };
 
 // Every split that is there: what is not drawn is still compared with.
@@ -128,9 +129,10 @@ void run(const Options& o) {
   const Opened opened = open_model(o.open);
   if (o.scenes > 0 && opened.size() < 16)
     refuse(opened.loaded.path, ": draws ", opened.size(), " pixels a side; scenes need 16, or say --scenes 0");
-  fs::create_directories(o.out);
+  if (fs::exists(o.out) && !fs::is_directory(o.out)) refuse("--out ", o.out, ": is a file; name a folder");
   const auto sets = load_all(o);
-  const EvalModel model = eval_model(opened, o.draw, 1);
+  EvalModel model = eval_model(opened, o.draw, 1);
+  if (o.best > 1) model = best_of(model, opened, o.best, best_by(o.best_by));
   const GenerateEval e = eval_generate(model, sets, o.eval);
   SceneEval scenes;
   if (o.scenes > 0) scenes = eval_scenes(model, {o.scenes, o.eval.seed, o.eval.batch, std::min(o.show, o.scenes)});
@@ -140,6 +142,8 @@ void run(const Options& o) {
             {"precision", precise}, {"seed", o.eval.seed}, {"n", o.eval.n}, {"seeds_a_prompt", GenerateEval::kSeeds}};
   j["steps"] = o.draw.steps, j["guidance"] = o.draw.guidance, j["guide_from"] = o.draw.guide_from;
   j["guide_to"] = o.draw.guide_to, j["shift"] = o.draw.shift, j["heun"] = o.draw.heun;
+  j["best_of"] = o.best;
+  if (o.best > 1) j["best_by"] = o.best_by;
   for (const auto& s : sets)
     j["sets"].push_back(
         {{"name", s.set.name}, {"split", s.split}, {"pictures", s.set.pictures.size()}, {"unreadable", s.set.bad}});
@@ -151,11 +155,13 @@ void run(const Options& o) {
   std::string how = fmt::format("{} steps, guidance {}", o.draw.steps, o.draw.guidance);
   if (o.draw.guide_from > 0 || o.draw.guide_to < 1) how += fmt::format(" for t in {} to {}", o.draw.guide_from, o.draw.guide_to);
   how += fmt::format(", shift {}{}", o.draw.shift, o.draw.heun ? ", Heun" : "");
+  if (o.best > 1) how += fmt::format(", best of {} by {}", o.best, o.best_by);
   PageHead head{"What " + opened.name + " draws",
                 {{"weights", hex64(opened.loaded.hash)}, {"precision", precise}, {"sampler", how},
                  {"seed", std::to_string(o.eval.seed)}}};
   for (const auto& s : sets) head.facts.push_back({s.set.name + " " + s.split, std::to_string(s.set.pictures.size())});
   const fs::path out = o.out;
+  fs::create_directories(out);
   write_file((out / "eval.json").string(), j.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
   write_file((out / "report.html").string(), generate_page(e, o.scenes > 0 ? &scenes : nullptr, head, o.show));
   write_png(out / "nearest.png", copies_sheet(e, o));
@@ -186,6 +192,12 @@ void add_generate_eval(CLI::App* eval) {
       ->capture_default_str();
   verb->add_option("--scenes", o->scenes, "scenes of each of seen, unseen in en, ko, as in eval scenes; 0: none")
       ->check(CLI::Range(0, 100000))
+      ->capture_default_str();
+  verb->add_option("--best-of", o->best, "draw as many of each and keep the one that the model reads best")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  verb->add_option("--best-by", o->best_by, "what --best-of goes by: contrastive, caption or both")
+      ->check(CLI::IsMember({"contrastive", "caption", "both"}))
       ->capture_default_str();
   verb->add_option("--batch", o->eval.batch, "pictures drawn together; changes speed only")
       ->check(CLI::Range(1, 1024))

@@ -33,28 +33,37 @@ PictureFeature mean_of(std::span<const PictureFeature> set) {
   return mean;
 }
 
-std::vector<double> covariance(std::span<const PictureFeature> set, const PictureFeature& mean) {
-  std::vector<double> c(size_t(D) * D);
-  for (const auto& f : set)
-    for (int i = 0; i < D; ++i) {
-      const double left = (f[size_t(i)] - mean[size_t(i)]) / double(set.size() - 1);
-      for (int j = 0; j < D; ++j) c[size_t(i * D + j)] += left * (f[size_t(j)] - mean[size_t(j)]);
-    }
-  return c;
+// Differences from the mean over the root of n - 1: with X (n,D) of these, the covariance is X^T X.
+FeatureSet centred(std::span<const PictureFeature> set, const PictureFeature& mean) {
+  FeatureSet x(set.begin(), set.end());
+  const double scale = 1 / std::sqrt(double(set.size() - 1));
+  for (auto& f : x)
+    for (size_t i = 0; i < size_t(D); ++i) f[i] = (f[i] - mean[i]) * scale;
+  return x;
 }
 
-double trace(const std::vector<double>& m) {
+double trace(const FeatureSet& x) {  // of X^T X
   double sum = 0;
-  for (int i = 0; i < D; ++i) sum += m[size_t(i * D + i)];
+  for (const auto& f : x) sum += dot(f, f);
   return sum;
 }
 
-std::vector<double> product(const std::vector<double>& a, const std::vector<double>& b) {
+std::vector<double> covariance(const FeatureSet& x) {
   std::vector<double> c(size_t(D) * D);
-  for (int i = 0; i < D; ++i)
-    for (int k = 0; k < D; ++k)
-      for (int j = 0; j < D; ++j) c[size_t(i * D + j)] += a[size_t(i * D + k)] * b[size_t(k * D + j)];
+  for (const auto& f : x)
+    for (size_t i = 0; i < size_t(D); ++i)
+      for (size_t j = 0; j < size_t(D); ++j) c[i * D + j] += f[i] * f[j];
   return c;
+}
+
+// The eigenvalues of X^T X that are not zero by themselves: of it, or of X X^T where that is smaller.
+std::vector<double> squared_sizes(const FeatureSet& x) {
+  const size_t n = x.size();
+  if (n >= size_t(D)) return eigenvalues(covariance(x), D);
+  std::vector<double> c(n * n);
+  for (size_t i = 0; i < n; ++i)
+    for (size_t j = 0; j < n; ++j) c[i * n + j] = dot(x[i], x[j]);
+  return eigenvalues(std::move(c), int(n));
 }
 
 }  // namespace
@@ -104,8 +113,9 @@ std::vector<double> eigenvalues(std::vector<double> m, int n, std::vector<double
 FrechetReference::FrechetReference(std::span<const PictureFeature> set) {
   CHECK(set.size() >= 2, "two pictures or more, not ", set.size());
   mean_ = mean_of(set);
-  const auto c = covariance(set, mean_);
-  trace_ = trace(c);
+  const FeatureSet x = centred(set, mean_);
+  const auto c = covariance(x);
+  trace_ = trace(x);
   std::vector<double> v;
   const auto values = eigenvalues(c, D, &v);
   root_.assign(size_t(D) * D, 0);
@@ -119,10 +129,14 @@ FrechetReference::FrechetReference(std::span<const PictureFeature> set) {
 double FrechetReference::distance(std::span<const PictureFeature> set) const {
   CHECK(set.size() >= 2, "two pictures or more, not ", set.size());
   const auto mean = mean_of(set);
-  const auto c = covariance(set, mean);
+  const FeatureSet x = centred(set, mean);
+  FeatureSet turned(x.size());  // X C1^1/2, whose square is C1^1/2 C2 C1^1/2
+  for (size_t n = 0; n < x.size(); ++n)
+    for (size_t k = 0; k < size_t(D); ++k)
+      for (size_t i = 0; i < size_t(D); ++i) turned[n][i] += x[n][k] * root_[k * D + i];
   double roots = 0;
-  for (double x : eigenvalues(product(product(root_, c), root_), D)) roots += std::sqrt(std::max(x, 0.0));
-  return square_distance(mean, mean_) + trace_ + trace(c) - 2 * roots;
+  for (double v : squared_sizes(turned)) roots += std::sqrt(std::max(v, 0.0));
+  return square_distance(mean, mean_) + trace_ + trace(x) - 2 * roots;
 }
 
 KernelReference::KernelReference(FeatureSet reference) : reference_(std::move(reference)) {

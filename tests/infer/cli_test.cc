@@ -6,7 +6,10 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "fusion/shards.h"
+#include "infer/bestof.h"
 #include "infer/pngmeta.h"
+#include "infer/reader.h"
 #include "kernels/files.h"
 #include "kernels/parallel.h"
 #include "tests/infer/tiny.h"
@@ -35,7 +38,7 @@ struct CliTest : testing::Test {
     for (const auto& a : args) argv.push_back(a.c_str());
     CLI::App app;
     app.require_subcommand(1);
-    add_draw_verbs(app), add_read_verbs(app), add_search_verbs(app);
+    add_draw_verbs(app), add_read_verbs(app), add_search_verbs(app), add_eval_verbs(app);
     testing::internal::CaptureStdout(), testing::internal::CaptureStderr();
     const int code = run_program(app, int(argv.size()), argv.data());
     std::fflush(stdout);
@@ -115,6 +118,69 @@ TEST_F(CliTest, QuantizeInt8) {
   EXPECT_EQ(precision_of("x.png"), "int8+f32");
   EXPECT_EQ(bytes("x.png"), bytes("y.png"));
   for (const char* verb : {"caption", "embed"}) EXPECT_EQ(run({verb, dir / "x.png", "--quantize", "int8"}).code, 0) << verb;
+}
+
+// The kept ones carry the seeds that draw them alone, each out of its own N.
+TEST_F(CliTest, BestOfKeepsTheBestRead) {
+  const Result r = run({"generate", "a red circle", "--seed", "10", "--steps", "2", "-n", "3", "--best-of", "4", "--style", "emoji",
+                        "--json", "-o", dir / "best.png"});
+  ASSERT_EQ(r.code, 0) << r.err;
+  const auto files = nlohmann::json::parse(r.out)["files"];
+  ASSERT_EQ(files.size(), 3u);
+  const Opened opened = open_model({.weights = dir / "tiny", .precision = "f32"});
+  for (int i = 0; i < 3; ++i) {
+    std::vector<Image> all;
+    std::vector<std::string> bytes_of;
+    for (int k = 0; k < 4; ++k) {
+      ASSERT_EQ(run({"generate", "a red circle", "--seed", std::to_string(10 + 4 * i + k), "--steps", "2", "--style", "emoji", "-o",
+                     dir / "one.png"}).code, 0);
+      all.push_back(load_image(dir / "one.png")), bytes_of.push_back(bytes("one.png"));
+    }
+    const auto scores = own_scores(opened.model(), opened.tokenizer(), "a red circle, emoji", all, BestBy::both);
+    const auto cosine = own_scores(opened.model(), opened.tokenizer(), "a red circle, emoji", all, BestBy::contrastive);
+    for (size_t k = 0; k < 4; ++k)
+      EXPECT_NEAR(scores[k] - cosine[k],
+                  caption_log_probs(opened.model(), opened.tokenizer(), all[k], std::vector<std::string>{"a red circle, emoji"})[0], 1e-9);
+    EXPECT_EQ(files[size_t(i)]["seed"], 10 + 4 * i + int(best_of(scores)));
+    EXPECT_EQ(bytes("best-" + std::to_string(i + 1) + ".png"), bytes_of[best_of(scores)]);
+  }
+  refused({"generate", "", "--best-of", "2", "-o", dir / "x.png"}, "--best-of needs words");
+}
+
+TEST_F(CliTest, EvalGenerateWritesFiguresAPageAndSheets) {
+  for (const char* split : {"train", "pairs"}) {
+    ShardWriter w(dir / (std::string("set/") + split), "", 100);
+    for (uint64_t i = 0; i < 12; ++i) {
+      Record r;
+      r.key = std::string(split) + "/" + std::to_string(i);
+      r.image_bytes = encode_png(tiny_picture(i + (split[0] == 'p' ? 100 : 0)));
+      r.meta.caption = "a thing " + std::to_string(i), r.meta.caption_ko = "물건 " + std::to_string(i);
+      r.meta.style = split[0] == 'p' ? "flat" : i < 6 ? "flat" : "line";
+      if (split[0] == 'p' && i < 6) continue;
+      w.add(to_sample(r));
+    }
+    w.finish();
+  }
+  const std::vector<std::string> args{"eval", "generate", dir / "set", "--weights", dir / "tiny", "--precision", "f32", "-n", "3",
+                                      "--steps", "2", "--scenes", "0", "--diverse", "1", "--best-of", "2", "--show", "4"};
+  auto all = args;
+  all.insert(all.end(), {"--out", dir / "out", "--sheet", dir / "sheet.png"});
+  const Result r = run(all);
+  ASSERT_EQ(r.code, 0) << r.err;
+  const auto j = nlohmann::json::parse(bytes("out/eval.json"));
+  EXPECT_EQ(j["groups"].size(), 2u);
+  const auto& pairs = j["groups"]["held-out pairs"];
+  EXPECT_EQ(pairs["prompts"], 3);
+  EXPECT_EQ(pairs["drawings"].size(), 6u);
+  EXPECT_EQ(pairs["drawings"][0]["among"], 12);
+  EXPECT_EQ(pairs["measures"]["within_10"]["ko"]["n"], 3);
+  const auto text = pairs["drawings"][1]["prompt"].get<std::string>();
+  EXPECT_TRUE(text.starts_with("물건 ") && text.ends_with(", flat")) << text;
+  EXPECT_NE(bytes("out/report.html").find("What tiny draws"), std::string::npos);
+  EXPECT_GT(load_image(dir / "out/nearest.png").width, 100);
+  EXPECT_GT(load_image(dir / "sheet.png").width, 100);
+  fs::remove_all(dir / "set/train");
+  refused(args, "train");
 }
 
 TEST_F(CliTest, NoWordsDrawSomethingAndARandomSeedIsTold) {
