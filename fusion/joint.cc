@@ -61,7 +61,7 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
     const bool dropped = flow && uniform(mix(batch.seed, 3), uint64_t(b)) < c.drop;
     const int64_t text = dropped ? B : own, words = text_at[size_t(text) + 1] - text_at[size_t(text)];
     const int64_t at = int64_t(r.from.size());
-    const Segment image = Segment::image(int(side), int(side), int(b + 1)), said = Segment::text(int(words));
+    const Segment image = Segment::image(int(side), int(side), int(b + 1));
     if (flow) {
       append(r.from, text_at[size_t(text)], words);
       for (int64_t p = 0; p < P; ++p) r.from.push_back(int32_t(-(b * P + p) - 1));
@@ -70,13 +70,13 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
         append(r.words, at, words), r.words_at.push_back(int32_t(r.words.size()));
         kept.push_back(int32_t(own)), same.push_back(batch.same[size_t(own)]);
       }
-      joint.push_back({said, image});
+      joint.push_back({m.prompt(int(words)), image});
     } else {
       for (int64_t p = 0; p < P; ++p) r.from.push_back(int32_t(-(b * P + p) - 1));
       append(r.from, text_at[size_t(text)], words);
       append(r.clean, at, P), r.clean_at.push_back(int32_t(r.clean.size()));
       append(r.caption, at + P, words);
-      joint.push_back({image, said});
+      joint.push_back({image, Segment::text(int(words))});
     }
   }
 

@@ -9,7 +9,7 @@ Layout make_layout(const std::vector<Sequence>& sequences, const std::vector<int
     int32_t before = seen.empty() ? 0 : seen[b];
     for (const Segment& s : sequences[b]) {
       for (int i = 0; i < s.count(); ++i) {
-        limit.push_back(before + (s.picture ? s.count() : i + 1));
+        limit.push_back(before + (s.whole ? s.count() : i + 1));
         row.push_back(s.mod);
         pos.push_back(s.picture ? i / s.cols : s.first + i);
         pos.push_back(s.picture ? i % s.cols : s.first + i);

@@ -26,11 +26,12 @@ struct ModelConfig {
   int64_t embed = 256;  // E of the contrastive head
   float theta = 100;    // rotary base; positions are small
   int64_t refine = 0;   // channels of the refiner behind the flow head; 0: none
+  bool whole_prompt = false;  // in the fusion blocks a prompt's tokens see all of it; else causal, as in the stem
   template <class V>
   void fields(V&& v) {
     v("patch", patch), v("size", size), v("vocab", vocab), v("width", width), v("head", head), v("hidden", hidden);
     v("vision_depth", vision_depth), v("text_depth", text_depth), v("fusion_depth", fusion_depth), v("embed", embed);
-    v("theta", theta), v("refine", refine);
+    v("theta", theta), v("refine", refine), v("whole_prompt", whole_prompt);
   }
 };
 
@@ -63,6 +64,7 @@ class Model {
   Var text_embedding(const Var& h, const Tensor& at) const;
 
   void params(const Visit&);
+  Segment prompt(int tokens) const { return Segment::prompt(tokens, config.whole_prompt); }  // in the fusion blocks
   Device device() const;  // where the parameters lie: see flatten()
   int64_t patch_values() const { return config.patch * config.patch * 4; }
 

@@ -1,6 +1,6 @@
 // Shards: pictures with captions as WebDataset tars (https://github.com/webdataset/webdataset): the files of one sample
 // lie side by side and share the path up to the first dot of the file name. `a/cat.0.png` has key `a/cat`, extension `0.png`.
-//   DIR/{train,val,heldout}/000000.tar ...    what `duet data build` writes and Dataset::open reads
+//   DIR/{train,val,heldout,pairs}/000000.tar    what `duet data build` writes and Dataset::open reads
 //   KEY.png|jpg|jpeg|webp                     the picture
 //   KEY.json                                  Meta below;  KEY.txt alone: a caption, see Meta::say
 #pragma once
@@ -74,6 +74,8 @@ struct Meta {
   std::vector<std::string> captions, captions_ko;  // further wordings
   std::vector<std::string> tags, tags_ko;          // keywords
   std::string source, license, group, style;       // package or address; SPDX or plain words; category; look (emoji, photo ...)
+  std::string style_ko;                            // the look in Korean
+  std::string subject;                             // JSON key "concept": what pictures of one thing in many styles share
   std::string scene;                               // the exact scene as JSON text (vision/scene.h); empty when unknown
   bool mirror_ok = true;                           // false: a mirrored picture would be wrong (letters, flags ...)
   void say(std::string words);                     // a plain caption: Korean where it holds Hangul, else English
@@ -103,7 +105,7 @@ class Dataset {
   struct Fault {
     std::string sample, reason;
   };
-  // Reads DIR/SPLIT/*.tar (split: train, val, heldout; "" reads DIR/*.tar). Refuses a missing or broken tar.
+  // Reads DIR/SPLIT/*.tar (split: train, val, heldout, pairs; "" reads DIR/*.tar). Refuses a missing or broken tar.
   static Dataset open(const std::string& dir, const std::string& split);
 
   int64_t size() const;                             // sound samples: one picture and its metadata each

@@ -21,9 +21,12 @@ bool matches(std::string_view table, std::string_view path, std::string* tail = 
   return true;
 }
 
+bool gets(const HttpRequest& r) { return r.method == "GET" || r.method == "HEAD"; }
+
 const Route* route_of(const HttpRequest& r, std::string* tail = nullptr) {
+  const std::string_view method = gets(r) ? "GET" : std::string_view(r.method);
   for (const Route& route : routes())
-    if (r.method == route.method && matches(route.path, r.path, tail)) return &route;
+    if (method == route.method && matches(route.path, r.path, tail)) return &route;
   return nullptr;
 }
 
@@ -97,7 +100,7 @@ HttpService::Plan Api::admit(const HttpRequest& r) {
   check_origin(r);
   const Route* route = route_of(r);
   // The page's own files hold no secret, and the page is where a person gives the key.
-  if (!route && r.method == "GET" && web_file(r.path)) return {.body_limit = 0, .quick = true};
+  if (!route && gets(r) && web_file(r.path)) return {.body_limit = 0, .quick = true};
   if (!options.keys.empty() && !(route && route->open) && !key_fits(r.header("authorization")))
     throw HttpError(401, "a key is needed: Authorization: Bearer KEY", {}, "invalid_api_key");
   if (!route) {
@@ -174,8 +177,8 @@ Event Api::run(const Call& c, Task task, const std::function<bool(Event&)>& each
 Image Api::picture(std::span<const uint8_t> bytes, const std::string& param) {
   try {
     return decoder ? (*decoder)(bytes, param) : decode_strangers(bytes, param);
-  } catch (const HttpError&) {
-    throw;
+  } catch (const DecoderDied& e) {
+    throw HttpError(422, e.what(), param, "image_not_decoded");
   } catch (const Error& e) {
     throw HttpError(400, e.what(), param, "invalid_image");
   }

@@ -2,6 +2,7 @@
 // choices fits it. It is no language model: words alone get no answer.
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <random>
 
 #include "infer/apihandlers.h"
 #include "text/unicode.h"
@@ -111,6 +112,46 @@ bool wants_korean(const std::string& text) {
   return has_hangul(text);
 }
 
+// The likeliest wording, unless a temperature, or top_p alone, asks for words by chance.
+SampleOptions read_sampling(const Params& p) {
+  SampleOptions o;
+  o.top_p = std::max(1e-6f, float(p.number("top_p", 1)));  // 0: the likeliest token alone
+  o.temperature = float(p.number("temperature", o.top_p < 1 ? 1 : 0));
+  if (o.temperature == 0) return {};  // equal options are read together
+  o.seed = p.has("seed") ? uint64_t(p.integer("seed", 0)) : std::random_device{}();
+  return o;
+}
+
+std::vector<std::string> read_stops(const Call& c) {
+  const auto bad_stop = [](const char* why) { throw HttpError(400, join("stop: ", why), "stop", "invalid_value"); };
+  std::vector<std::string> out;
+  const Value* v = c.params.json("stop");
+  if (!v) return out;
+  const auto* list = std::get_if<Value::List>(&v->is);
+  if (!list && !as_string(v)) bad_stop("expected words, or a list of them");
+  if (list && list->size() > 16) bad_stop("more than 16");
+  for (const Value& item : list ? *list : Value::List{*v}) {
+    const std::string* words = as_string(&item);
+    if (!words || !valid_utf8(*words) || words->size() > 256) bad_stop("expected words of at most 256 bytes");
+    if (!words->empty()) out.push_back(*words);
+  }
+  return out;
+}
+
+// The text up to the first stop. More may come: also without an end that a stop may begin with.
+std::string before_stop(const std::string& text, const std::vector<std::string>& stops, bool more) {
+  size_t end = text.size();
+  for (const std::string& stop : stops) end = std::min(end, text.find(stop));
+  if (end < text.size() || !more) return text.substr(0, end);
+  for (const std::string& stop : stops)
+    for (size_t n = std::min(stop.size() - 1, text.size()); n > 0; --n)
+      if (text.ends_with(stop.substr(0, n))) {
+        end = std::min(end, text.size() - n);
+        break;
+      }
+  return text.substr(0, end);
+}
+
 struct Answer {
   const Call& c;
   const bool stream, with_usage;
@@ -120,7 +161,11 @@ struct Answer {
   bool begun = false;
 
   Json head(const char* object) const {
-    return {{"id", "chatcmpl-" + c.request.id}, {"object", object}, {"created", created}, {"model", c.api.model.name}};
+    return {{"id", "chatcmpl-" + c.request.id},
+            {"object", object},
+            {"created", created},
+            {"model", c.api.model.name},
+            {"system_fingerprint", "duet_" + c.api.model.hash}};
   }
   bool chunk(Json delta, Json finish) const {
     Json j = head("chat.completion.chunk");
@@ -189,12 +234,14 @@ void chat(Call& c) {
     return answer.finish(text, false, in, int64_t(c.api.model.tokenizer.encode(text).size()));
   }
   CaptionTask task{q.pictures, {}};
+  task.options.sample = read_sampling(c.params);
+  const std::vector<std::string> stops = read_stops(c);
   task.options.korean = c.params.text("lang", wants_korean(q.text) ? "ko" : "en") == "ko";
   task.options.most = int(std::min<int64_t>(
       task.options.most, c.params.integer("max_completion_tokens", c.params.integer("max_tokens", 256))));
   const Event e = c.api.run(c, std::move(task), [&](Event& so_far) {
     // Of several pictures each line would have to wait for the one before it: they are said when all are done.
-    return so_far.kind != Event::words || q.pictures.size() > 1 || answer.say(so_far.text);
+    return so_far.kind != Event::words || q.pictures.size() > 1 || answer.say(before_stop(so_far.text, stops, true));
   });
   int64_t out = 0;
   bool cut = false;
@@ -202,6 +249,8 @@ void chat(Call& c) {
     text += (text.empty() ? "" : "\n") + caption.text;
     out += int64_t(caption.ids.size()), cut = cut || int(caption.ids.size()) >= task.options.most;
   }
+  if (const std::string kept = before_stop(text, stops, false); kept.size() < text.size())
+    text = kept, cut = false, out = int64_t(c.api.model.tokenizer.encode(text).size());
   answer.finish(text, cut, in, out);
 }
 

@@ -57,6 +57,11 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
                     join("size: ", s.width, "x", s.height, " cannot be drawn; sides from 8 to ", kMostSide,
                          ", none over four times the other; this model learned at ", c.size, "x", c.size),
                     "size", "invalid_value");
+  if (int64_t(s.count) * s.width * s.height > kMostPixels)
+    throw HttpError(400,
+                    join("n: ", s.count, " pictures of ", s.width, "x", s.height, " at a time; at most ",
+                         kMostPixels / (int64_t(s.width) * s.height), " of that size"),
+                    "n", "invalid_value");
   if (s.seed < 0) s.seed = int64_t(std::random_device{}());
   if (s.seed > kMostSeed - s.count)
     throw HttpError(400, "seed: too large; up to 2^53 there is room for every picture", "seed", "invalid_value");
@@ -87,7 +92,8 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
   }
   DrawnMeta& m = plan.meta;
   m.prompt = s.prompt, m.negative = s.negative, m.style = s.style;
-  m.steps = s.steps, m.guidance = s.guidance, m.heun = s.heun, m.width = s.width, m.height = s.height;
+  m.take(t.options);
+  m.guidance = s.guidance, m.width = s.width, m.height = s.height;
   m.precision = precision() == Precision::bf16 ? "bf16" : "f32";
   m.model = info.name, m.model_hash = info.hash, m.version = kVersion;
   return plan;
@@ -100,8 +106,8 @@ std::vector<uint8_t> file_of(const Sketch& s, const DrawPlan& plan, const Event&
   // What was to stay comes back as it came.
   for (size_t i = 0; i < s.change.size(); ++i)
     if (!s.change[i]) std::copy_n(s.from.rgba.data() + 4 * i, 4, image.rgba.data() + 4 * i);
-  if (s.format == Format::jpeg) return encode_jpeg(image, std::max(1, s.quality));
-  if (s.format == Format::webp) return encode_webp(image, s.quality);
+  if (s.format == Format::jpeg) return encode_jpeg(image, std::max(1, s.quality), kMadeByModel);
+  if (s.format == Format::webp) return encode_webp(image, s.quality, kMadeByModel);
   DrawnMeta m = plan.meta;
   m.seed = s.seed + int64_t(e.index);
   return encode_png(image, drawn_texts(m));

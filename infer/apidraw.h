@@ -10,7 +10,8 @@
 namespace duet {
 
 inline constexpr int kMostSide = 2048, kMostPictures = 10, kMostSteps = 200, kMostPreviews = 10;
-inline constexpr int64_t kMostSeed = int64_t(1) << 53;  // JSON readers keep whole numbers up to here
+inline constexpr int64_t kMostPixels = int64_t(1) << 24;  // of all pictures of a request: an answer is in memory whole
+inline constexpr int64_t kMostSeed = int64_t(1) << 53;    // JSON readers keep whole numbers up to here
 
 enum class Format { png, jpeg, webp };
 
@@ -18,8 +19,8 @@ struct Sketch {  // what is to be drawn
   std::string prompt, negative, style;
   int64_t seed = -1;                     // of the first picture, then one up; below 0: by chance
   int count = 1, width = 0, height = 0;  // 0: as large as the model learned
-  int steps = 24, previews = 0;
-  double guidance = 3, strength = 1;
+  int steps = DrawOptions{}.steps, previews = 0;
+  double guidance = DrawOptions{}.guidance, strength = 1;
   bool heun = false;
   Format format = Format::png;
   int quality = 90;             // of JPEG and WebP

@@ -32,9 +32,9 @@ Sketch read_sketch(const Call& c) {
   s.count = int(p.integer("n", 1));
   s.seed = p.integer("seed", -1);
   const std::string quality = p.text("quality", "auto");
-  const int steps = quality == "low" ? 12 : quality == "high" || quality == "hd" ? 48 : 24;
+  const int steps = quality == "low" ? 12 : quality == "high" || quality == "hd" ? 48 : s.steps;
   s.steps = int(p.integer("steps", steps));
-  s.guidance = p.number("guidance", 3);
+  s.guidance = p.number("guidance", s.guidance);
   read_size(p.text("size"), s);
   const std::string format = p.text("output_format", "png");
   s.format = format == "jpeg" ? Format::jpeg : format == "webp" ? Format::webp : Format::png;

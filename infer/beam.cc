@@ -63,6 +63,14 @@ std::vector<int> Beams::advance(const float* logits, int64_t V) {
   return from;
 }
 
+void Beams::take(int token, double log_prob) {
+  CHECK(live_.size() == 1, "one sequence to go on with, not ", live_.size());
+  Beam& b = live_[0];
+  b.log_prob += log_prob;
+  if (token != options_.eos) b.tokens.push_back(token);
+  if (token == options_.eos || int(b.tokens.size()) >= options_.most) done_.push_back(std::move(b)), live_.clear();
+}
+
 std::vector<int> Beams::certain() const {
   if (live_.empty()) return done_.empty() ? std::vector<int>{} : best().tokens;
   std::vector<int> same = live_[0].tokens;

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "infer/reader.h"
+#include "infer/sampler.h"
 #include "infer/search.h"
 #include "kernels/error.h"
 #include "kernels/parallel.h"
@@ -58,6 +59,30 @@ void add_open_options(CLI::App* verb, OpenOptions& o) {
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))
       ->capture_default_str();
   verb->add_option("--threads", o.threads, "threads; 0: all")->check(CLI::Range(0, 1024))->capture_default_str();
+}
+
+void add_draw_options(CLI::App* verb, DrawOptions& o) {
+  verb->add_option("--steps", o.steps, "steps from noise to picture; fewer are faster")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  verb->add_option("--guidance", o.guidance, "how strictly to follow the words; 1: as it comes")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str();
+  verb->add_option("--guide-from", o.guide_from, "guidance from this time on; noise is 0, the picture 1")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  verb->add_option("--guide-to", o.guide_to, "guidance up to this time; steps without it take half as long")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  verb->add_option("--shift", o.shift, "above 1: more of the steps near noise, below 1: near the picture")
+      ->check(CLI::Range(0.05, 20.0))
+      ->capture_default_str();
+  verb->add_flag("--heun", o.heun, "second-order steps: twice the time a step, fewer steps needed");
+}
+
+void check_draw_options(const DrawOptions& o) {
+  if (o.guide_from > o.guide_to)
+    refuse("--guide-from ", o.guide_from, " is above --guide-to ", o.guide_to, "; for no guidance at all say --guidance 1");
 }
 
 const std::string& utf8_or_refuse(const char* what, const std::string& text) {

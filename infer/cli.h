@@ -10,6 +10,8 @@
 
 namespace duet {
 
+struct DrawOptions;  // infer/sampler.h
+
 void add_data_verbs(CLI::App&);
 void add_tokenizer_verbs(CLI::App&);
 void add_train_verb(CLI::App&);
@@ -26,6 +28,9 @@ int run_program(CLI::App&, int argc, const char* const* argv);
 void add_device_option(CLI::App*, std::string& device);  // --device
 // --weights, --device, --precision, --threads
 void add_open_options(CLI::App*, OpenOptions&);
+
+void add_draw_options(CLI::App*, DrawOptions&);   // --steps, --guidance, --guide-from, --guide-to, --shift, --heun
+void check_draw_options(const DrawOptions&);      // refuses an interval that ends before it begins
 
 // The text, or a refusal that names the first byte that is not UTF-8.
 const std::string& utf8_or_refuse(const char* what, const std::string& text);

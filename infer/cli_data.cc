@@ -8,6 +8,7 @@
 #include "text/tokenizer.h"
 #include "train/databuild.h"
 #include "train/datashow.h"
+#include "train/sources.h"
 
 namespace duet {
 
@@ -16,10 +17,12 @@ void add_data_verbs(CLI::App& app) {
   data->require_subcommand(1);
   auto* build = data->add_subcommand("build", "turn sources into WebDataset shards of pictures with captions");
   static BuildOptions o;
-  build->add_option("SOURCE", o.sources, "emoji stamps clipart cartoons icons scenes, or a folder, COCO JSON or tar of yours")->required();
+  build->add_option("SOURCE", o.sources, builtin_sources() + "; or yours: a folder, COCO JSON, tar, or table:FOLDER/NAME.tsv")->required();
   build->add_option("--out", o.out, "folder to make")->required();
   build->add_option("--size", o.size, "pixels a side")->capture_default_str();
   build->add_option("--cache", o.cache, "where downloaded packages are kept");
+  build->add_option("--styles", o.styles, "what the styles of table: sources are called (default: styles.tsv beside each)")
+      ->check(CLI::ExistingFile);
   build->add_option("--scenes", o.scenes, "how many procedural scenes")->capture_default_str();
   build->add_option("--limit", o.limit, "at most so many pictures of each source; 0: all")->capture_default_str();
   build->add_option("--seed", o.seed, "of the scenes")->capture_default_str();
@@ -31,7 +34,7 @@ void add_data_verbs(CLI::App& app) {
   show->add_option("DIR", dir, "data set")->required();
   show->add_option("-o,--out", png, "PNG to write")->capture_default_str();
   show->add_option("-n,--count", count, "pictures")->capture_default_str();
-  show->add_option("--split", split, "train, val or heldout")->capture_default_str();
+  show->add_option("--split", split, "train, val, heldout or pairs")->capture_default_str();
   show->callback([] {
     show_data(dir, png, count, split);
     std::printf("%s\n", png.c_str());

@@ -118,7 +118,8 @@ class Demo {
     const int S = opened_.size();
     const auto pixels = draw(opened_.model(), opened_.tokenizer(), requests, o_.draw);
     DrawnMeta meta;
-    meta.steps = o_.draw.steps, meta.guidance = o_.draw.guidance, meta.heun = o_.draw.heun, meta.width = meta.height = S;
+    meta.take(o_.draw);
+    meta.width = meta.height = S;
     meta.precision = precision_, meta.model = opened_.name, meta.model_hash = hex64(opened_.loaded.hash);
     meta.version = kVersion;
     std::vector<std::pair<Image, std::string>> cells;

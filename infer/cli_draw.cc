@@ -33,7 +33,7 @@ struct GenerateOptions {
 
 std::string style_names() {
   std::string s;
-  for (const char* name : kStyles) s += std::string(s.empty() ? "" : " ") + name;
+  for (const char* name : kStyles) s += std::string(s.empty() ? "" : ", ") + name;
   return s;
 }
 
@@ -69,6 +69,7 @@ void generate(GenerateOptions o) {
   if (o.out.empty()) o.out = "duet-" + std::to_string(o.seed) + ".png";
   check_out(o.out);
 
+  check_draw_options(o.draw);
   const Opened opened = open_model(o.open);
   const Model& m = opened.model();
   const int S = o.size ? o.size : opened.size(), patch = int(m.config.patch);
@@ -76,7 +77,7 @@ void generate(GenerateOptions o) {
     refuse("--size ", S, ": must be a multiple of ", patch, ", from ", patch, " to ", kMostSize, "; this model learned at ",
            opened.size());
   o.draw.width = o.draw.height = S;
-  meta.steps = o.draw.steps, meta.guidance = o.draw.guidance, meta.heun = o.draw.heun;
+  meta.take(o.draw);
   meta.width = meta.height = S;
   meta.precision = precision() == Precision::bf16 ? "bf16" : "f32";
   meta.model = opened.name, meta.model_hash = hex64(opened.loaded.hash), meta.version = kVersion;
@@ -124,7 +125,8 @@ void generate(GenerateOptions o) {
   }
   nlohmann::ordered_json j{{"prompt", meta.prompt}, {"negative", meta.negative}, {"style", meta.style},
                            {"files", files},        {"steps", meta.steps},       {"guidance", o.draw.guidance},
-                           {"heun", meta.heun},     {"width", S},                {"height", S},
+                           {"heun", meta.heun},     {"shift", meta.shift},       {"guide_from", meta.guide_from},
+                           {"guide_to", meta.guide_to}, {"width", S},                {"height", S},
                            {"precision", meta.precision}, {"model", meta.model}, {"model_hash", meta.model_hash},
                            {"seconds", seconds}};
   if (o.grid) j["grid"] = grid;
@@ -142,11 +144,9 @@ void add_draw_verbs(CLI::App& app) {
   verb->add_option("--seed", o->seed, "0 and up; the same seed and settings give the same bytes (default: random, printed)")
       ->check(CLI::Range(int64_t(0), kMostSeed));
   verb->add_option("--size", o->size, "pixels a side (default: what the model learned)")->check(CLI::Range(1, kMostSize));
-  verb->add_option("--steps", o->draw.steps, "steps from noise to picture; fewer are faster")->check(CLI::Range(1, 1000))->capture_default_str();
-  verb->add_option("--guidance", o->draw.guidance, "how strictly to follow the words; 1: as it comes")->check(CLI::Range(0.0, 30.0))->capture_default_str();
+  add_draw_options(verb, o->draw);
   verb->add_option("--negative", o->negative, "words to steer away from");
   verb->add_option("--style", o->style, "look, said after the prompt: " + style_names() + ", or one of your data's");
-  verb->add_flag("--heun", o->draw.heun, "second-order steps: twice the time a step, fewer steps needed");
   verb->add_flag("--grid", o->grid, "also one page of all: FILE-grid.png");
   verb->add_flag("--json", o->json, "print what was written, and how, as JSON");
   add_open_options(verb, o->open);

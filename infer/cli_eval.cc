@@ -43,11 +43,7 @@ void add_common(CLI::App* verb, EvalOptions& o) {
 }
 
 void add_drawing(CLI::App* verb, EvalOptions& o) {
-  verb->add_option("--steps", o.draw.steps, "steps of the sampler")->check(CLI::Range(1, 1000))->capture_default_str();
-  verb->add_option("--guidance", o.draw.guidance, "how strongly the words pull; 1: no guidance")
-      ->check(CLI::Range(0.0, 100.0))
-      ->capture_default_str();
-  verb->add_flag("--heun", o.draw.heun, "second-order steps, twice the work each");
+  add_draw_options(verb, o.draw);
   verb->add_option("--batch", o.batch, "pictures drawn together; changes speed only")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
@@ -84,6 +80,7 @@ Json header(const char* verb, const EvalOptions& o, const Opened& opened) {
 
 void put_drawing(Json& j, const EvalOptions& o) {
   j["steps"] = o.draw.steps, j["guidance"] = o.draw.guidance, j["heun"] = o.draw.heun;
+  j["shift"] = o.draw.shift, j["guide_from"] = o.draw.guide_from, j["guide_to"] = o.draw.guide_to;
 }
 
 void report(const EvalOptions& o, const Json& j, const std::string& table) {
@@ -116,6 +113,7 @@ std::string heading(const std::string& what, const EvalOptions& o, const Opened&
 }
 
 void run_scenes(const EvalOptions& o) {
+  check_draw_options(o.draw);
   const Opened opened = open_model(o.open);
   if (opened.size() < 16) refuse(opened.loaded.path, ": draws ", opened.size(), " pixels a side; the checker needs 16");
   const SceneEval e =
@@ -137,6 +135,7 @@ void run_scenes(const EvalOptions& o) {
 }
 
 void run_icons(const EvalOptions& o) {
+  check_draw_options(o.draw);
   const Opened opened = open_model(o.open);
   const auto sets = load_sets(o, "train", opened.size());
   const IconEval e = eval_icons(eval_model(opened, o.draw, o.beam), sets, {o.n, o.seed, !o.plain, o.batch});

@@ -1,4 +1,5 @@
 #include <malloc.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cstdio>
@@ -43,6 +44,12 @@ std::vector<std::string> read_keys(const std::string& path) {
 
 bool only_here(const std::string& host) { return host.starts_with("127.") || host == "::1"; }
 
+// Each connection takes one; many systems begin with 1024.
+void allow_many_descriptors() {
+  rlimit l{};
+  if (getrlimit(RLIMIT_NOFILE, &l) == 0) l.rlim_cur = l.rlim_max, setrlimit(RLIMIT_NOFILE, &l);
+}
+
 void serve(const ServeOptions& o) {
   ApiOptions api_options;
   if (!o.key_file.empty()) api_options.keys = read_keys(o.key_file);
@@ -53,6 +60,7 @@ void serve(const ServeOptions& o) {
   api_options.hosts = o.hosts, api_options.timeout = o.timeout;
   Decoder decoder(decode_strangers);  // before there are threads, and a model in memory
   mallopt(M_ARENA_MAX, 4);            // many threads that take and give large blocks in turn
+  allow_many_descriptors();
   const Opened opened = open_model(o.open);
   struct stat file {};
   const int64_t created = stat(opened.loaded.path.c_str(), &file) == 0 ? int64_t(file.st_mtime) : 0;

@@ -204,7 +204,7 @@ Image Decoder::operator()(std::span<const uint8_t> bytes, const std::string& nam
   char yes = 0;
   // The processor's time is bounded there; here is time for a busy machine.
   if (poll(&p, 1, bounds_.seconds * 4000) <= 0 || read(done.fd, &yes, 1) != 1 || yes != 1)
-    refuse(name, ": decoding it failed or took too long; the file is damaged or made to do harm");
+    throw DecoderDied(name + ": decoding it failed or took too long; the file is damaged or made to do harm");
   struct stat s {};
   Answer a;
   CHECK(fstat(out.fd, &s) == 0 && s.st_size >= off_t(sizeof a), "an answer of ", s.st_size, " bytes");

@@ -8,9 +8,14 @@
 #include <span>
 #include <string>
 
+#include "kernels/error.h"
 #include "vision/codec.h"
 
 namespace duet {
+
+struct DecoderDied : Error {  // or was ended, for its time was over
+  using Error::Error;
+};
 
 class Decoder {
  public:
@@ -25,7 +30,7 @@ class Decoder {
   Decoder(Decode decode, const Bounds&);
   ~Decoder();
   Decoder(const Decoder&) = delete;
-  // From any thread; waits for its turn. Refuses as `decode` does, and where the process died or took too long.
+  // From any thread; waits for its turn. Refuses as `decode` does; DecoderDied where the process died or took too long.
   Image operator()(std::span<const uint8_t> bytes, const std::string& name);
 
  private:

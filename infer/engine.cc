@@ -23,7 +23,9 @@ struct Job::State {
 
 Event Job::next() {
   std::unique_lock l(state_->mutex);
-  state_->wake.wait(l, [&] { return !state_->events.empty(); });
+  // The engine says so too, but after the pass that it is in.
+  if (!state_->wake.wait_until(l, state_->deadline, [&] { return !state_->events.empty(); }))
+    return {.kind = Event::late};
   Event e = std::move(state_->events.front());
   state_->events.pop_front();
   return e;
@@ -236,12 +238,17 @@ void Engine::draw_step() {
   std::erase_if(active_, [](const Active& a) { return a.drawing.done(); });
 }
 
-// Preview i of n is due after step (i + 1) / (n + 1) of all.
+// Of n previews the first is due after a fifth of the steps that are taken, or earlier where there are many; the others
+// evenly after it.
 void Engine::show(Active& a) {
   const Drawing& d = a.drawing;
-  const int n = std::get<DrawTask>(a.job->task).previews;
-  if (a.shown >= n || d.step() * (n + 1) < (a.shown + 1) * d.steps()) return;
-  while (a.shown < n && d.step() * (n + 1) >= (a.shown + 1) * d.steps()) ++a.shown;
+  const int n = std::get<DrawTask>(a.job->task).previews, first = d.first_step();
+  const double parts = std::max(5, n + 1), all = d.steps() - first;
+  const auto due = [&](int i) {
+    return i < n && d.step() - first >= std::max(1, int(all * (1 + (parts - 1) * i / n) / parts));
+  };
+  if (!due(a.shown)) return;
+  while (due(a.shown)) ++a.shown;
   tell(a.job, {.kind = Event::preview,
                .index = a.index,
                .step = d.step(),

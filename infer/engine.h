@@ -27,7 +27,7 @@ struct DrawTask {
   std::vector<DrawRequest> pictures;
   DrawOptions options;
   std::shared_ptr<const Given> given;  // of all pictures; none: from noise alone
-  int previews = 0;                    // of each picture, evenly over its steps
+  int previews = 0;                    // of each picture, the first after a fifth of its steps at the latest
 };
 struct CaptionTask {
   std::vector<Image> pictures;  // at most CaptionRun::kMost
@@ -69,7 +69,7 @@ struct Event {
 // One task in the engine's hands. Dropping the last pointer to it cancels it.
 class Job {
  public:
-  Event next();   // waits; after finished, refused, cancelled, late or broken there is none
+  Event next();   // waits, until the deadline; after finished, refused, cancelled, late or broken there is none
   void cancel();  // takes effect before the next evaluation of the model
   ~Job() { cancel(); }
 

@@ -188,9 +188,10 @@ std::vector<std::string> references_in(const Meta& m, bool korean) {
 }
 
 std::string without_style(const std::string& caption) {
-  for (const char* style : kStyles)
-    if (const std::string end = std::string(", ") + style; caption.ends_with(end))
-      return caption.substr(0, caption.size() - end.size());
+  for (const StyleName& style : kStyleNames)
+    for (const char* word : {style.en, style.ko})
+      if (const std::string end = std::string(", ") + word; caption.ends_with(end))
+        return caption.substr(0, caption.size() - end.size());
   return caption;
 }
 

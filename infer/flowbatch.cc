@@ -32,8 +32,8 @@ Drawing::Drawing(const Model& m, const Tokenizer& tokenizer, const DrawRequest& 
   CHECK(given->change.empty() || given->change.size() == area, "a mask of ", o.width, "x", o.height);
   CHECK(given->strength > 0 && given->strength <= 1, "strength ", given->strength);
   const Tensor x = patchify(given->pixels.data(), 1, o.height, o.width, patch_);
-  step_ = std::clamp(int(std::lround(o.steps * (1 - given->strength))), 0, o.steps - 1);
-  const float t = time(step_);
+  step_ = first_ = std::clamp(int(std::lround(o.steps * (1 - given->strength))), 0, o.steps - 1);
+  const float t = time();
   for (int64_t i = 0; step_ > 0 && i < P_ * V_; ++i) z_.data()[i] = t * x.data()[i] + (1 - t) * z_.data()[i];
   if (given->change.empty()) return;
   std::vector<float> keep(area * 4);
@@ -43,14 +43,14 @@ Drawing::Drawing(const Model& m, const Tokenizer& tokenizer, const DrawRequest& 
   given_ = x;
 }
 
-float Drawing::time(int s) const { return float(s / (s + options_.shift * (options_.steps - s))); }
-
 // After an evaluation: the guided guess, then half or all of a step.
 void Drawing::take(const float* with, const float* without) {
   const int64_t n = P_ * V_;
-  const float g = float(options_.guidance), t = time(step_), next = time(step_ + 1), k = (next - t) / (1 - t);
+  const float t = step_time(options_, step_), next = step_time(options_, step_ + 1), k = (next - t) / (1 - t);
+  const float g = float(options_.guidance);
+  const bool guide = guided();
   float *x = guess_.data(), *z = z_.data();
-  for (int64_t i = 0; i < n; ++i) x[i] = guided() ? without[i] + g * (with[i] - without[i]) : with[i];
+  for (int64_t i = 0; i < n; ++i) x[i] = guide ? without[i] + g * (with[i] - without[i]) : with[i];
   // What stays is known: taking it for the guess moves it along the straight way from its noise to itself.
   for (int64_t i = 0; i < int64_t(stays_.size()); ++i)
     if (stays_[size_t(i)]) x[i] = given_.data()[i];
@@ -88,22 +88,21 @@ FlowBatch::FlowBatch(const Model& m, const Tokenizer& t) : model_(m), tokenizer_
 // The words once: stem, then keys and values of every fusion block.
 void FlowBatch::read_words(std::span<Drawing* const> fresh) {
   std::vector<int32_t> ids, used;
-  std::vector<Sequence> said;
+  std::vector<Sequence> said, prompts;
   std::vector<Drawing::Words*> to;
   int32_t longest = 0;
   for (Drawing* d : fresh)
-    for (int w = 0; w < (d->guided() ? 2 : 1); ++w) {
+    for (int w = 0; w < (d->options_.guidance != 1 ? 2 : 1); ++w) {
       const auto& text = w == 0 ? d->request_.prompt : d->request_.negative;
       ids.insert(ids.end(), text.begin(), text.end());
-      said.push_back({Segment::text(int(text.size()))});
+      said.push_back({Segment::text(int(text.size()))}), prompts.push_back({model_.prompt(int(text.size()))});
       to.push_back(&d->words_[w]);
       to.back()->used = int32_t(text.size());
       longest = std::max(longest, to.back()->used);
     }
   auto caches = model_.fusion_caches(int64_t(to.size()), longest);
   const std::vector<int32_t> none(to.size(), 0);
-  const Layout l = make_layout(said);
-  model_.fuse(model_.text_stem(Tensor::ints(ids), l), l, {}, &caches, &none);
+  model_.fuse(model_.text_stem(Tensor::ints(ids), make_layout(said)), make_layout(prompts), {}, &caches, &none);
   const int64_t C = model_.config.width;
   for (size_t s = 0; s < to.size(); ++s)
     for (const KvCache& c : caches) {
@@ -145,15 +144,16 @@ void FlowBatch::arrange(std::span<Drawing* const> some) {
       copy_values(caches_[l].k.slice(int64_t(s) * capacity * C, {used_[s], C}), words[s]->k[l]);
       copy_values(caches_[l].v.slice(int64_t(s) * capacity * C, {used_[s], C}), words[s]->v[l]);
     }
-  pass_ = std::make_unique<FlowPass>(model_, make_layout(alone), make_layout(joint, used_), Tensor::ints(twins), Tensor::ints(heads), caches_, used_);
-  for (const Drawing* d : some) members_.push_back(d->id_);
+  pass_ = std::make_unique<FlowPass>(model_, make_layout(alone), make_layout(joint, used_), Tensor::ints(twins),
+                                     Tensor::ints(heads), caches_, used_);
+  for (const Drawing* d : some) members_.emplace_back(d->id_, d->guided());
 }
 
 void FlowBatch::advance(std::span<Drawing* const> some) {
   const NoGrad off;
   if (some.empty()) return;
   if (!std::equal(some.begin(), some.end(), members_.begin(), members_.end(),
-                  [](const Drawing* d, uint64_t id) { return d->id_ == id; }))
+                  [](const Drawing* d, const auto& m) { return d->id_ == m.first && d->guided() == m.second; }))
     arrange(some);
   const int64_t V = model_.patch_values();
   const Tensor host({rows_, V});
@@ -163,9 +163,9 @@ void FlowBatch::advance(std::span<Drawing* const> some) {
   for (const Drawing* d : some) {
     CHECK(!d->done(), "a drawing that is done goes no further");
     std::copy_n(d->second_ ? d->end_.data() : d->z_.data(), d->P_ * V, host.data() + stem_row * V);
-    t.push_back(d->time(d->step_ + d->second_));
+    t.push_back(d->time());
     with.push_back(row);
-    stem_row += d->P_, row += d->rows();
+    stem_row += d->P_, row += d->next_rows();
   }
   const Tensor x = host_floats((*pass_)(host.to(model_.device()), t));
   parallel_for(int64_t(some.size()), [&](int64_t b) {

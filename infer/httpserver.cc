@@ -1,64 +1,26 @@
 #include "infer/httpserver.h"
 
-#include <boost/asio.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/beast.hpp>
-#include <chrono>
 #include <optional>
 #include <random>
 #include <set>
 
+#include "infer/httpwire.h"
+
 namespace duet {
 namespace {
 
-namespace net = boost::asio;
-namespace beast = boost::beast;
-namespace http = boost::beast::http;
-using tcp = net::ip::tcp;
-using Stream = beast::basic_stream<tcp, net::any_io_executor>;
-using Parser = http::request_parser<http::string_body>;
+using namespace wire;
 using namespace net::experimental::awaitable_operators;
 
-constexpr auto kQuiet = net::as_tuple(net::use_awaitable);  // errors as values
-
-std::chrono::nanoseconds seconds(double s) { return std::chrono::nanoseconds(int64_t(s * 1e9)); }
+constexpr double kLinger = 2;                             // seconds, after the last answer
+constexpr size_t kDropped = 32 << 20, kPiece = 16 << 10;  // bytes that are read in them
 
 std::string new_id() {
   static thread_local std::mt19937_64 random{std::random_device{}()};
   char id[24];
   std::snprintf(id, sizeof id, "req_%016llx", static_cast<unsigned long long>(random()));
   return id;
-}
-
-HttpRequest head_of(const Parser& parser, const std::string& client, const std::string& id) {
-  HttpRequest r;
-  r.client = client, r.id = id;
-  const auto& h = parser.get();
-  r.method = std::string(h.method_string());
-  for (const auto& field : h) {
-    std::string name(field.name_string());
-    for (char& c : name) c = c >= 'A' && c <= 'Z' ? char(c + 32) : c;
-    auto& value = r.headers[name];
-    value += (value.empty() ? "" : ", ") + std::string(field.value());
-  }
-  const std::string_view target(h.target().data(), h.target().size());
-  if (!target.starts_with('/')) throw HttpError(400, "the request's address must begin with /");
-  const size_t query = std::min(target.find('?'), target.size());
-  r.path = percent_decoded(target.substr(0, query));
-  if (query < target.size()) r.query = std::string(target.substr(query + 1));
-  if (h.count(http::field::host) != 1 || h.count(http::field::content_type) > 1 ||
-      h.count(http::field::authorization) > 1)
-    throw HttpError(400, "one Host header is needed, and at most one Content-Type and Authorization");
-  if (h.count(http::field::content_encoding))
-    throw HttpError(415, "Content-Encoding is not read here; send the body as it is");
-  return r;
-}
-
-HttpError broken_request(beast::error_code e) {
-  if (e == http::error::body_limit) return {413, "the body is larger than this route takes"};
-  if (e == http::error::header_limit || e == http::error::buffer_overflow) return {431, "the headers are too large"};
-  if (e == beast::error::timeout) return {408, "the request came too slowly"};
-  return {400, "the request is no HTTP/1.1 that is understood here: " + e.message()};
 }
 
 }  // namespace
@@ -108,8 +70,8 @@ struct HttpServer::Net {
   net::awaitable<void> accept();
   net::awaitable<void> session(Stream);
   net::awaitable<bool> serve(Stream&, beast::flat_buffer&, const std::string& client, bool first);
-  net::awaitable<void> answer(Stream&, Exchange&, net::steady_timer&, int version, bool& keep, int& status,
-                              const std::string& id);
+  net::awaitable<void> answer(Stream&, Exchange&, net::steady_timer&, const http::request<http::string_body>&,
+                              bool& keep, int& status, const std::string& id);
   net::awaitable<void> watch(Stream&);
   struct Held {  // bytes that a request's body may take, of all that may be taken
     int64_t& all;
@@ -119,7 +81,7 @@ struct HttpServer::Net {
   // What is wrong with a request by its head alone; none: the plan is made, and room for the body is held.
   std::optional<HttpError> check_head(Parser&, const std::string& client, const std::string& id, HttpRequest&,
                                       HttpService::Plan&, Held&);
-  net::awaitable<bool> refuse_with(Stream&, const HttpError&, const std::string& id);
+  net::awaitable<bool> refuse_with(Stream&, const HttpError&, const std::string& id, bool bare);
   void start(std::shared_ptr<HttpRequest>, std::shared_ptr<Exchange>);
   void run_handler(const HttpRequest&, Exchange&);
 };
@@ -156,16 +118,18 @@ net::awaitable<void> HttpServer::Net::session(Stream stream) {
   } catch (const std::exception&) {  // the connection broke
   }
   stream.socket().shutdown(tcp::socket::shutdown_send, e);
-  // What the client still sends is read and dropped for a moment: closing at once could reset the answer on its way.
-  char rest[4096];
-  for (int i = 0; i < 64; ++i) {
-    stream.expires_after(seconds(1));
-    auto [err, n] = co_await stream.async_read_some(net::buffer(rest), kQuiet);
+  // What the client still sends is read and dropped for a while: closing at once could reset the answer on its way.
+  buffer.clear();
+  stream.expires_after(seconds(kLinger));
+  for (size_t dropped = 0; dropped < kDropped;) {
+    auto [err, n] = co_await stream.async_read_some(buffer.prepare(kPiece), kQuiet);
     if (err || n == 0) break;
+    dropped += n;
   }
 }
 
-net::awaitable<bool> HttpServer::Net::refuse_with(Stream& stream, const HttpError& error, const std::string& id) {
+net::awaitable<bool> HttpServer::Net::refuse_with(Stream& stream, const HttpError& error, const std::string& id,
+                                                  bool bare) {
   if (!stream.socket().is_open()) co_return false;  // a time that ran out has closed it
   http::response<http::string_body> r{http::int_to_status(unsigned(error.status)), 11};
   r.set(http::field::content_type, "application/json");
@@ -176,7 +140,7 @@ net::awaitable<bool> HttpServer::Net::refuse_with(Stream& stream, const HttpErro
   r.body() = error_json(error);
   r.prepare_payload();
   stream.expires_after(seconds(limits.write_seconds));
-  co_await http::async_write(stream, r, kQuiet);
+  co_await write_whole(stream, r, bare);
   co_return false;
 }
 
@@ -204,13 +168,15 @@ net::awaitable<bool> HttpServer::Net::serve(Stream& stream, beast::flat_buffer& 
   Parser parser;
   parser.header_limit(std::uint32_t(limits.header_bytes));
   parser.body_limit(std::uint64_t(1) << 40);  // set by the plan, before any of the body is read
-  stream.expires_after(seconds(first || buffer.size() ? limits.header_seconds : limits.idle_seconds));
   {
-    auto [e, n] = co_await http::async_read_header(stream, buffer, parser, kQuiet);
-    if (e == http::error::end_of_stream || (e == beast::error::timeout && buffer.size() == 0)) co_return false;
+    const Patience patience(stream, first || buffer.size() ? limits.header_seconds : limits.idle_seconds);
+    auto [failed, n] = co_await http::async_read_header(stream, buffer, parser, kQuiet);
+    const beast::error_code e = patience(failed);
+    const bool nothing = buffer.size() == 0 && !parser.got_some();
+    if (e == http::error::end_of_stream || (e == beast::error::timeout && nothing)) co_return false;
     if (e) {
       service.served({}, broken_request(e).status, 0);
-      co_return co_await refuse_with(stream, broken_request(e), id);
+      co_return co_await refuse_with(stream, broken_request(e), id, false);
     }
   }
   const auto began = std::chrono::steady_clock::now();
@@ -225,13 +191,13 @@ net::awaitable<bool> HttpServer::Net::serve(Stream& stream, beast::flat_buffer& 
       stream.expires_after(seconds(limits.write_seconds));
       co_await http::async_write(stream, go, kQuiet);
     }
-    stream.expires_after(seconds(limits.body_seconds));
+    const Patience patience(stream, limits.body_seconds);
     auto [e, n] = co_await http::async_read(stream, buffer, parser, kQuiet);
-    if (e) error = broken_request(e);
+    if (e) error = broken_request(patience(e));
   }
   if (error) {
     service.served(*request, error->status, 0);
-    co_return co_await refuse_with(stream, *error, id);
+    co_return co_await refuse_with(stream, *error, id, parser.get().method() == http::verb::head);
   }
   request->body = std::move(parser.get().body());
 
@@ -259,8 +225,7 @@ net::awaitable<bool> HttpServer::Net::serve(Stream& stream, beast::flat_buffer& 
   } else {
     start(request, exchange);
   }
-  const int version = parser.get().version();
-  co_await (answer(stream, *exchange, wake, version, keep, status, id) || watch(stream));
+  co_await (answer(stream, *exchange, wake, parser.get(), keep, status, id) || watch(stream));
   service.served(*request, status, std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
   co_return keep&& status != 0;
 }
@@ -292,16 +257,18 @@ void HttpServer::Net::run_handler(const HttpRequest& request, Exchange& exchange
 }
 
 // Writes what the handler gives until it is whole, or the client takes it too slowly.
-net::awaitable<void> HttpServer::Net::answer(Stream& stream, Exchange& exchange, net::steady_timer& wake, int version,
-                                             bool& keep, int& status, const std::string& id) {
-  bool chunked = version >= 11;
+net::awaitable<void> HttpServer::Net::answer(Stream& stream, Exchange& exchange, net::steady_timer& wake,
+                                             const http::request<http::string_body>& request, bool& keep, int& status,
+                                             const std::string& id) {
+  const unsigned version = request.version();
+  const bool chunked = version >= 11;
   for (;;) {
     Exchange::Output out;
     while (!exchange.take(out)) co_await wake.async_wait(kQuiet);
     stream.expires_after(seconds(limits.write_seconds));
     if (out.head) {
       keep = keep && !stopping && (out.whole || chunked);
-      http::response<http::string_body> r{http::int_to_status(unsigned(out.status)), unsigned(version)};
+      http::response<http::string_body> r{http::int_to_status(unsigned(out.status)), version};
       if (!out.type.empty()) r.set(http::field::content_type, out.type);
       r.set("x-request-id", id);
       r.set("X-Content-Type-Options", "nosniff");
@@ -310,9 +277,7 @@ net::awaitable<void> HttpServer::Net::answer(Stream& stream, Exchange& exchange,
       if (out.whole) {
         r.body() = std::move(out.body);
         if (out.status != 304) r.prepare_payload();
-        auto [e, n] = co_await http::async_write(stream, r, kQuiet);
-        if (e) co_return;
-        status = out.status;
+        if (!co_await write_whole(stream, r, request.method() == http::verb::head)) status = out.status;
         co_return;
       }
       r.chunked(chunked);

@@ -4,6 +4,7 @@
 
 #include "fusion/fields.h"
 #include "fusion/shards.h"
+#include "infer/sampler.h"
 
 namespace duet {
 namespace {
@@ -12,15 +13,19 @@ constexpr const char* kParameters = "parameters";
 constexpr const char* kOwn = "duet";
 constexpr const char* kXmp = "XML:com.adobe.xmp";
 
+}  // namespace
+
 // The packet of XMP Specification Part 1, 7.3; its begin is U+FEFF.
-constexpr const char* kPacket =
+const std::string_view kMadeByModel =
     "<?xpacket begin=\"\xef\xbb\xbf\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?>"
     "<x:xmpmeta xmlns:x=\"adobe:ns:meta/\"><rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\">"
     "<rdf:Description rdf:about=\"\" xmlns:Iptc4xmpExt=\"http://iptc.org/std/Iptc4xmpExt/2008-02-29/\" "
     "Iptc4xmpExt:DigitalSourceType=\"http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia\"/>"
     "</rdf:RDF></x:xmpmeta><?xpacket end=\"r\"?>";
 
-}  // namespace
+void DrawnMeta::take(const DrawOptions& o) {
+  steps = o.steps, guidance = o.guidance, heun = o.heun, shift = o.shift, guide_from = o.guide_from, guide_to = o.guide_to;
+}
 
 std::string infotext(const DrawnMeta& m) {
   std::ostringstream s;
@@ -33,7 +38,7 @@ std::string infotext(const DrawnMeta& m) {
 }
 
 std::vector<PngText> drawn_texts(const DrawnMeta& m) {
-  return {{kParameters, infotext(m)}, {kOwn, to_json(m)}, {kXmp, kPacket}};
+  return {{kParameters, infotext(m)}, {kOwn, to_json(m)}, {kXmp, std::string(kMadeByModel)}};
 }
 
 std::optional<DrawnMeta> read_drawn(std::span<const uint8_t> png, const std::string& name) {

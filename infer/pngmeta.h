@@ -1,17 +1,20 @@
 // What a drawn PNG says of itself: how it was made, so that it can be made again.
 //   parameters          the infotext that image tools write and read (AUTOMATIC1111's stable-diffusion-webui)
 //   duet                the same as JSON: the fields below
-//   XML:com.adobe.xmp   XMP with IPTC's digital source type trainedAlgorithmicMedia: made by a model
+//   XML:com.adobe.xmp   kMadeByModel
 #pragma once
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "vision/pngtext.h"
 
 namespace duet {
+
+struct DrawOptions;  // infer/sampler.h
 
 struct DrawnMeta {
   std::string prompt, negative, style;  // as given; the model was told with_style(prompt, style)
@@ -19,18 +22,24 @@ struct DrawnMeta {
   int steps = 0;
   double guidance = 0;
   bool heun = false;
+  double shift = 3, guide_from = 0, guide_to = 1;  // absent in files of before these could be chosen
   int width = 0, height = 0;
   std::string precision;          // f32 or bf16: the same seed draws other bits in the other
   std::string model, model_hash;  // name of the weights' folder; XXH3 of the file
   std::string version;            // of duet
+  void take(const DrawOptions&);  // steps, guidance and the like, without the size
   template <class V>
   void fields(V&& v) {
     v("prompt", prompt), v("negative", negative), v("style", style), v("seed", seed), v("steps", steps);
-    v("guidance", guidance), v("heun", heun), v("width", width), v("height", height), v("precision", precision);
+    v("guidance", guidance), v("heun", heun), v("shift", shift), v("guide_from", guide_from), v("guide_to", guide_to);
+    v("width", width), v("height", height), v("precision", precision);
     v("model", model), v("model_hash", model_hash), v("version", version);
   }
   bool operator==(const DrawnMeta&) const = default;
 };
+
+// XMP with IPTC's digital source type trainedAlgorithmicMedia: made by a model. JPEG and WebP carry it too.
+extern const std::string_view kMadeByModel;
 
 std::string infotext(const DrawnMeta&);
 std::vector<PngText> drawn_texts(const DrawnMeta&);

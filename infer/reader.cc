@@ -113,34 +113,6 @@ double log_prob_of(const float* logits, int64_t V, int token) {
   return logits[token] - most - std::log(z);
 }
 
-// Words drawn one by one. What is drawn depends on the seed and the picture alone, not on its place among others.
-std::vector<Caption> draw_captions(const Model& m, const Tokenizer& tokenizer, std::span<const Image> images,
-                                   const CaptionOptions& o) {
-  const int64_t B = int64_t(images.size()), V = m.config.vocab;
-  const int32_t patches = int32_t(m.config.size / m.config.patch * (m.config.size / m.config.patch));
-  const int mark = tokenizer.special(o.korean ? "<|ko|>" : "<|en|>");
-  auto caches = remember(m, images, 1, o.most + 1);
-  std::vector<Caption> out(static_cast<size_t>(B));
-  std::vector<std::vector<int>> texts(size_t(B), {mark});  // emptied when its caption has ended
-  for (int n = 0; n < o.most && std::any_of(texts.begin(), texts.end(), [](auto& t) { return !t.empty(); }); ++n) {
-    const Tensor logits = next_logits(m, texts, patches, caches);
-    float* row = logits.data();
-    for (size_t b = 0; b < texts.size(); ++b) {
-      if (texts[b].empty()) continue;
-      forbid(tokenizer, row, V);
-      const int token = sample_token({row, size_t(V)}, o.sample, uint64_t(n));
-      out[b].log_prob += log_prob_of(row, V, token);
-      if (token == tokenizer.eos())
-        texts[b].clear();
-      else
-        texts[b].push_back(token), out[b].ids.push_back(token);
-      row += V;
-    }
-  }
-  for (Caption& c : out) c.text = clean_caption(tokenizer.decode(c.ids));
-  return out;
-}
-
 // f(first, count) for pieces of at most `most`, their rows (count, E) one after the other
 template <class F>
 Tensor in_pieces(int64_t n, int64_t most, int64_t E, F f) {
@@ -164,10 +136,11 @@ CaptionRun::CaptionRun(const Model& m, const Tokenizer& tokenizer, std::span<con
     : model_(m), tokenizer_(tokenizer), options_(o) {
   const NoGrad off;
   if (o.beam < 1 || o.beam > 64) refuse("a beam of ", o.beam, " is not within 1 to 64");
+  if (drawn()) options_.beam = 1;
   if (tokenizer.eos() < 0) refuse("the tokenizer has no end token, so captions would not end; use one that duet trained");
   CHECK(!images.empty() && images.size() <= kMost, "1 to ", kMost, " pictures in a run");
-  caches_ = remember(m, images, o.beam, o.most + 1);
-  searches_.assign(images.size(), Beams({o.beam, o.most, tokenizer.eos(), o.length_power}));
+  caches_ = remember(m, images, options_.beam, o.most + 1);
+  searches_.assign(images.size(), Beams({options_.beam, o.most, tokenizer.eos(), o.length_power}));
 }
 
 bool CaptionRun::done() const {
@@ -193,8 +166,13 @@ void CaptionRun::step() {
   const Tensor logits = next_logits(model_, texts, patches, caches_);
   parallel_for(B, [&](int64_t b) {
     if (searches_[size_t(b)].live().empty()) return;
+    float* own = logits.data() + row[size_t(b)] * V;
     for (int64_t r = row[size_t(b)]; r < row[size_t(b) + 1]; ++r) forbid(tokenizer_, logits.data() + r * V, V);
-    const auto from = searches_[size_t(b)].advance(logits.data() + row[size_t(b)] * V, V);
+    if (drawn()) {  // by the seed and the place in the text alone, not the place among others
+      const int token = sample_token({own, size_t(V)}, options_.sample, uint64_t(known_ - 1));
+      return searches_[size_t(b)].take(token, log_prob_of(own, V, token));
+    }
+    const auto from = searches_[size_t(b)].advance(own, V);
     reorder(caches_, b * W, from, patches, known_, C);
   });
   ++known_;
@@ -218,14 +196,9 @@ Caption CaptionRun::caption(size_t i) const {
 std::vector<Caption> caption_pictures(const Model& m, const Tokenizer& tokenizer, std::span<const Image> images,
                                       const CaptionOptions& o) {
   const NoGrad off;
-  if (tokenizer.eos() < 0) refuse("the tokenizer has no end token, so captions would not end; use one that duet trained");
   std::vector<Caption> out;
   for (size_t first = 0; first < images.size(); first += CaptionRun::kMost) {
     const auto some = images.subspan(first, std::min(CaptionRun::kMost, images.size() - first));
-    if (o.sample.temperature > 0) {
-      for (Caption& c : draw_captions(m, tokenizer, some, o)) out.push_back(std::move(c));
-      continue;
-    }
     CaptionRun run(m, tokenizer, some, o);
     while (!run.done()) run.step();
     for (size_t i = 0; i < some.size(); ++i) out.push_back(run.caption(i));
@@ -278,14 +251,14 @@ Tensor embed_texts(const Model& m, const Tokenizer& tokenizer, std::span<const s
   const NoGrad off;
   return in_pieces(int64_t(texts.size()), kTexts, m.config.embed, [&](int64_t i, int64_t n) {
     std::vector<int32_t> ids;
-    std::vector<Sequence> said;
+    std::vector<Sequence> said, prompts;
     for (const auto& text : texts.subspan(size_t(i), size_t(n))) {
       const auto t = prompt_ids(tokenizer, text);
       ids.insert(ids.end(), t.begin(), t.end());
-      said.push_back({Segment::text(int(t.size()))});
+      said.push_back({Segment::text(int(t.size()))}), prompts.push_back({m.prompt(int(t.size()))});
     }
-    const Layout l = make_layout(said);
-    return m.text_embedding(m.fuse(m.text_stem(rows_of(ids), l), l, {}), l.at).value();
+    const Layout l = make_layout(prompts);
+    return m.text_embedding(m.fuse(m.text_stem(rows_of(ids), make_layout(said)), l, {}), l.at).value();
   });
 }
 

@@ -20,7 +20,7 @@ Image model_view(const Image&, int size);
 struct CaptionOptions {
   bool korean = false;
   int beam = 4;               // 1: greedy
-  SampleOptions sample;       // with a temperature above 0 words are drawn, and there is no beam
+  SampleOptions sample;       // with a temperature above 0 words are drawn, and the beam is 1
   int most = 38;              // tokens of a caption
   double length_power = 0.7;  // see infer/beam.h
   bool operator==(const CaptionOptions&) const = default;
@@ -45,6 +45,7 @@ class CaptionRun {
   Caption caption(size_t i) const;                                       // when done and not dropped
 
  private:
+  bool drawn() const { return options_.sample.temperature > 0; }  // by chance; else searched for
   const Model& model_;
   const Tokenizer& tokenizer_;
   CaptionOptions options_;

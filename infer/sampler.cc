@@ -16,7 +16,8 @@ std::vector<float> draw(const Model& m, int null_token, const std::vector<DrawRe
   if (B == 0) return {};
   const int rows = int(H / p), cols = int(W / p);
   const int64_t P = int64_t(rows) * cols, V = m.patch_values();
-  const bool guided = o.guidance != 1;
+  bool guided = false;
+  for (int s = 0; s < o.steps; ++s) guided = guided || guided_at(o, step_time(o, s));
   const int64_t twins = guided ? 2 * B : B;
 
   // The words once: stem, then keys and values of every fusion block.
@@ -25,29 +26,36 @@ std::vector<float> draw(const Model& m, int null_token, const std::vector<DrawRe
   if (guided)
     for (const auto& r : requests) texts.push_back(r.negative.empty() ? std::vector<int>{null_token} : r.negative);
   std::vector<int32_t> ids, used;
-  std::vector<Sequence> said;
+  std::vector<Sequence> said, prompts;
   int32_t longest = 0;
   for (const auto& t : texts) {
     CHECK(!t.empty(), "a prompt has at least its language mark");
     ids.insert(ids.end(), t.begin(), t.end());
-    said.push_back({Segment::text(int(t.size()))});
+    said.push_back({Segment::text(int(t.size()))}), prompts.push_back({m.prompt(int(t.size()))});
     used.push_back(int32_t(t.size()));
     longest = std::max(longest, used.back());
   }
   auto caches = m.fusion_caches(twins, longest + P);
   const std::vector<int32_t> none(size_t(twins), 0);
-  const Layout said_layout = make_layout(said);
-  m.fuse(m.text_stem(Tensor::ints(ids), said_layout), said_layout, {}, &caches, &none);
+  m.fuse(m.text_stem(Tensor::ints(ids), make_layout(said)), make_layout(prompts), {}, &caches, &none);
 
-  std::vector<Sequence> alone, joint;
+  // The pictures under the words, and after them, where there is guidance, under the negative ones; the first B alone
+  // serve the steps without guidance.
+  std::vector<Sequence> joint;
   std::vector<int32_t> twin, row;
   for (int64_t b = 0; b < twins; ++b) {
-    if (b < B) alone.push_back({Segment::image(rows, cols, int(b) + 1)});
     joint.push_back({Segment::image(rows, cols, int(b % B) + 1)});
     for (int64_t i = 0; i < P; ++i) twin.push_back(int32_t(b % B * P + i)), row.push_back(int32_t(b % B) + 1);
   }
+  const std::vector<Sequence> alone(joint.begin(), joint.begin() + B);
+  const std::vector<int32_t> used_alone(used.begin(), used.begin() + B);
   const Layout stem_layout = make_layout(alone), joint_layout = make_layout(joint, used);
+  const Layout alone_layout = make_layout(alone, used_alone);
   const Tensor twin_rows = Tensor::ints(twin), head_rows = Tensor::ints(row);
+  const Tensor head_rows_alone = head_rows.slice(0, {B * P});
+  auto caches_alone = caches;  // the same keys and values
+  for (KvCache& c : caches_alone)
+    c.k = c.k.slice(0, {B, c.capacity, m.config.width}), c.v = c.v.slice(0, {B, c.capacity, m.config.width});
 
   const Kernels& k = kernels(m.device());
   const auto pictures = [&] { return Tensor({B * P, V}, DType::f32, m.device()); };
@@ -57,15 +65,20 @@ std::vector<float> draw(const Model& m, int null_token, const std::vector<DrawRe
     seeds.push_back(int32_t(uint32_t(r.seed))), seeds.push_back(int32_t(uint32_t(r.seed >> 32)));
   k.normals(z, Tensor::ints(seeds));
   FlowPass pass(m, stem_layout, joint_layout, twin_rows, head_rows, caches, used);
+  FlowPass pass_alone(m, stem_layout, alone_layout, twin_rows.slice(0, {B * P}), head_rows_alone, caches_alone,
+                      used_alone);
   const auto predict = [&](const Tensor& at, float t) {  // the clean picture, guided
+    const std::vector<float> times(size_t(B), t);
     const Tensor guess = pictures();
-    k.guide(guess, pass(at, std::vector<float>(size_t(B), t)), float(o.guidance));
+    if (guided_at(o, t))
+      k.guide(guess, pass(at, times), float(o.guidance));
+    else
+      k.guide(guess, pass_alone(at, times), 1);
     return guess;
   };
-  const auto at = [&](int s) { return float(s / (s + o.shift * (o.steps - s))); };  // 0 .. 1
   std::vector<float> pixels(size_t(B * H * W * 4));
   for (int s = 0; s < o.steps; ++s) {
-    const float t = at(s), next = at(s + 1);
+    const float t = step_time(o, s), next = step_time(o, s + 1);
     Tensor guess = predict(z, t);
     if (o.heun && s + 1 < o.steps) {
       // v = (x - z) / (1 - t) here and at the end of an Euler step; the mean of both is taken

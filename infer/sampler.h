@@ -15,8 +15,14 @@ struct DrawOptions {
   double guidance = 3;     // x = without + guidance (with - without); 1: no second pass
   double shift = 3;        // > 1: more of the steps near noise, where the words decide what goes where (arXiv 2403.03206, 5.3.2)
   bool heun = false;       // second-order steps
+  // Guidance only while guide_from <= t <= guide_to (arXiv 2404.07724): elsewhere x = with, in one pass instead of two.
+  double guide_from = 0, guide_to = 1;
   int width = 0, height = 0;  // 0: the size the model was trained at; multiples of the patch
 };
+// Whether an evaluation at that time takes the pass without the words.
+inline bool guided_at(const DrawOptions& o, float t) { return o.guidance != 1 && t >= o.guide_from && t <= o.guide_to; }
+// The time at which step s of o.steps begins: 0 .. 1.
+inline float step_time(const DrawOptions& o, int s) { return float(s / (s + o.shift * (o.steps - s))); }
 struct DrawRequest {
   std::vector<int> prompt;    // language mark and caption, no end: see prompt_ids
   std::vector<int> negative;  // what to steer away from; empty: the text of no words

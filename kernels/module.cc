@@ -27,7 +27,8 @@ struct CachePlace {
   std::vector<int32_t> used;
   Tensor k_at, to;
 };
-static std::shared_ptr<const CachePlace> place_in_cache(const Layout& l, int64_t capacity, const std::vector<int32_t>& used) {
+static std::shared_ptr<const CachePlace> place_in_cache(const Layout& l, int64_t capacity,
+                                                        const std::vector<int32_t>& used) {
   const auto make = [&] {
     const int32_t* at = l.at.data<int32_t>();
     std::vector<int32_t> k_at, to;
@@ -52,7 +53,8 @@ static Var cached_attention(const Var& qkv, const Layout& l, int64_t heads, KvCa
   const auto place = place_in_cache(l, cap, used);
   const Kernels& k = kernels(qkv.value());
   k.cache_put(cache.k, cache.v, qkv.value(), place->to);
-  Tensor o({l.N(), C}, qkv.value().dtype(), qkv.value().device()), lse({l.N(), heads}, DType::f32, qkv.value().device());
+  Tensor o({l.N(), C}, qkv.value().dtype(), qkv.value().device()),
+      lse({l.N(), heads}, DType::f32, qkv.value().device());
   k.attention(o, lse, qkv.value(), cache.k, cache.v, l.at, place->k_at, l.limit);
   return Var(o);
 }
@@ -67,7 +69,9 @@ Var Block::operator()(const Var& x, const Layout& l, const Var& t, KvCache* cach
   return gate_add(y, down(swiglu(up(norm_mod(y, mod, l.row, 3 * C, 4 * C)))), mod, l.row, 5 * C);
 }
 
-DType activation_type(Device d) { return d == Device::cuda && precision() == Precision::bf16 ? DType::bf16 : DType::f32; }
+DType activation_type(Device d) {
+  return d == Device::cuda && precision() == Precision::bf16 ? DType::bf16 : DType::f32;
+}
 
 KvCache::KvCache(int64_t B, int64_t capacity, int64_t C, Device d)
     : k({B, capacity, C}, activation_type(d), d), v({B, capacity, C}, activation_type(d), d), capacity(capacity) {}

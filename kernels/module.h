@@ -51,9 +51,10 @@ struct KvCache {
   KvCache(int64_t B, int64_t capacity, int64_t C, Device = Device::cpu);
 };
 
-// Pre-norm transformer block for packed sequences of text and picture tokens. Row 0 of `own` modulates text; row 1, shifted
-// by the noise level's t, modulates pictures (adaLN-single, arXiv 2310.00426). W = 6C: scale, shift, gate of attention,
-// then of the feed-forward. Gates start at 1 and the last linear of each branch at 0, so a new block is the identity.
+// Pre-norm transformer block for packed sequences of text and picture tokens. Row 0 of `own` modulates text; row 1,
+// shifted by the noise level's t, modulates pictures (adaLN-single, arXiv 2310.00426). W = 6C: scale, shift, gate of
+// attention, then of the feed-forward. Gates start at 1 and the last linear of each branch at 0, so a new block is the
+// identity.
 struct Block {
   int64_t C, heads;
   float theta;
@@ -61,8 +62,8 @@ struct Block {
   Var gain_q, gain_k;  // (D)
   Var own;             // (1 or 2, 6C)
   Block(int64_t C, int64_t heads, int64_t F, float theta, bool pictures, Init& i);
-  // x (N,C); t (R,6C) or none. With `cache` and how many tokens of each sequence it holds, x are the tokens that follow;
-  // Layout::limit then counts from the start of the sequence.
+  // x (N,C); t (R,6C) or none. With `cache` and how many tokens of each sequence it holds, x are the tokens that
+  // follow; Layout::limit then counts from the start of the sequence.
   Var operator()(const Var& x, const Layout&, const Var& t, KvCache* cache = nullptr,
                  const std::vector<int32_t>* used = nullptr) const;
   void params(const std::string& at, const Visit& v) {

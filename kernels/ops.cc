@@ -69,9 +69,7 @@ Var activation(const Var& x) {
   if (x.value().device() == Device::cpu || precision() == Precision::f32 || x.value().dtype() == DType::bf16) return x;
   const Tensor y(x.shape(), DType::bf16, x.value().device());
   on(x).convert(y, x.value());
-  return record(y, {x}, [=](Node& n) {
-    overwrite(x, [&](const Tensor& dx) { on(x).convert(dx, n.grad); });
-  });
+  return record(y, {x}, [=](Node& n) { overwrite(x, [&](const Tensor& dx) { on(x).convert(dx, n.grad); }); });
 }
 
 Var linear(const Var& given, const Var& w, const Var& b) {
@@ -116,7 +114,8 @@ Var gate_add(const Var& x, const Var& h, const Var& given, const Tensor& row, in
 
 Var qk_rope(const Var& qkv, const Var& gq, const Var& gk, const Tensor& pos, int64_t heads, float theta) {
   const int64_t N = qkv.shape().rows(), C = qkv.shape().last() / 3, D = C / heads;
-  CHECK(qkv.shape().last() == 3 * heads * D && gq.shape() == Shape({D}) && gk.shape() == Shape({D}), "qkv ", qkv.shape());
+  CHECK(qkv.shape().last() == 3 * heads * D && gq.shape() == Shape({D}) && gk.shape() == Shape({D}), "qkv ",
+        qkv.shape());
   CHECK(pos.count() == 2 * N, "two positions a token");
   const Tensor y = like(qkv), rstd = f32(qkv, {N, 2 * heads});
   on(qkv).qk_rope(y, rstd, qkv.value(), gq.value(), gk.value(), pos, theta);
@@ -139,7 +138,8 @@ Var attention(const Var& qkv, const Layout& l, int64_t heads) {
 }
 
 // What block() is, and how a card runs it: its products fill the card one at a time.
-static Var block_step_by_step(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads, float theta) {
+static Var block_step_by_step(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads,
+                              float theta) {
   const int64_t C = x.shape().last();
   const Var h = qk_rope(linear(norm_mod(x, mod, l.row, 0, C), p.qkv), p.gain_q, p.gain_k, l.pos, heads, theta);
   const Var y = gate_add(x, linear(attention(h, l, heads), p.proj), mod, l.row, 2 * C);
@@ -149,7 +149,8 @@ static Var block_step_by_step(const Var& x, const Var& mod, const Layout& l, con
 static bool recompute = false;
 void set_recompute(bool r) { recompute = r; }
 
-static Var block_made_twice(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads, float theta) {
+static Var block_made_twice(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads,
+                            float theta) {
   Tensor y;
   {
     const NoGrad off;
@@ -157,7 +158,8 @@ static Var block_made_twice(const Var& x, const Var& mod, const Layout& l, const
   }
   return record(y, {x, mod, p.qkv, p.proj, p.up, p.down, p.gain_q, p.gain_k}, [=](Node& n) {
     const int64_t before = gemm_flops();
-    const Var x2(x.value(), x.wants_grad()), mod2(mod.value(), mod.wants_grad()), y2 = block_step_by_step(x2, mod2, l, p, heads, theta);
+    const Var x2(x.value(), x.wants_grad()), mod2(mod.value(), mod.wants_grad()),
+        y2 = block_step_by_step(x2, mod2, l, p, heads, theta);
     count_flops(before - gemm_flops());
     record(Tensor::zeros({1}, DType::f32, y.device()), {y2}, [&](Node&) { y2.set_grad(n.grad); }).backward();
     if (x.wants_grad()) pass(x, x2.grad());
@@ -189,7 +191,9 @@ Var block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, i
   }
   const Tensor o({N, C}), lse({N, heads});
   Tensor qkv, h1, up, h2;
-  if (precision() == Precision::f32) qkv = Tensor({N, 3 * C}), h1 = Tensor({N, C}), up = Tensor({N, 2 * F}), h2 = Tensor({N, C});
+  // AMX multiplies faster than memory brings the results back: there the backward pass makes them again.
+  const bool again = precision() == Precision::bf16 && bf16_unit() == Bf16Unit::amx;
+  if (!again) qkv = Tensor({N, 3 * C}), h1 = Tensor({N, C}), up = Tensor({N, 2 * F}), h2 = Tensor({N, C});
   const auto saved = [=] {
     const auto p = [](const Tensor& t) { return t ? t.data() : nullptr; };
     return cpu::BlockSaved{o.data(), lse.data(), p(qkv), p(h1), p(up), p(h2)};
@@ -198,8 +202,8 @@ Var block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, i
   return record(y, inputs, [=](Node& n) {
     Into dx(x);
     const cpu::BlockGrads grads{p.qkv.d(), p.proj.d(), p.up.d(), p.down.d(), p.gain_q.d(), p.gain_k.d(), mod.d()};
-    cpu::block_bwd(dx.t ? dx.t.data() : nullptr, dx.add, grads, n.grad.data(), x.data(), saved(), mod.data(), mod.dim(0), tokens(l), weights(p),
-                   sizes);
+    cpu::block_bwd(dx.t ? dx.t.data() : nullptr, dx.add, grads, n.grad.data(), x.data(), saved(), mod.data(),
+                   mod.dim(0), tokens(l), weights(p), sizes);
   });
 }
 
@@ -208,9 +212,8 @@ Var swiglu(const Var& x) {
   CHECK(x.shape().last() == 2 * F, "an even number of columns, not ", x.shape());
   const Tensor y = like(x, {N, F});
   on(x).swiglu(y, x.value());
-  return record(y, {x}, [=](Node& n) {
-    overwrite(x, [&](const Tensor& dx) { on(x).swiglu_bwd(dx, n.grad, x.value()); });
-  });
+  return record(y, {x},
+                [=](Node& n) { overwrite(x, [&](const Tensor& dx) { on(x).swiglu_bwd(dx, n.grad, x.value()); }); });
 }
 
 Var silu(const Var& x) {
@@ -243,9 +246,8 @@ Var gather(const Var& a, const Var& b, const Tensor& from) {
     CHECK(ints(from)[i] >= -nb && ints(from)[i] < na, "row ", ints(from)[i], " of ", na, " and ", nb);
   const Tensor y = like(a, {N, C});
   on(a).gather(y, a.value(), b ? b.value() : Tensor(), from);
-  return record(y, b ? std::vector<Var>{a, b} : std::vector<Var>{a}, [=](Node& n) {
-    on(a).gather_bwd(grad_of(a), grad_of(b), n.grad, from);
-  });
+  return record(y, b ? std::vector<Var>{a, b} : std::vector<Var>{a},
+                [=](Node& n) { on(a).gather_bwd(grad_of(a), grad_of(b), n.grad, from); });
 }
 
 Var segment_mean(const Var& x, const Tensor& at) {
@@ -303,9 +305,8 @@ Var cross_entropy(const Var& logits, const Tensor& target, const Tensor& weight)
   on(logits).cross_entropy(nll, lse, logits.value(), target);
   on(logits).weighted_total(y, nll, weight);
   return record(y, {logits}, [=](Node& n) {
-    overwrite(logits, [&](const Tensor& d) {
-      on(logits).cross_entropy_bwd(d, logits.value(), lse, target, weight, n.grad);
-    });
+    overwrite(logits,
+              [&](const Tensor& d) { on(logits).cross_entropy_bwd(d, logits.value(), lse, target, weight, n.grad); });
   });
 }
 

@@ -63,7 +63,7 @@ struct BlockGrads {  // any may be null: not wanted
   float *qkv, *proj, *up, *down, *gain_q, *gain_k, *mod;
 };
 // For the backward pass: qkv (N,3C), o, h1, h2 (N,C), lse (N,H), up (N,2F); all null: not wanted. With o and lse alone the
-// backward pass makes the others again, which where products are cheap (bf16) costs less than writing and reading them.
+// backward pass makes the others again, which where products are cheap (AMX) costs less than writing and reading them.
 struct BlockSaved {
   float *o, *lse, *qkv, *h1, *up, *h2;
 };

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "fusion/styles.h"
 #include "kernels/error.h"
 #include "kernels/files.h"
 #include "kernels/parallel.h"
@@ -23,7 +24,7 @@ namespace duet {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr const char* kSplits[] = {"train", "val", "heldout"};
+constexpr const char* kSplits[] = {"train", "val", "heldout", "pairs"};
 constexpr size_t kChunk = 256;           // candidates drawn in parallel, then judged in order
 constexpr int64_t kPerShard = 4096;      // samples, about 30 MB at 64 pixels
 constexpr size_t kMostReasonsNamed = 5;  // examples of unreadable pictures in the log
@@ -96,9 +97,9 @@ class Builder {
     }
   }
 
-  Tally take(const std::string& source) {
-    Tally tally;
-    SourceOptions s{o_.cache, o_.scenes, o_.seed};
+  void take(const std::string& source) {
+    Tally& tally = tallies_.emplace_back();
+    SourceOptions s{o_.cache, o_.scenes, o_.seed, o_.styles};
     prefix_ = is_builtin_source(source) ? source : fs::path(source).stem().string();
     find_source(
         source, s,
@@ -108,10 +109,10 @@ class Builder {
         },
         tally.report);
     settle(tally);
-    return tally;
   }
 
   std::vector<std::string> finish() {
+    settle_pairs();
     std::vector<std::string> files;
     for (auto& w : writers_) {
       w->finish();
@@ -120,7 +121,17 @@ class Builder {
     return files;
   }
 
+  const std::vector<Tally>& tallies() const { return tallies_; }
+  const std::map<std::string, std::map<std::string, int64_t>>& styles() const { return styles_; }
+  // Concepts with a picture in the split; those of `pairs` are in `train` as well.
+  std::map<std::string, int64_t> concepts() const {
+    std::map<std::string, int64_t> n;
+    for (auto& [split, names] : concepts_) n[split] = int64_t(names.size());
+    return n;
+  }
+
  private:
+  using Pair = std::pair<std::string, std::string>;  // concept, style
   struct Drawn {
     Image image;
     std::vector<uint8_t> png;
@@ -138,6 +149,11 @@ class Builder {
   void draw(Candidate& c, Drawn& d) const {
     try {
       clean(c.meta);
+      if (!c.subject.empty())
+        c.meta.subject = c.subject;
+      else if (c.meta.subject.empty() && c.meta.scene.empty())
+        c.meta.subject = concept_of(c.meta.caption.empty() ? c.meta.caption_ko : c.meta.caption);
+      if (c.meta.style_ko.empty()) c.meta.style_ko = korean_style(c.meta.style);
       Image raw = c.draw(o_.size);
       d.image = c.ready ? std::move(raw) : compose(raw, o_.size);
       d.png = encode_png(d.image);
@@ -160,24 +176,61 @@ class Builder {
       tally.report.dropped["no text"]++;
     else if (!visible(d.image))
       tally.report.dropped["empty picture"]++;
-    else if (!c.ready && near_.find_or_keep(d.image) >= 0)
+    else if (!c.ready && repeats(c, d.image))
       tally.report.dropped["near-duplicates"]++;
     else
-      write(c, d, tally);
+      keep(c, d, tally);
   }
 
-  void write(Candidate& c, Drawn& d, Tally& tally) {
-    std::string subject =
-        !c.subject.empty() ? c.subject : concept_of(c.meta.caption.empty() ? c.meta.caption_ko : c.meta.caption);
-    std::string split = c.split.empty() ? split_of(subject) : c.split;
+  // One thing may look the same in two styles; any other picture may not come again. Remembers which pairs have twins.
+  bool repeats(const Candidate& c, const Image& image) {
+    Pair mine{c.meta.subject, c.meta.style};
+    bool found = near_.find_or_keep(image, [&](int64_t k) {
+      const Pair& other = drawn_[size_t(k)];
+      if (other.first != mine.first || other.second == mine.second) return false;
+      twins_.insert(mine), twins_.insert(other);
+      return true;
+    }) >= 0;
+    if (!found) drawn_.push_back(mine);
+    return found;
+  }
+
+  void keep(Candidate& c, Drawn& d, Tally& tally) {
+    bool free = c.split.empty();
+    std::string split = free ? split_of(c.meta.subject) : c.split;
     Record record{safe_key(prefix_ + "/" + c.key), std::move(d.png), std::move(c.meta)};
     for (int n = 2; !keys_.insert(record.key).second; n++)
       record.key = safe_key(prefix_ + "/" + c.key) + "-" + std::to_string(n);
+    tally.kept++;
+    bool apart =
+        free && split == "train" && !record.meta.style.empty() && pair_apart(record.meta.subject, record.meta.style);
+    if (apart)
+      apart_.push_back({std::move(record), tallies_.size() - 1});
+    else
+      write(record, split, tally);
+  }
+
+  void write(const Record& record, const std::string& split, Tally& tally) {
     size_t which = size_t(std::find(std::begin(kSplits), std::end(kSplits), split) - std::begin(kSplits));
     CHECK(which < writers_.size(), "a split, not '", split, "'");
     writers_[which]->add(to_sample(record));
-    tally.kept++;
     tally.split[split]++;
+    const Meta& m = record.meta;
+    if (!m.style.empty()) styles_[m.style][split]++;
+    if (!m.subject.empty()) concepts_[split].insert(m.subject);
+    if (split == "train") looks_[m.subject].insert(m.style);
+  }
+
+  // Of the pairs set apart, those stay apart that the rest of train makes fair to ask for; the others join train.
+  void settle_pairs() {
+    for (auto& [record, source] : apart_) {
+      const Pair pair{record.meta.subject, record.meta.style};
+      const std::set<std::string>& looks = looks_[pair.first];
+      bool fair =
+          !looks.empty() && !looks.contains(pair.second) && styles_[pair.second]["train"] > 0 && !twins_.contains(pair);
+      write(record, fair ? "pairs" : "train", tallies_[source]);
+    }
+    apart_.clear();
   }
 
   const BuildOptions& o_;
@@ -186,7 +239,13 @@ class Builder {
   std::vector<std::unique_ptr<ShardWriter>> writers_;
   std::vector<Candidate> waiting_;
   NearDuplicates near_;
+  std::vector<Pair> drawn_;  // of the pictures in near_
+  std::set<Pair> twins_;
   std::set<std::string> keys_;
+  std::vector<Tally> tallies_;
+  std::vector<std::pair<Record, size_t>> apart_;                   // and the number of its tally
+  std::map<std::string, std::set<std::string>> looks_, concepts_;  // concept -> styles in train; split -> concepts
+  std::map<std::string, std::map<std::string, int64_t>> styles_;   // style -> split -> pictures
 };
 
 uint64_t hash_files(const std::vector<std::string>& files) {
@@ -201,10 +260,10 @@ uint64_t hash_files(const std::vector<std::string>& files) {
   return h;
 }
 
-std::string describe(const BuildOptions& o, const std::vector<Tally>& tallies, const std::vector<std::string>& files) {
+std::string describe(const BuildOptions& o, const Builder& builder, const std::vector<std::string>& files) {
   nlohmann::ordered_json j, counts, sources = nlohmann::json::array();
   for (auto split : kSplits) counts[split] = 0;
-  for (auto& t : tallies) {
+  for (auto& t : builder.tallies()) {
     nlohmann::ordered_json s{{"name", t.report.name}, {"license", t.report.license}};
     for (auto& p : t.report.packages) s["packages"][p.name] = p.version;
     s["found"] = t.report.found, s["kept"] = t.kept, s["dropped"] = t.report.dropped;
@@ -215,27 +274,27 @@ std::string describe(const BuildOptions& o, const std::vector<Tally>& tallies, c
     }
     sources.push_back(s);
   }
-  j["format"] = kFormat, j["size"] = o.size, j["seed"] = o.seed, j["counts"] = counts, j["sources"] = sources;
+  j["format"] = kFormat, j["size"] = o.size, j["seed"] = o.seed, j["counts"] = counts;
+  j["concepts"] = builder.concepts(), j["styles"] = builder.styles(), j["sources"] = sources;
   j["hash"] = fmt::format("xxh64:{:016x}", hash_files(files));
   return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 void print_table(const std::vector<Tally>& tallies, std::ostream& log) {
-  log << fmt::format("{:<16}{:>8}{:>8}{:>8}{:>7}{:>9}  dropped\n", "source", "found", "kept", "train", "val",
-                     "heldout");
+  log << fmt::format("{:<16}{:>8}{:>8}{:>8}{:>7}{:>9}{:>7}  dropped\n", "source", "found", "kept", "train", "val",
+                     "heldout", "pairs");
   for (auto& t : tallies) {
     auto in = [&](const char* split) { return t.split.count(split) ? t.split.at(split) : 0; };
     std::string why;
     for (auto& [reason, n] : t.report.dropped) why += fmt::format("{}{} {}", why.empty() ? "" : ", ", n, reason);
-    log << fmt::format("{:<16}{:>8}{:>8}{:>8}{:>7}{:>9}  {}\n", t.report.name, t.report.found, t.kept, in("train"),
-                       in("val"), in("heldout"), why.empty() ? "-" : why);
+    log << fmt::format("{:<16}{:>8}{:>8}{:>8}{:>7}{:>9}{:>7}  {}\n", t.report.name, t.report.found, t.kept, in("train"),
+                       in("val"), in("heldout"), in("pairs"), why.empty() ? "-" : why);
     for (auto& e : t.examples) log << "    not readable: " << e << "\n";
   }
 }
 
 void check(const BuildOptions& o) {
-  if (o.sources.empty())
-    refuse("no source named; try emoji, stamps, clipart, cartoons, icons, scenes or a folder of pictures");
+  if (o.sources.empty()) refuse("no source named; try ", builtin_sources(), " or a folder of pictures");
   if (o.size < 8 || o.size > 1024) refuse("--size ", o.size, ": between 8 and 1024 pixels");
   if (o.scenes < 0 || o.scenes > 10'000'000) refuse("--scenes ", o.scenes, ": between 0 and 10 million");
   if (o.out.empty()) refuse("no --out folder named");
@@ -246,9 +305,10 @@ void check(const BuildOptions& o) {
   std::set<std::string> once;
   for (auto& s : o.sources) {
     if (!once.insert(s).second) refuse("source named twice: ", s);
-    if (!is_builtin_source(s) &&
-        !fs::exists(s.substr(0, s.find(".json:") == s.npos ? s.npos : s.find(".json:") + 5), none))
-      refuse("unknown source '", s, "': neither emoji, stamps, clipart, cartoons, icons, scenes nor a file or folder");
+    std::string path =
+        is_table_source(s) ? s.substr(6) : s.substr(0, s.find(".json:") == s.npos ? s.npos : s.find(".json:") + 5);
+    if (!is_builtin_source(s) && !fs::exists(path, none))
+      refuse("unknown source '", s, "': neither ", builtin_sources(), " nor a file or folder");
   }
 }
 
@@ -263,15 +323,14 @@ void build_data(const BuildOptions& options, std::ostream& log) {
   fs::remove_all(part);
   try {
     Builder builder(options, part, log);
-    std::vector<Tally> tallies;
     for (auto& s : options.sources) {
       log << "reading " << s << " ..." << std::endl;
-      tallies.push_back(builder.take(s));
+      builder.take(s);
     }
     auto files = builder.finish();
-    print_table(tallies, log);
+    print_table(builder.tallies(), log);
     if (files.empty()) refuse("no picture was kept, so nothing was written to ", options.out);
-    std::string json = describe(options, tallies, files);
+    std::string json = describe(options, builder, files);
     write_file((part / "dataset.json").string(), json);
     fs::remove_all(out);
     fs::rename(part, out);

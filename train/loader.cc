@@ -14,6 +14,7 @@
 #include "fusion/shards.h"
 #include "kernels/error.h"
 #include "train/augment.h"
+#include "train/compose.h"
 #include "train/order.h"
 #include "train/wording.h"
 #include "vision/codec.h"
@@ -27,7 +28,8 @@ namespace {
 
 constexpr int kMinSide = 4;    // pixels; smaller pictures show nothing
 constexpr int kMaxLines = 50;  // bad samples named on stderr
-constexpr int kScenes = -1;    // the source that is made on the fly
+constexpr int kScenes = -1, kCompose = -2;  // the sources that are made on the fly
+constexpr int kPartTries = 24;              // pictures looked at for a part of a composition
 
 void check(const DataConfig& c) {
   auto within = [](const char* key, double v, double lo, double hi) {
@@ -37,6 +39,7 @@ void check(const DataConfig& c) {
   within("data.batch", c.batch, 1, 1 << 20);
   within("data.max_tokens", c.max_tokens, 3, 1 << 20);
   within("data.scenes", c.scenes, 0, 1);
+  within("data.compose", c.compose, 0, 1 - c.scenes);
   within("data.korean", c.korean, 0, 1);
   within("data.styled", c.styled, 0, 1);
   within("data.threads", c.threads, 0, 256);
@@ -77,7 +80,8 @@ struct Loader::State {
   uint64_t seed;
   int en, ko, eos;
   std::vector<Source> sources;
-  std::vector<int> turn_source;  // Turns' source -> index of `sources` or kScenes
+  std::vector<int> turn_source;  // Turns' source -> index of `sources`, kScenes or kCompose
+  std::vector<double> part_of;   // (sources) summed shares of the parts of compositions, the last 1
   std::unique_ptr<Turns> turns;
   int64_t cache_left = 0;
 
@@ -113,10 +117,16 @@ struct Loader::State {
       turn_source.push_back(int(k));
     }
     if (sum == 0 && config.scenes == 0) refuse("config key 'data.weights': all weights are 0");
-    double scenes = sum == 0 ? 1 : config.scenes;
-    for (double& share : shares) share *= sum == 0 ? 0 : (1 - scenes) / sum;
+    if (sum == 0 && config.compose > 0) refuse("config key 'data.compose': nothing to compose; name a folder in data.dirs");
+    double scenes = sum == 0 ? 1 : config.scenes, past = 0;
+    for (double& share : shares) {
+      part_of.push_back(past += sum == 0 ? 0 : share / sum);
+      share *= sum == 0 ? 0 : (1 - scenes - config.compose) / sum;
+    }
     shares.push_back(scenes);
     turn_source.push_back(kScenes);
+    shares.push_back(config.compose);
+    turn_source.push_back(kCompose);
     turns = std::make_unique<Turns>(shares);
   }
 
@@ -195,6 +205,56 @@ struct Loader::State {
     refuse(config.dirs[k], "/", config.split, ": none of ", n, " samples can be read");
   }
 
+  struct Pick {
+    int source;
+    int64_t sample;
+  };
+
+  Pick pick(Draws& draws) const {
+    double r = draws.unit();
+    int k = 0;
+    while (k + 1 < int(part_of.size()) && r >= part_of[k]) k++;
+    return {k, int64_t(draws.unit() * double(sources[k].data.size()))};
+  }
+
+  // A part for a composition, mirrored half the time where that is as true; of `style` where that is given. False when none
+  // was met; `at` is then the last one looked at.
+  bool find_part(ComposeKind kind, Lang lang, const std::string* style, Draws& draws, Part& part, Pick& at) {
+    for (int tries = 0; tries < kPartTries; tries++) {
+      at = pick(draws);
+      std::shared_ptr<const Image> image = picture(sources[at.source], at.sample);
+      if (!image) continue;
+      part = {*image, sources[at.source].data.meta(at.sample)};
+      if ((style && part.meta.style != *style) || !fits(part, kind, lang)) continue;
+      if (config.augment && draws.chance(0.5) && may_mirror(part.meta)) part.image = mirror(part.image);
+      return true;
+    }
+    return false;
+  }
+
+  // The pictures of a composition are drawn by chance, not by turns: every picture keeps its own turn in each epoch. Where
+  // nothing fits, the turn goes to a plain picture.
+  Sample composed(int64_t count, Draws& draws) {
+    auto kind = ComposeKind(draws.below(kComposeKinds));
+    Lang lang = draws.chance(config.korean) ? Lang::ko : Lang::en;
+    Pick at{}, other{};
+    for (int tries = 0; tries < kPartTries; tries++) {
+      Part first, second;
+      if (!find_part(kind, lang, nullptr, draws, first, at)) break;
+      bool two = kind == ComposeKind::relation;
+      if (two && !find_part(kind, lang, &first.meta.style, draws, second, other) &&
+          !find_part(kind, lang, nullptr, draws, second, other))
+        break;
+      if (two && part_name(second.meta, lang) == part_name(first.meta, lang)) continue;
+      auto c = compose(kind, first, two ? &second : nullptr, config.size, lang, draws);
+      if (!c) continue;
+      bool native = lang == Lang::ko;
+      return {std::move(c->image), {say_style(c->text, native, c->style, c->style_ko, config.styled, draws), native},
+              "compose " + sources[at.source].data.name(at.sample)};
+    }
+    return stored(at.source, count, draws);
+  }
+
   Sample made(Draws& draws) const {
     Scene scene = random_scene(draws.bits(), SceneSplit::train);
     bool korean = draws.chance(config.korean);
@@ -223,7 +283,7 @@ struct Loader::State {
       Draws draws(mix(seed, g));
       Turns::Turn turn = turns->at(g);
       int k = turn_source[turn.source];
-      Sample s = k == kScenes ? made(draws) : stored(k, turn.count, draws);
+      Sample s = k == kScenes ? made(draws) : k == kCompose ? composed(turn.count, draws) : stored(k, turn.count, draws);
       to_pixels(s.image, batch.pixels.data() + b * pixels);
       batch.text.push_back(tokens(s.words));
       batch.caption_hash.push_back(XXH3_64bits(s.words.text.data(), s.words.text.size()));

@@ -18,6 +18,7 @@ struct DataConfig {
   std::vector<double> weights;    // share of each dir, any scale; empty: the square root of its size
   std::string split = "train";
   double scenes = 0.0;            // share of procedural scenes made on the fly, 0..1
+  double compose = 0.0;           // share of compositions of stored pictures (train/compose.h); with scenes at most 1
   int size = 64;                  // pixels a side
   int batch = 64;
   int max_tokens = 40;            // caption length, language mark and end included
@@ -34,6 +35,7 @@ struct DataConfig {
     v("weights", weights);
     v("split", split);
     v("scenes", scenes);
+    v("compose", compose);
     v("size", size);
     v("batch", batch);
     v("max_tokens", max_tokens);
@@ -53,7 +55,7 @@ struct Batch {
   std::vector<std::vector<int>> text;  // <|en|> or <|ko|>, caption, end; at most max_tokens
   std::vector<std::string> captions;   // the words behind `text`
   std::vector<uint64_t> caption_hash;  // equal captions are no negatives of each other
-  std::vector<std::string> keys;       // "DIR/SPLIT/000000.tar: key", "scene"
+  std::vector<std::string> keys;       // "DIR/SPLIT/000000.tar: key", "scene"; of compositions "compose " + the first part's
 };
 
 class Loader {

@@ -6,7 +6,7 @@
 
 namespace duet {
 
-int64_t NearDuplicates::find_or_keep(const Image& image) {
+int64_t NearDuplicates::find_or_keep(const Image& image, const std::function<bool(int64_t)>& may_repeat) {
   Image small = resize(image, kSide, kSide);
   Cells cells;
   std::array<int, kBands> sums{};  // upper and lower half of each channel
@@ -31,7 +31,7 @@ int64_t NearDuplicates::find_or_keep(const Image& image) {
       int d = std::abs(cells_[k][i] - cells[i]);
       square += d > kNearMost ? most_square + 1 : d * d;
     }
-    if (square <= most_square) return int64_t(k);
+    if (square <= most_square && !(may_repeat && may_repeat(int64_t(k)))) return int64_t(k);
   }
   cells_.push_back(cells);
   bands_.push_back(bands);

@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "vision/image.h"
@@ -18,7 +19,8 @@ constexpr int kNearMost = 24;
 class NearDuplicates {
  public:
   // The number (in order of keeping, from 0) of a kept picture that this one repeats, or -1; then it is kept.
-  int64_t find_or_keep(const Image& image);
+  // Pictures that it `may_repeat` (asked by number, only of those it does repeat) do not count.
+  int64_t find_or_keep(const Image& image, const std::function<bool(int64_t)>& may_repeat = {});
   int64_t size() const { return int64_t(cells_.size()); }
 
  private:

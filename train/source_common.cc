@@ -20,6 +20,14 @@ const std::pair<const char*, Find> kBuiltin[] = {
 
 }  // namespace
 
+std::string builtin_sources() {
+  std::string names;
+  for (auto& b : kBuiltin) names += (names.empty() ? "" : ", ") + std::string(b.first);
+  return names;
+}
+
+bool is_table_source(const std::string& name) { return name.starts_with("table:"); }
+
 bool is_builtin_source(const std::string& name) {
   for (auto& b : kBuiltin) {
     if (name == b.first) return true;
@@ -32,6 +40,7 @@ void find_source(const std::string& name, const SourceOptions& options, const Si
   for (auto& b : kBuiltin) {
     if (name == b.first) return b.second(options, sink, report);
   }
+  if (is_table_source(name)) return find_table(name.substr(6), options, sink, report);
   find_own(name, sink, report);
 }
 

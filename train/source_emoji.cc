@@ -35,7 +35,8 @@ std::string after(const std::string& s, const std::string& prefix) {
   return s.rfind(prefix, 0) == 0 ? s.substr(prefix.size()) : "";
 }
 
-// CLDR names are made for lists ("flag: Norway", "woman: red hair"); people ask in plainer words as well.
+}  // namespace
+
 void plainer_words(Meta& m) {
   if (auto x = after(m.caption, "flag: "); !x.empty())
     add_new(m.captions, "flag of " + x), add_new(m.captions, x + " flag");
@@ -50,6 +51,8 @@ void plainer_words(Meta& m) {
                             : std::string(what) + " with " + x);
   }
 }
+
+namespace {
 
 // Territories that fly the flag of their state: the picture belongs to the state.
 bool borrowed_flag(const std::string& name) {

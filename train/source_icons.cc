@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <span>
 
+#include "text/josa.h"
 #include "train/sources.h"
 #include "train/words.h"
 
@@ -72,14 +73,6 @@ constexpr Word kEmblems[] = {
     {"dropbox", "the Dropbox logo", "드롭박스 로고"},
 };
 
-// 이 after a final consonant, 가 after a vowel. Every word of the tables ends in a Hangul syllable (three bytes of
-// UTF-8).
-const char* subject_mark(std::string_view word) {
-  auto byte = [&](size_t back) { return uint32_t(uint8_t(word[word.size() - back])); };
-  uint32_t syllable = (byte(3) & 15) << 12 | (byte(2) & 63) << 6 | (byte(1) & 63);
-  return (syllable - 0xac00) % 28 ? "이" : "가";
-}
-
 const Word* look_up(std::span<const Word> table, const std::string& file) {
   for (auto& w : table) {
     if (file == w.file) return &w;
@@ -100,7 +93,7 @@ bool folder_words(const std::string& stem, Meta& m) {
   std::string ko = std::string(open ? "열린 " : "") + colour->ko + " 폴더";
   const char* article = std::string_view("aeiou").find(en[0]) != std::string_view::npos ? "an " : "a ";
   m.caption = article + en + (emblem ? " with " + std::string(emblem->en) : "");
-  m.caption_ko = (emblem ? std::string(emblem->ko) + subject_mark(emblem->ko) + " 있는 " : "") + ko;
+  m.caption_ko = (emblem ? josa(emblem->ko, "이", "가") + " 있는 " : "") + ko;
   m.tags = {"folder", colour->en};
   m.tags_ko = {"폴더"};
   return true;

@@ -96,7 +96,7 @@ void find_own(const std::string& path, const Sink& sink, SourceReport& report) {
   if (!fs::is_directory(path))
     refuse("unknown source '", path, "': neither a built-in one nor a folder, a .tar or a COCO .json");
   bool split_already = false;
-  for (const char* split : {"train", "val", "heldout"}) {
+  for (const char* split : {"train", "val", "heldout", "pairs"}) {
     if (!has_tars(fs::path(path) / split)) continue;
     take_tars((fs::path(path) / split).string(), split, taker);
     split_already = true;

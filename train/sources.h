@@ -17,7 +17,7 @@ struct Candidate {
   std::string key;      // unique within its source: letters, digits, '-', '_' and '/'
   Meta meta;            // as it will be written; at least one caption
   std::string subject;  // the concept that decides the split (train/words.h); empty: concept_of(meta.caption)
-  std::string split;    // train, val or heldout where the source decides; else empty
+  std::string split;    // train, val, heldout or pairs where the source decides; else empty
   bool ready = false;   // the picture is composed at its size: no trimming, and equals may repeat (scenes)
   std::function<Image(int size)>
       draw;  // any shape, about `size` pixels or larger; throws Error; called from many threads
@@ -36,6 +36,7 @@ struct SourceOptions {
   std::string cache;       // of packages, see train/fetch.h
   int64_t scenes = 20000;  // training scenes; a twentieth of it for val and as many for heldout, 64 at least
   uint64_t seed = 1;       // of the scenes
+  std::string styles;      // of tables, see find_table
 };
 
 // Each refuses when its packages cannot be fetched or do not look as expected.
@@ -48,14 +49,29 @@ void find_icons(const SourceOptions&, const Sink&,
 void find_scenes(const SourceOptions&, const Sink&, SourceReport&);  // vision/scene.h, made on the spot
 
 // A person's own pictures: a folder of pictures (fusion/cocojson.h), a folder of WebDataset tars or one tar (splits in
-// train/, val/, heldout/ are kept), or "captions.json" in COCO's format, with ":FOLDER" when the pictures are not
-// beside it. Captions of one's own pictures often repeat (class names), so a twentieth of the pictures is val and none
-// is heldout.
+// train/, val/, heldout/, pairs/ are kept), or "captions.json" in COCO's format, with ":FOLDER" when the pictures are
+// not beside it. Captions of one's own pictures often repeat (class names), so a twentieth of the pictures is val and
+// none is heldout.
 void find_own(const std::string& path, const Sink&, SourceReport&);
 
+// "table:FOLDER/NAME.tsv": pictures (PNG, JPEG, WebP, SVG) in FOLDER and a table of them: UTF-8, tab-separated, a line
+// of column names first. `file` (below FOLDER) and one of `en`, `name`, `ko` are needed; `en_keywords` or `tags`,
+// `ko_keywords` ("|" between them), `group` or `categories` (the first counts) and `style` are read; others are passed
+// over. What styles are called, of whom and under which licence says a second table, `styles` of the options or else
+// styles.tsv beside the first: columns folder, style, word, ko, license, source. The first row counts whose `folder`
+// (the start of `file`, "phosphor") and `style` are the picture's; an empty cell fits all. Without such rows a style is
+// called what the table calls it. Concepts are the English names, without a last "outline", "filled" or "variant".
+// Refuses a table without those columns; rows at fault are counted, with examples.
+void find_table(const std::string& table, const SourceOptions&, const Sink&, SourceReport&);
+bool is_table_source(const std::string& name);  // starts with "table:"
+
 bool is_builtin_source(const std::string& name);
-// `name` is a built-in name or a path. Refuses what is neither, naming the built-in ones.
+std::string builtin_sources();  // "emoji, stamps ..."
+// `name` is a built-in name, table:PATH or a path. Refuses what is neither, naming the built-in ones.
 void find_source(const std::string& name, const SourceOptions&, const Sink&, SourceReport&);
+
+// CLDR names are made for lists ("flag: Norway", "woman: red hair"); people ask in plainer words as well: adds those.
+void plainer_words(Meta&);
 
 // A file of a package, for the sources: PNG, JPEG, WebP or SVG, told by its extension; caps before decoding.
 Image draw_file(const std::string& path, int size);

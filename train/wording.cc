@@ -8,7 +8,7 @@
 namespace duet {
 namespace {
 
-constexpr double kWithTags = 0.17, kTagsOnly = 0.08, kOtherCaption = 0.5;
+constexpr double kWithTags = 0.17, kTagsOnly = 0.08, kOtherCaption = 0.5, kKoreanStyle = 0.7;
 
 std::vector<std::string> cleaned(const std::vector<std::string>& in) {
   std::vector<std::string> out;
@@ -51,8 +51,16 @@ Wording choose_words(const Meta& m, double korean, double styled, Draws& draws) 
     if (w.text.empty() || r < kTagsOnly) w.text = some_of(words.tags, 2 + draws.below(3), draws);
     else if (r < kTagsOnly + kWithTags) w.text += ", " + some_of(words.tags, 1 + draws.below(2), draws);
   }
-  if (draws.chance(styled)) w.text = with_style(w.text, clean_caption(m.style));
+  w.text = say_style(w.text, w.korean, m.style, m.style_ko, styled, draws);
   return w;
+}
+
+std::string say_style(const std::string& words, bool korean, const std::string& style, const std::string& style_ko,
+                      double styled, Draws& draws) {
+  if (!draws.chance(styled)) return words;
+  // People ask for a style in either language, whatever the language of the rest.
+  bool native = korean && !style_ko.empty() && draws.chance(kKoreanStyle);
+  return with_style(words, clean_caption(native ? style_ko : style));
 }
 
 }  // namespace duet

@@ -12,8 +12,13 @@ struct Wording {
   bool korean = false;
 };
 
-// korean: chance of Korean where there is English too. styled: chance to name the style. A scene's words are taken as they
+// korean: chance of Korean where there is English too. styled: chance to name the style, in Korean words mostly
+// in Korean ones. A scene's words are taken as they
 // are, without keywords.
 Wording choose_words(const Meta&, double korean, double styled, Draws&);
+
+// "a cat" -> "a cat, 3D" with the chance `styled`: how choose_words names the style.
+std::string say_style(const std::string& words, bool korean, const std::string& style, const std::string& style_ko,
+                      double styled, Draws&);
 
 }  // namespace duet

@@ -98,6 +98,11 @@ const char* split_of(std::string_view concept_name) {
   return at < 900 ? "train" : at < 950 ? "val" : "heldout";
 }
 
+bool pair_apart(std::string_view concept_name, std::string_view style) {
+  std::string pair = std::string(concept_name) + '\n' + std::string(style);
+  return XXH64(pair.data(), pair.size(), 0x70616972) % 10 == 0;
+}
+
 std::string words_of_file(std::string_view file_name) {
   if (size_t slash = file_name.rfind('/'); slash != file_name.npos) file_name.remove_prefix(slash + 1);
   if (size_t dot = file_name.rfind('.'); dot != file_name.npos && dot > 0) file_name = file_name.substr(0, dot);

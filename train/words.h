@@ -14,6 +14,10 @@ std::string concept_of(std::string_view caption);
 // every data set ever built.
 const char* split_of(std::string_view concept_name);
 
+// Whether the pictures of a concept in one style are kept apart, so that a model may be asked for a pair whose concept
+// and style it has both seen, but never together: one in ten of all pairs, by hash alone.
+bool pair_apart(std::string_view concept_name, std::string_view style);
+
 // "candy_cane", "monarchButterfly2.svg", "file-earmark-arrow" -> "candy cane", "monarch butterfly", "file earmark
 // arrow".
 std::string words_of_file(std::string_view file_name);

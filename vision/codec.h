@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernels/files.h"
@@ -27,8 +28,9 @@ Image load_image(const std::string& path, const Limits& limits = {});
 
 // RGBA, or RGB if every pixel is opaque. Lossless, the colour of transparent pixels included; same input, same bytes.
 std::vector<uint8_t> encode_png(const Image& image, const std::vector<PngText>& texts = {});
-// JPEG has no alpha: the picture is laid on white. quality 1..100; no chroma subsampling.
-std::vector<uint8_t> encode_jpeg(const Image& image, int quality);
+// JPEG has no alpha: the picture is laid on white. quality 1..100; no chroma subsampling. xmp: an XMP packet of at most
+// 65502 bytes to carry along; empty: none.
+std::vector<uint8_t> encode_jpeg(const Image& image, int quality, std::string_view xmp = {});
 
 // kernels/files.h reads (read_file) and writes (write_file); this is its write_file for the bytes of one encoder:
 // after a full disk or a crash the path holds the old file or the new one, never a part.

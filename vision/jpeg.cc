@@ -54,6 +54,18 @@ void cmyk_to_rgb(Image& image, bool inverted) {
   }
 }
 
+// After the first segment, which is JFIF's: an APP1 of XMP (XMP Specification Part 3, 1.1.3).
+void put_xmp(std::vector<uint8_t>& jpeg, std::string_view xmp) {
+  constexpr std::string_view name("http://ns.adobe.com/xap/1.0/\0", 29);
+  const size_t length = 2 + name.size() + xmp.size();
+  CHECK(length <= 0xffff, "an XMP packet of ", xmp.size(), " bytes in a JPEG");
+  CHECK(jpeg.size() > 6 && jpeg[2] == 0xff && jpeg[3] == 0xe0, "a JPEG that begins with JFIF");
+  std::vector<uint8_t> segment{0xff, 0xe1, uint8_t(length >> 8), uint8_t(length)};
+  segment.insert(segment.end(), name.begin(), name.end());
+  segment.insert(segment.end(), xmp.begin(), xmp.end());
+  jpeg.insert(jpeg.begin() + 4 + (jpeg[4] << 8 | jpeg[5]), segment.begin(), segment.end());
+}
+
 }  // namespace
 
 Image decode_jpeg(std::span<const uint8_t> bytes, const std::string& name, const Limits& limits) {
@@ -85,7 +97,7 @@ Image decode_jpeg(std::span<const uint8_t> bytes, const std::string& name, const
   return turn_upright(std::move(image), markers.orientation);
 }
 
-std::vector<uint8_t> encode_jpeg(const Image& image, int quality) {
+std::vector<uint8_t> encode_jpeg(const Image& image, int quality, std::string_view xmp) {
   CHECK(image.width > 0 && image.height > 0 && image.width <= 65500 && image.height <= 65500, "a picture of ",
         image.width, " x ", image.height, " as JPEG");
   CHECK(quality >= 1 && quality <= 100, "JPEG quality 1..100, got ", quality);
@@ -98,7 +110,9 @@ std::vector<uint8_t> encode_jpeg(const Image& image, int quality) {
                        quality, TJFLAG_ACCURATEDCT);
   std::unique_ptr<unsigned char, void (*)(unsigned char*)> hold(out, tjFree);
   CHECK(rc == 0, tjGetErrorStr2(turbo.get()));
-  return {out, out + size};
+  std::vector<uint8_t> file(out, out + size);
+  if (!xmp.empty()) put_xmp(file, xmp);
+  return file;
 }
 
 }  // namespace duet

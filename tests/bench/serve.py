@@ -7,46 +7,33 @@ import argparse
 import base64
 import http.client
 import json
+import os
 import random
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
-parser = argparse.ArgumentParser()
-parser.add_argument("duet")
-parser.add_argument("--clients", type=int, default=64)
-parser.add_argument("--seconds", type=float, default=60)
-args, more = parser.parse_known_args()
-
-
-def memory(pid):
-    with open(f"/proc/{pid}/status") as f:
-        return next(int(line.split()[1]) / 1024 for line in f if line.startswith("VmRSS"))
-
-
-def call(port, method, path, body=None, timeout=600):
-    c = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
-    c.request(method, path, json.dumps(body) if body is not None else None, {"Content-Type": "application/json"} if body is not None else {})
-    r = c.getresponse()
-    data = r.read()
-    c.close()
-    return r.status, data
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../api"))
+from served import Server
 
 
 def percentile(times, p):
+    """In ms, of seconds."""
     return sorted(times)[min(len(times) - 1, int(len(times) * p))] * 1e3 if times else float("nan")
 
 
-def one_request(port):
+def one_request(server, duet, more):
+    """Bytes of a PNG that was drawn."""
     body = {"prompt": "a red circle", "n": 4, "steps": 16, "seed": 1}
-    call(port, "POST", "/v1/images/generations", body)
+    server.call("POST", "/v1/images/generations", body)
     times = []
     for _ in range(3):
         start = time.time()
-        status, data = call(port, "POST", "/v1/images/generations", body)
+        data = server.call("POST", "/v1/images/generations", body)[2]
         times.append(time.time() - start)
-    c = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+    c = http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)
     start = time.time()
     c.request("POST", "/v1/images/generations", json.dumps(body | {"stream": True, "partial_images": 3}), {"Content-Type": "application/json"})
     r = c.getresponse()
@@ -55,7 +42,7 @@ def one_request(port):
     r.read()
     whole = time.time() - start
     with tempfile.TemporaryDirectory() as folder:
-        out = subprocess.run([args.duet, "generate", "a red circle", "-n", "4", "--steps", "16", "--seed", "1", "--json", "-o", folder + "/a.png", *more],
+        out = subprocess.run([duet, "generate", "a red circle", "-n", "4", "--steps", "16", "--seed", "1", "--json", "-o", folder + "/a.png", *more],
                              check=True, capture_output=True, text=True).stdout
         seconds = json.loads(out)["seconds"]
         same = all(open(f"{folder}/a-{i + 1}.png", "rb").read() == base64.b64decode(d["b64_json"]) for i, d in enumerate(json.loads(data)["data"]))
@@ -65,9 +52,10 @@ def one_request(port):
     return base64.b64decode(json.loads(data)["data"][0]["b64_json"])
 
 
-def many(port, pid, png):
+def many(server, clients, seconds, png):
+    """So many clients with requests of every kind for so long; a summary of it."""
     url = "data:image/png;base64," + base64.b64encode(png).decode()
-    counts, health, waits, lock, end = {}, [], [], threading.Lock(), time.time() + args.seconds
+    counts, health, waits, lock, end = {}, [], [], threading.Lock(), time.time() + seconds
 
     def client(i):
         pick = random.Random(i)
@@ -83,7 +71,7 @@ def many(port, pid, png):
             else:
                 path, body = "/v1/embeddings", {"input": ["a star", {"image": url}]}
             try:
-                status = call(port, "POST", path, body)[0]
+                status = server.call("POST", path, body)[0]
             except OSError as e:
                 status = type(e).__name__
             with lock:
@@ -93,29 +81,39 @@ def many(port, pid, png):
             if status == 429:
                 time.sleep(0.5)
 
-    threads = [threading.Thread(target=client, args=(i,)) for i in range(args.clients)]
+    threads = [threading.Thread(target=client, args=(i,)) for i in range(clients)]
     for t in threads:
         t.start()
     sizes = []
     while any(t.is_alive() for t in threads):
         start = time.time()
-        status, _ = call(port, "GET", "/health")
+        status = server.call("GET", "/health")[0]
         health.append(time.time() - start)
         counts["health", status] = counts.get(("health", status), 0) + 1
-        sizes.append(memory(pid))
+        sizes.append(server.memory())
         time.sleep(0.1)
-    good = sum(n for (k, s), n in counts.items() if s == 200 and k != "health")
-    bad = {f"{k} {s}": n for (k, s), n in counts.items() if s not in (200, 429)}
-    print(f"{args.clients} clients, {args.seconds:.0f} s: {good} answers ({good / args.seconds:.1f}/s), {sum(n for (_, s), n in counts.items() if s == 429)} told to wait, "
-          f"failures {bad or 'none'}; answer p50 {percentile(waits, 0.5):.0f} ms, p99 {percentile(waits, 0.99):.0f} ms; "
-          f"/health p50 {percentile(health, 0.5):.1f} ms, p99 {percentile(health, 0.99):.1f} ms of {len(health)}; "
-          f"memory {sizes[len(sizes) // 4]:.0f} -> {sizes[-1]:.0f} MB", flush=True)
+    return {"answers": sum(n for (k, s), n in counts.items() if s == 200 and k != "health"),
+            "told to wait": sum(n for (_, s), n in counts.items() if s == 429),
+            "failures": {f"{k} {s}": n for (k, s), n in counts.items() if s not in (200, 429)},
+            "waits": waits, "health": health, "memory": (sizes[len(sizes) // 4], sizes[-1])}
 
 
-server = subprocess.Popen([args.duet, "serve", "--port", "0", *more], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-try:
-    port = int(server.stdout.readline().rsplit(":", 1)[1].strip(" /\n"))
-    many(port, server.pid, one_request(port))
-finally:
-    server.terminate()
-    print(f"SIGTERM: exit code {server.wait(60)}")
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("duet")
+    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=60)
+    args, more = parser.parse_known_args()
+    with Server(args.duet, *more) as server:
+        png = one_request(server, args.duet, more)
+        r = many(server, args.clients, args.seconds, png)
+        print(f"{args.clients} clients, {args.seconds:.0f} s: {r['answers']} answers ({r['answers'] / args.seconds:.1f}/s), {r['told to wait']} told to wait, "
+              f"failures {r['failures'] or 'none'}; answer p50 {percentile(r['waits'], 0.5):.0f} ms, p99 {percentile(r['waits'], 0.99):.0f} ms; "
+              f"/health p50 {percentile(r['health'], 0.5):.1f} ms, p99 {percentile(r['health'], 0.99):.1f} ms of {len(r['health'])}; "
+              f"memory {r['memory'][0]:.0f} -> {r['memory'][1]:.0f} MB", flush=True)
+        server.signal()
+        print(f"SIGTERM: exit code {server.process.wait(60)}")
+
+
+if __name__ == "__main__":
+    main()

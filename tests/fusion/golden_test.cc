@@ -37,7 +37,7 @@ TEST(Golden, OutputsOfEveryModule) {
   const auto from = count(0, 5) + count(-1, 12, -1) + count(-13, 6, -1) + count(5, 4);
   const Var h = m.fuse(
       gather(words, seen, Tensor::ints(from)),
-      make_layout({{Segment::text(5), Segment::image(3, 4, 1)}, {Segment::image(2, 3, 2), Segment::text(4)}}), t);
+      make_layout({{m.prompt(5), Segment::image(3, 4, 1)}, {Segment::image(2, 3, 2), Segment::text(4)}}), t);
   g.compare("output:fuse", h.value());
   const Var pictures = gather(h, {}, Tensor::ints(count(5, 18))),
             said = gather(h, {}, Tensor::ints(count(0, 5) + count(23, 4)));

@@ -27,6 +27,12 @@ TEST(Layout, ThreeSegmentsSeeAllEarlierOnes) {
   EXPECT_EQ(values(l.limit), (Ints{2, 2, 3, 4, 6, 6}));
 }
 
+TEST(Layout, APromptMaySeeAllOfItself) {
+  const Layout l = make_layout({{Segment::prompt(3, true), Segment::image(1, 2, 1)}, {Segment::prompt(3, false)}});
+  EXPECT_EQ(values(l.limit), (Ints{3, 3, 3, 5, 5, 1, 2, 3}));
+  EXPECT_EQ(values(l.pos), (Ints{0, 0, 1, 1, 2, 2, 0, 0, 0, 1, 0, 0, 1, 1, 2, 2}));
+}
+
 TEST(Layout, TokensInACacheCountAsSeen) {
   const Layout l = make_layout({{Segment::image(1, 2, 1)}, {Segment::text(2)}}, {10, 0});
   EXPECT_EQ(values(l.limit), (Ints{12, 12, 1, 2}));

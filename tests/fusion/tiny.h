@@ -13,7 +13,7 @@ namespace duet {
 inline ModelConfig tiny_config() {
   ModelConfig c;
   c.patch = 4, c.size = 16, c.vocab = 300, c.width = 32, c.head = 16, c.hidden = 48, c.embed = 16;
-  c.vision_depth = 1, c.text_depth = 1, c.fusion_depth = 2, c.refine = 8;
+  c.vision_depth = 1, c.text_depth = 1, c.fusion_depth = 2, c.refine = 8, c.whole_prompt = true;
   return c;
 }
 

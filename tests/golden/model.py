@@ -15,7 +15,7 @@ import torch
 
 torch.set_num_threads(1)
 CONFIG = dict(patch=4, size=16, vocab=300, width=32, head=16, hidden=48, vision_depth=1, text_depth=1, fusion_depth=2,
-              embed=16, theta=100.0, refine=8)
+              embed=16, theta=100.0, refine=8, whole_prompt=True)
 P2, C, D, F, E, R = 4 * 4 * 4, 32, 16, 48, 16, 8
 H = C // D
 LOSS = dict(flow=1.0, caption=0.25, contrast=0.1, drop=0.3, read=0.5, t_mean=-0.4, t_std=1.0)
@@ -129,7 +129,7 @@ class Model:
         return torch.cat(out, -1)
 
     def block(self, at, x, sequence, t):
-        """x (T,C) of one sequence; t (R,6C) or None."""
+        """x (T,C) of one sequence; t (R,6C) or None. A sequence of text before a picture is a prompt: visible whole."""
         own, kind, row, col, segment = self.p[at + ".own"], [], [], [], []
         for i, s in enumerate(sequence):
             n = s[1] if s[0] == "text" else s[1] * s[2]
@@ -142,7 +142,9 @@ class Model:
         T, segment = len(segment), torch.tensor(segment)
         text = torch.tensor([sequence[i][0] == "text" for i in segment])
         place = torch.arange(T)
-        # a segment sees all earlier segments; inside itself text is causal and a picture fully visible
+        if sequence[0][0] == "text" and sequence[-1][0] == "image":
+            text[:] = False
+        # a segment sees all earlier segments; inside itself text is causal, a picture or a prompt fully visible
         sees = (segment[None] < segment[:, None]) | ((segment[None] == segment[:, None]) &
                                                      (~text[:, None] | (place[None] <= place[:, None])))
         scale1, shift1, gate1, scale2, shift2, gate2 = mod.split(C, 1)

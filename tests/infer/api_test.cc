@@ -1,6 +1,7 @@
 // Every route as its clients use it, and every refusal of what they may send.
 #include <cmath>
 #include <cstring>
+#include <set>
 
 #include "infer/pngmeta.h"
 #include "tests/infer/served.h"
@@ -72,6 +73,10 @@ TEST_F(ApiTest, FormatsSizesAndBackgrounds) {
   i = image_of(one({{"output_format", "jpeg"}, {"size", "32x16"}})["data"][0]["b64_json"]);
   EXPECT_EQ(i.width, 32);
   EXPECT_EQ(one({{"output_format", "webp"}})["output_format"], "webp");
+  for (const char* format : {"png", "jpeg", "webp"}) {
+    const auto file = bytes_of(one({{"output_format", format}})["data"][0]["b64_json"]);
+    EXPECT_NE(as_text(file).find("digitalsourcetype/trainedAlgorithmicMedia"), std::string::npos) << format;
+  }
   i = image_of(one({{"background", "opaque"}})["data"][0]["b64_json"]);
   for (size_t a = 3; a < i.rgba.size(); a += 4) ASSERT_EQ(i.rgba[a], 255);
   EXPECT_TRUE(
@@ -197,6 +202,75 @@ TEST_F(ApiTest, ChatSaysWhatIsOnAPicture) {
     EXPECT_EQ(events.back()["usage"], j["usage"]);
     EXPECT_TRUE(events[events.size() - 2]["choices"][0]["finish_reason"].is_string());
   }
+}
+
+// By chance: the words of the sampler, for the whole answer, the stream and any other request with the seed.
+TEST_F(ApiTest, ChatDrawsWordsByTemperature) {
+  const Image image = tiny_picture(6, 30, 24);
+  std::set<std::string> different;
+  for (int seed = 1; seed <= 8; ++seed) {
+    CaptionOptions o;
+    o.most = 9, o.sample = {.temperature = 1.5f, .top_p = 0.9f, .seed = uint64_t(seed)};
+    const std::string expected = caption_pictures(*tiny_model(), tiny_tokenizer(), {&image, 1}, o)[0].text;
+    Json body{{"messages", ask("What is this?", image)},
+              {"temperature", 1.5},
+              {"top_p", 0.9},
+              {"seed", seed},
+              {"max_tokens", 9}};
+    EXPECT_EQ(post("/v1/chat/completions", body)["choices"][0]["message"]["content"], expected);
+    body["stream"] = true;
+    std::string said;
+    for (const Json& e : events_of(call("POST", "/v1/chat/completions", body.dump()).body))
+      said += e["choices"][0]["delta"].value("content", "");
+    EXPECT_EQ(said, expected);
+    different.insert(expected);
+  }
+  EXPECT_GT(different.size(), 3u);
+  Json body{{"messages", ask("What is this?", image)}};
+  const Json likeliest = post("/v1/chat/completions", body)["choices"];
+  body["temperature"] = 0, body["seed"] = 5;
+  EXPECT_EQ(post("/v1/chat/completions", body)["choices"], likeliest);
+  body["temperature"] = 1, body["top_p"] = 0;
+  CaptionOptions greedy;
+  greedy.beam = 1;
+  EXPECT_EQ(post("/v1/chat/completions", body)["choices"][0]["message"]["content"],
+            caption_pictures(*tiny_model(), tiny_tokenizer(), {&image, 1}, greedy)[0].text);
+  for (const auto& [name, value] : std::vector<std::pair<const char*, Json>>{
+           {"temperature", 2.5}, {"temperature", -1}, {"top_p", 1.5}, {"seed", "x"}, {"max_tokens", 0}, {"n", 2}}) {
+    Json wrong{{"messages", ask("a", image)}};
+    wrong[name] = value;
+    refused("/v1/chat/completions", wrong, name);
+  }
+}
+
+TEST_F(ApiTest, ChatEndsBeforeAStop) {
+  const Image image = tiny_picture(6, 30, 24);
+  Json body{{"messages", ask("What is this?", image)}, {"temperature", 1.5}, {"seed", 3}};
+  const std::string whole = post("/v1/chat/completions", body)["choices"][0]["message"]["content"];
+  ASSERT_GT(whole.size(), 8u);
+  const auto check = [&](const Json& stop, const std::string& expected, const char* why) {
+    SCOPED_TRACE(stop.dump());
+    body["stop"] = stop, body["stream"] = false;
+    const Json choice = post("/v1/chat/completions", body)["choices"][0];
+    EXPECT_EQ(choice["message"]["content"], expected);
+    EXPECT_TRUE(!*why || choice["finish_reason"] == why) << choice.dump();
+    body["stream"] = true;
+    std::string said;
+    for (const Json& e : events_of(call("POST", "/v1/chat/completions", body.dump()).body))
+      said += e["choices"][0]["delta"].value("content", "");
+    EXPECT_EQ(said, expected);
+  };
+  size_t middle = whole.size() / 2;
+  while (uint8_t(whole[middle]) >> 6 == 2) ++middle;  // where a letter begins
+  const std::string rest = whole.substr(middle);
+  check(rest, whole.substr(0, middle), "stop");
+  check({rest + "!", whole.substr(0, middle) + "\t"}, whole, "");  // both begin in it, none is there
+  check({"\n\n", rest, whole}, "", "stop");
+  check(nullptr, whole, "");
+  check("", whole, "");
+  for (const Json& bad :
+       {Json(7), Json({1}), Json({{"a", "b"}}), Json(std::vector<std::string>(17, "a")), Json(std::string(300, 'a'))})
+    refused("/v1/chat/completions", {{"messages", ask("a", image)}, {"stop", bad}}, "stop");
 }
 
 TEST_F(ApiTest, ChatChooses) {
@@ -337,6 +411,7 @@ TEST_F(ApiTest, BadParametersAreNamed) {
     body[name] = value;
     refused("/v1/images/generations", body, name);
   }
+  refused("/v1/images/generations", {{"prompt", "a"}, {"n", 5}, {"size", "2048x2048"}}, "n");
   refused("/v1/images/generations", {{"prompt", "a"}, {"background", "transparent"}, {"output_format", "jpeg"}},
           "background");
   for (const char* body :

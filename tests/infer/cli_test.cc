@@ -68,7 +68,8 @@ TEST_F(CliTest, TheSameSeedGivesTheSameBytesWhateverCountAndThreads) {
 
 TEST_F(CliTest, APictureCarriesHowItWasMade) {
   const Result r = run({"generate", "a red  circle", "--seed", "7", "--steps", "2", "--guidance", "2.5", "--negative", "별", "--style",
-                        "emoji", "--size", "32", "--heun", "--json", "--grid", "-o", dir / "x.png"});
+                        "emoji", "--size", "32", "--heun", "--shift", "2", "--guide-from", "0.25",
+                        "--guide-to", "0.75", "--json", "--grid", "-o", dir / "x.png"});
   ASSERT_EQ(r.code, 0) << r.err;
   const auto j = nlohmann::json::parse(r.out);
   EXPECT_EQ(j["files"][0]["file"], dir / "x.png");
@@ -84,12 +85,16 @@ TEST_F(CliTest, APictureCarriesHowItWasMade) {
   EXPECT_EQ(m->steps, 2);
   EXPECT_EQ(m->guidance, 2.5);
   EXPECT_TRUE(m->heun);
+  EXPECT_EQ(m->shift, 2);
+  EXPECT_EQ(m->guide_from, 0.25);
+  EXPECT_EQ(m->guide_to, 0.75);
   EXPECT_EQ(m->width, 32);
   EXPECT_EQ(m->model, "tiny");
   EXPECT_EQ(load_image(dir / "x.png").width, 32);
   // A style is said as the loader says it.
   ASSERT_EQ(run({"generate", "a red circle, emoji", "--seed", "7", "--steps", "2", "--guidance", "2.5", "--negative", "별", "--size",
-                 "32", "--heun", "-o", dir / "y.png"}).code, 0);
+                 "32", "--heun", "--shift", "2", "--guide-from", "0.25", "--guide-to", "0.75", "-o",
+                 dir / "y.png"}).code, 0);
   EXPECT_EQ(load_image(dir / "x.png").rgba, load_image(dir / "y.png").rgba);
 }
 
@@ -106,6 +111,7 @@ TEST_F(CliTest, NoWordsDrawSomethingAndARandomSeedIsTold) {
 TEST_F(CliTest, GenerateRefuses) {
   refused({"generate", "a \xff b", "-o", dir / "x.png"}, "prompt: byte 2 (0xff) is not UTF-8");
   refused({"generate", "a", "--negative", "\xed\xa0\x80", "-o", dir / "x.png"}, "--negative: byte 0");
+  refused({"generate", "a", "--guide-from", "0.5", "--guide-to", "0.4", "-o", dir / "x.png"}, "--guide-from 0.5 is above");
   refused({"generate", "a", "-o", dir / "x.jpg"}, ".png");
   refused({"generate", "a", "-o", dir / "no/x.png"}, "make it first");
   refused({"generate", "a", "--size", "30", "-o", dir / "x.png"}, "multiple of 8");

@@ -46,6 +46,8 @@ const std::vector<DrawOptions> kWays = {{.steps = 40, .guidance = 3},
                                         {.steps = 7, .guidance = 1},
                                         {.steps = 9, .guidance = 2, .heun = true, .width = 32, .height = 16},
                                         {.steps = 1, .guidance = 5, .width = 8, .height = 8},
+                                        {.steps = 11, .guidance = 3, .guide_from = 0.03, .guide_to = 0.5},
+                                        {.steps = 6, .guidance = 3, .heun = true, .guide_to = 0.6},
                                         {.steps = 23, .guidance = 0.5, .width = 16, .height = 40}};
 
 // Sizes, steps, guidance and ways of stepping are mixed; pictures join while others are under way.
@@ -106,11 +108,24 @@ TEST_F(EngineTest, PreviewsAreTheModelsOwnGuesses) {
   ASSERT_EQ(events.size(), 5u);
   for (size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(events[i].kind, Event::preview);
-    EXPECT_EQ(events[i].step, int(i + 1) * 4);
+    EXPECT_EQ(events[i].step, std::vector({3, 7, 11})[i]) << "a fifth, then evenly";
     EXPECT_EQ(events[i].pixels, guesses[size_t(events[i].step) - 1]);
   }
   EXPECT_EQ(events[3].pixels, last);
   EXPECT_EQ(events[4].kind, Event::finished);
+  const auto steps_of = [&](int previews, std::shared_ptr<const Given> given) {
+    std::vector<int> steps;
+    auto job = engine.submit(DrawTask{{request(5)}, o, std::move(given), previews}, "a", later());
+    for (const Event& e : all(*job))
+      if (e.kind == Event::preview) steps.push_back(e.step);
+    return steps;
+  };
+  EXPECT_EQ(steps_of(1, nullptr), std::vector({3}));
+  EXPECT_EQ(steps_of(7, nullptr), (std::vector{2, 4, 6, 8, 10, 12, 14}));
+  EXPECT_EQ(steps_of(99, nullptr).size(), 15u) << "all but the last, which is the picture";
+  auto half = std::make_shared<Given>();
+  half->pixels.resize(24 * 24 * 4), half->strength = 0.5;
+  EXPECT_EQ(steps_of(2, half), (std::vector{9, 12})) << "of the eight steps that are left";
 }
 
 TEST_F(EngineTest, CancelStopsBeforeTheNextEvaluation) {

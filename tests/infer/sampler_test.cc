@@ -38,6 +38,7 @@ std::vector<DrawRequest> five() {
 
 const std::vector<DrawOptions> kWays = {{.steps = 4, .guidance = 3},
                                         {.steps = 3, .guidance = 1},
+                                        {.steps = 5, .guidance = 3, .guide_from = 0.05, .guide_to = 0.4},
                                         {.steps = 3, .guidance = 2, .heun = true, .width = 24, .height = 12}};
 
 TEST(Sampler, APictureDependsOnItsRequestAlone) {
@@ -85,7 +86,7 @@ TEST(Sampler, OneStepIsTheFlowHeadOverTheWholeSequence) {
     const Var text = m.text_stem(Tensor::ints(ids), make_layout({{Segment::text(n)}}));
     const Var seen = m.vision_stem(z, make_layout({{Segment::image(4, 4, 1)}}), times);
     const Var h = m.fuse(gather(text, seen, Tensor::ints(from)),
-                         make_layout({{Segment::text(n), Segment::image(4, 4, 1)}}), times);
+                         make_layout({{m.prompt(n), Segment::image(4, 4, 1)}}), times);
     std::vector<int32_t> picture;
     for (int i = 0; i < P; ++i) picture.push_back(n + i);
     const Var x = m.flow_head(gather(h, {}, Tensor::ints(picture)), z, make_layout({{Segment::image(4, 4, 1)}}).pos,
@@ -109,7 +110,8 @@ TEST(Sampler, NoMemoryAfterTheFirstStep) {
     o.steps = 6;
     size_t first = 0;
     draw(model(), words(), five(), o, [&](int step, const float*) {
-      if (step == 1) first = memory_stats().calls;
+      // of each kind of step: guided ones have twice the rows
+      if (step == 1 || step_time(o, step - 2) < o.guide_from) first = memory_stats().calls;
       EXPECT_EQ(memory_stats().calls, first) << "step " << step;
     });
     EXPECT_EQ(memory_stats().calls, first);
@@ -143,6 +145,44 @@ TEST(Sampler, GuidanceSteersAwayFromTheNegative) {
             draw(model(), words(), {r}, {.steps = 2, .guidance = 1}));
   EXPECT_NE(draw(model(), words(), {r}, {.steps = 2, .guidance = 7}),
             draw(model(), words(), {r}, {.steps = 2, .guidance = 1}));
+}
+
+// Guided while guide_from <= t <= guide_to, both ends counted; elsewhere a step is the one of guidance 1. The first step that
+// differs tells where the interval begins, the guesses from there on where it ends.
+TEST(Sampler, GuidanceHoldsInItsInterval) {
+  const SettingsBack back;
+  set_threads(1);
+  const std::vector<DrawRequest> r{request(5, 9), request(6, 4)};
+  const auto guesses = [&](const DrawOptions& o) {
+    std::vector<std::vector<float>> out;
+    const size_t n = size_t(2 * model().config.size * model().config.size * 4);
+    draw(model(), words(), r, o, [&](int, const float* guess) { out.emplace_back(guess, guess + n); });
+    return out;
+  };
+  const DrawOptions always{.steps = 6, .guidance = 3}, never{.steps = 6, .guidance = 1};
+  const auto with = guesses(always), without = guesses(never);
+  EXPECT_NE(with[0], without[0]);
+  DrawOptions o = always;
+  o.guide_to = step_time(o, 2);  // steps 0, 1, 2
+  const auto early = guesses(o);
+  for (int s = 0; s < 3; ++s) EXPECT_EQ(early[size_t(s)], with[size_t(s)]) << s;
+  EXPECT_NE(early[3], with[3]);
+  o.guide_to = std::nextafter(o.guide_to, 0.0);  // steps 0, 1
+  const auto earlier = guesses(o);
+  EXPECT_EQ(earlier[1], with[1]);
+  EXPECT_NE(earlier[2], with[2]);
+  o.guide_from = step_time(o, 3), o.guide_to = 1;  // steps 3, 4, 5
+  const auto late = guesses(o);
+  for (int s = 0; s < 3; ++s) EXPECT_EQ(late[size_t(s)], without[size_t(s)]) << s;
+  EXPECT_NE(late[3], without[3]);
+  o.guide_from = std::nextafter(o.guide_from, 1.0);  // steps 4, 5
+  const auto later = guesses(o);
+  EXPECT_EQ(later[3], without[3]);
+  EXPECT_NE(later[4], without[4]);
+  o.guide_from = 0.5, o.guide_to = 0.5;  // no step begins there
+  EXPECT_EQ(guesses(o), without);
+  o.guide_from = 0, o.guide_to = 1;
+  EXPECT_EQ(guesses(o), with);
 }
 
 TEST(Sampler, PromptsCarryTheirLanguage) {

@@ -19,6 +19,7 @@
 #include "tests/vision/rawpng.h"
 #include "tests/vision/rawwebp.h"
 #include "vision/exif.h"
+#include "vision/webpwrite.h"
 
 namespace duet {
 namespace {
@@ -266,6 +267,41 @@ std::vector<uint8_t> inks(Pixel cmyk) {
   tjFree(out);
   tjDestroy(turbo);
   return bytes;
+}
+
+// The segments of XMP Specification Part 3, 1.1.3 and the chunks of the WebP container, walked by hand.
+TEST(Xmp, IsCarriedAndChangesNoPixel) {
+  Image image = sample(40, 31, true);
+  const std::string packet = "<x:xmpmeta/>!";  // odd, which a chunk must be filled up for
+  const auto jpeg = encode_jpeg(image, 90, packet);
+  EXPECT_EQ(decode_image(jpeg, "x").rgba, decode_image(encode_jpeg(image, 90), "x").rgba);
+  std::vector<std::string> found;
+  for (size_t at = 2; jpeg[at + 1] != 0xda;) {
+    ASSERT_EQ(jpeg[at], 0xff);
+    const size_t length = jpeg[at + 2] << 8 | jpeg[at + 3];
+    if (jpeg[at + 1] == 0xe1) found.emplace_back(jpeg.begin() + at + 4, jpeg.begin() + at + 2 + length);
+    at += 2 + length;
+  }
+  EXPECT_EQ(found, std::vector{std::string("http://ns.adobe.com/xap/1.0/") + '\0' + packet});
+
+  const auto webp = encode_webp(image, 90, packet);
+  EXPECT_EQ(decode_image(webp, "x").rgba, decode_image(encode_webp(image, 90), "x").rgba);
+  const auto number = [&](size_t at, int n) {
+    uint32_t v = 0;
+    for (int i = 0; i < n; ++i) v |= uint32_t(webp[at + i]) << 8 * i;
+    return v;
+  };
+  EXPECT_EQ(number(4, 4) + 8, webp.size());
+  found.clear();
+  for (size_t at = 12; at < webp.size(); at += 8 + number(at + 4, 4) + number(at + 4, 4) % 2) {
+    const std::string name(webp.begin() + at, webp.begin() + at + 4);
+    if (name == "XMP ") found.emplace_back(webp.begin() + at + 8, webp.begin() + at + 8 + number(at + 4, 4));
+    if (name != "VP8X") continue;
+    EXPECT_EQ(webp[at + 8], 4 | 16) << "XMP and alpha";
+    EXPECT_EQ(number(at + 12, 3), 39u);
+    EXPECT_EQ(number(at + 15, 3), 30u);
+  }
+  EXPECT_EQ(found, std::vector{packet});
 }
 
 TEST(Jpeg, InksBecomeColours) {
