@@ -7,8 +7,8 @@
 
 namespace duet::cuda {
 
-// c (M,N) = op(a) op(b), dense and row-major, `batch` of them one behind the other; a (M,K), or (K,M) when ta; b (K,N), or
-// (N,K) when tb. Inputs are both f32 or both bf16, sums are f32, c is f32 or bf16; accumulate adds to c.
+// c (M,N) = op(a) op(b), dense and row-major, `batch` of them one behind the other; a (M,K), or (K,M) when ta; b (K,N),
+// or (N,K) when tb. Inputs are both f32 or both bf16, sums are f32, c is f32 or bf16; accumulate adds to c.
 struct Product {
   void* c;
   const void *a, *b;

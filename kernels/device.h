@@ -1,11 +1,12 @@
-// What a device can do: its memory, and every kernel of table.h on tensors. One table a device; ops.cc asks for the table of
-// its inputs' device. The CPU's is made in device_cpu.cc; CUDA's in device_cuda.cu, or, in a build without the toolkit,
-// nowhere (no_cuda.cc). What a kernel means, its shapes and sources stand in table.h; here only what differs is said.
+// What a device can do: its memory, and every kernel of table.h on tensors. One table a device; ops.cc asks for the
+// table of its inputs' device. The CPU's is made in device_cpu.cc; CUDA's in device_cuda.cu, or, in a build without the
+// toolkit, nowhere (no_cuda.cc). What a kernel means, its shapes and sources stand in table.h; here only what differs
+// is said.
 //
-// Types: parameters, their gradients, statistics (rstd, lse, norm) and losses are f32. Activations and their gradients, T
-// below, are f32, or bf16 on a card in bf16 precision. Index tensors (i32) and weights of losses stay on the host, where ops
-// check them; a card keeps a copy of each (Tensor::memo), so they must not change after first use.
-// An empty output tensor means: not wanted. No kernel waits for the device.
+// Types: parameters, their gradients, statistics (rstd, lse, norm) and losses are f32. Activations and their gradients,
+// T below, are f32, or bf16 on a card in bf16 precision. Index tensors (i32) and weights of losses stay on the host,
+// where ops check them; a card keeps a copy of each (Tensor::memo), so they must not change after first use. An empty
+// output tensor means: not wanted. No kernel waits for the device.
 #pragma once
 #include <functional>
 #include <memory>
@@ -26,10 +27,10 @@ struct DeviceMemory {
 struct Kernels {
   using T = const Tensor&;
   DeviceMemory memory;
-  void (*wait)();         // until all that was asked for is done
-  // What f asks of the device, written down and not done: replay() then does it, as one. Null where the device keeps no such
-  // recordings or f does what cannot be recorded. Memory that f takes and gives back stays the recording's own; what it copies
-  // from the host is copied again as it was. See replay.h.
+  void (*wait)();  // until all that was asked for is done
+  // What f asks of the device, written down and not done: replay() then does it, as one. Null where the device keeps no
+  // such recordings or f does what cannot be recorded. Memory that f takes and gives back stays the recording's own;
+  // what it copies from the host is copied again as it was. See replay.h.
   std::shared_ptr<void> (*record)(const std::function<void()>& f);
   void (*replay)(void*);
   std::string (*name)();  // of the device, for a person
@@ -37,7 +38,8 @@ struct Kernels {
   void (*convert)(T y, T x);  // y = x in y's type
   void (*fill)(T y, float);
   void (*linear)(T y, T x, T w, T bias);  // y = x w^T + bias
-  // c = op(a) op(b), transposed where at, bt say; c += with accumulate. Three dimensions: a product of each first index.
+  // c = op(a) op(b), transposed where at, bt say; c += with accumulate. Three dimensions: a product of each first
+  // index.
   void (*gemm)(T c, T a, bool at, T b, bool bt, bool accumulate);
 
   void (*norm_mod)(T y, T rstd, T x, T mod, T row, int64_t scale, int64_t shift);
@@ -69,15 +71,16 @@ struct Kernels {
   void (*cross_entropy_bwd)(T dlogits, T logits, T lse, T target, T weight, T scale);  // scale (1)
   void (*square_error)(T row, T x, T target);
   void (*square_error_bwd)(T dx, T x, T target, T weight, T scale);
-  void (*weighted_total)(T y, T x, T weight);                                          // y (1) = sum of x weight
-  void (*sigmoid_contrastive)(T loss, T s, T d, T same, T log_scale, T bias);  // d (2): of log_scale and of bias; same i32
+  void (*weighted_total)(T y, T x, T weight);  // y (1) = sum of x weight
+  void (*sigmoid_contrastive)(T loss, T s, T d, T same, T log_scale,
+                              T bias);  // d (2): of log_scale and of bias; same i32
   void (*outer_sum)(T y, T x, int64_t K, int64_t A, int64_t G);
   void (*outer_sum_bwd)(T dx, T dy, T x, int64_t K, int64_t A, int64_t G);
   void (*unit_rows)(T y, T norm, T x);
   void (*unit_rows_bwd)(T dx, bool add, T dy, T y, T norm);
 
-  // stats (2): the gradient's norm, and the factor the steps below take g by: 1, clip / norm (clip > 0), or 0, which makes them
-  // leave all as it is, when the norm or the loss (1, may be empty) is not finite. The CPU scales g itself.
+  // stats (2): the gradient's norm, and the factor the steps below take g by: 1, clip / norm (clip > 0), or 0, which
+  // makes them leave all as it is, when the norm or the loss (1, may be empty) is not finite. The CPU scales g itself.
   void (*clip_factor)(T stats, T g, T loss, float clip);
   void (*adamw)(T w, T m, T v, T g, T stats, float lr, float beta1, float beta2, float eps, float decay, int64_t step);
   // Muon of `count` matrices of equal shape, at[i] being where matrix i starts in the flat w, m and g:
@@ -87,12 +90,13 @@ struct Kernels {
 
   // Row b P + i of patches (B P, V): t[b] x + (1 - t[b]) e, with e = normal(seed, (b P + i) V + j).
   void (*add_noise)(T patches, T clean, T t, uint64_t seed);
-  void (*normals)(T z, T seed_words);                 // z (B,n): normal(seed[b], i); seed_words (B,2) i32, low word first
-  void (*guide)(T guess, T x, float guidance);        // guess (n): x (2n) = with, then without; or x (n) with guidance 1
-  void (*euler)(T end, T z, T guess, float t, float next);                // end = z + (next - t) (guess - z) / (1 - t)
+  void (*normals)(T z, T seed_words);           // z (B,n): normal(seed[b], i); seed_words (B,2) i32, low word first
+  void (*guide)(T guess, T x, float guidance);  // guess (n): x (2n) = with, then without; or x (n) with guidance 1
+  void (*euler)(T end, T z, T guess, float t, float next);  // end = z + (next - t) (guess - z) / (1 - t)
   // z += (next - t) / 2 ((guess - z) / (1 - t) + (later - end) / (1 - next)): the second half of Heun's step
   void (*heun)(T z, T guess, T end, T later, float t, float next);
-  void (*copy_rows)(T to, T from, T pairs);  // pairs (n,2) i32: row of `to`, row of `from`; rows are as wide as `to`'s last dimension
+  void (*copy_rows)(T to, T from,
+                    T pairs);  // pairs (n,2) i32: row of `to`, row of `from`; rows are as wide as `to`'s last dimension
 };
 
 // The table of a device; refuses one that is not there, saying why.
@@ -109,8 +113,8 @@ void set_device(Device);
 // By name: cuda, cpu, or auto: cuda where a driver and a card answer. Refuses cuda without, saying why.
 void choose_device(const std::string& name);
 
-// Whether a card's results must be the same bits each time: at start as DUET_DETERMINISTIC=1 says. Costs cuDNN's attention
-// backward, which sums by atomics; the CPU's always are.
+// Whether a card's results must be the same bits each time: at start as DUET_DETERMINISTIC=1 says. Costs cuDNN's
+// attention backward, which sums by atomics; the CPU's always are.
 bool deterministic();
 void set_deterministic(bool);
 

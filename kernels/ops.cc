@@ -196,7 +196,8 @@ static Var block_step_by_step(const Var& x, const Var& mod, const Layout& l, con
 static bool recompute = false;
 void set_recompute(bool r) { recompute = r; }
 
-static Var block_made_twice(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads, float theta) {
+static Var block_made_twice(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads,
+                            float theta) {
   Tensor y;
   {
     const NoGrad off;
@@ -204,7 +205,8 @@ static Var block_made_twice(const Var& x, const Var& mod, const Layout& l, const
   }
   return record(y, {x, mod, p.qkv, p.proj, p.up, p.down, p.gain_q, p.gain_k}, [=](Node& n) {
     const int64_t before = gemm_flops();
-    const Var x2(x.value(), x.wants_grad()), mod2(mod.value(), mod.wants_grad()), y2 = block_step_by_step(x2, mod2, l, p, heads, theta);
+    const Var x2(x.value(), x.wants_grad()), mod2(mod.value(), mod.wants_grad()),
+        y2 = block_step_by_step(x2, mod2, l, p, heads, theta);
     count_flops(before - gemm_flops());
     record(Tensor::zeros({1}, DType::f32, y.device()), {y2}, [&](Node&) { y2.set_grad(n.grad); }).backward();
     if (x.wants_grad()) pass(x, x2.grad());

@@ -18,8 +18,8 @@ struct Layout {
   int64_t B() const { return at.count() - 1; }
 };
 
-// An op runs where its parameters lie; what comes from the host beside them goes over. Index tensors, targets and weights of
-// losses are on the host.
+// An op runs where its parameters lie; what comes from the host beside them goes over. Index tensors, targets and
+// weights of losses are on the host.
 Var activation(const Var& x);  // x as blocks take it: bf16 on a card in bf16 precision, else as it is
 Var linear(const Var& x, const Var& w, const Var& b = {});  // (N,C) (O,C) (O) -> (N,O)
 Var norm_mod(const Var& x, const Var& mod, const Tensor& row, int64_t scale, int64_t shift);
@@ -48,22 +48,24 @@ Var block(const Var& x, const Var& mod, const Layout&, const BlockParams&, int64
 // Whether block() on a card keeps its input alone and makes the rest again in the backward pass: a tenth of the memory for a
 // third more products. (The CPU's keeps what its precision makes worth keeping: kernels/block.cc.) Off at start.
 void set_recompute(bool);
-Var swiglu(const Var& x);                                     // (N,2F) -> (N,F)
+Var swiglu(const Var& x);  // (N,2F) -> (N,F)
 Var silu(const Var& x);
-Var reshape(const Var& x, Shape s);                             // the same values in other rows
-Var add(const Var& a, const Var& b);                                // same shape
-Var gather(const Var& a, const Var& b, const Tensor& from);         // rows; b may be empty
+Var reshape(const Var& x, Shape s);                          // the same values in other rows
+Var add(const Var& a, const Var& b);                         // same shape
+Var gather(const Var& a, const Var& b, const Tensor& from);  // rows; b may be empty
 inline Var embed(const Var& table, const Tensor& ids) { return gather(table, {}, ids); }
-Var segment_mean(const Var& x, const Tensor& at);                   // (N,C) -> (B,C)
+Var segment_mean(const Var& x, const Tensor& at);  // (N,C) -> (B,C)
 Var unit_rows(const Var& x);
-Var outer_sum(const Var& x, int64_t K, int64_t A, int64_t G);       // (N, K (A + G)) -> (N, A G)
-// mod (R+1, W) of a block: row 0 = own[0] (text), row r = t[r-1] + own[1] (pictures); t empty: row 0 alone. own (2,W) or (1,W)
+Var outer_sum(const Var& x, int64_t K, int64_t A, int64_t G);  // (N, K (A + G)) -> (N, A G)
+// mod (R+1, W) of a block: row 0 = own[0] (text), row r = t[r-1] + own[1] (pictures); t empty: row 0 alone. own (2,W)
+// or (1,W)
 Var mod_table(const Var& own, const Var& t);
 
 // Losses: scalars (1).
 Var cross_entropy(const Var& logits, const Tensor& target, const Tensor& weight);  // sum of weight * nll
-Var square_error(const Var& x, const Tensor& target, const Tensor& weight);        // sum over rows of weight * |x - target|^2
-Var sigmoid_contrastive(const Var& u, const Var& v, const Var& log_scale, const Var& bias, const std::vector<uint64_t>& same);
+Var square_error(const Var& x, const Tensor& target, const Tensor& weight);  // sum over rows of weight * |x - target|^2
+Var sigmoid_contrastive(const Var& u, const Var& v, const Var& log_scale, const Var& bias,
+                        const std::vector<uint64_t>& same);
 Var weighted_sum(const std::vector<std::pair<Var, float>>& parts);
 
 }  // namespace duet

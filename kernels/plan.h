@@ -1,5 +1,5 @@
-// What the host works out from index tensors so that a card can sum in one fixed order without atomics: made once an index
-// tensor and kept with it.
+// What the host works out from index tensors so that a card can sum in one fixed order without atomics: made once an
+// index tensor and kept with it.
 #pragma once
 #include <memory>
 
@@ -35,10 +35,10 @@ struct Tiles {
 };
 std::shared_ptr<const Tiles> tiles(const Tensor& at, int rows);
 
-// Packed sequences as cuDNN's attention takes them: cudnn.h. Their number and lengths are rounded up, with empty sequences at
-// the end, so that few graphs serve many batches.
+// Packed sequences as cuDNN's attention takes them: cudnn.h. Their number and lengths are rounded up, with empty
+// sequences at the end, so that few graphs serve many batches.
 struct Packed {
-  cuda::AttentionGraph graph;  // as forward
+  cuda::AttentionGraph graph;                                                // as forward
   Tensor q_offset, k_offset, o_offset, lse_offset, q_count, k_count, limit;  // on the card
   std::vector<int32_t> k_at;                                                 // what it was made for
 };

@@ -1,7 +1,5 @@
 #include "kernels/tensor.h"
 
-#include "kernels/device.h"
-
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -10,18 +8,21 @@
 #include <map>
 #include <mutex>
 
+#include "kernels/device.h"
+
 namespace duet {
 namespace {
 
-// Freed blocks by size. A request takes the smallest free block that is not more than half too large, so that batches whose
-// token counts differ a little share blocks instead of each taking its own from the system.
+// Freed blocks by size. A request takes the smallest free block that is not more than half too large, so that batches
+// whose token counts differ a little share blocks instead of each taking its own from the system.
 class Cache {
  public:
   void* take(size_t& bytes) {
     const size_t unit = bytes >= kHuge ? kHuge : bytes >= 4096 ? 4096 : 64;
     bytes = std::max<size_t>(unit, (bytes + unit - 1) / unit * unit);
     std::lock_guard l(mutex_);
-    if (auto it = free_.lower_bound(bytes); it != free_.end() && it->first <= std::max(bytes + bytes / 2, with_slack(bytes))) {
+    if (auto it = free_.lower_bound(bytes);
+        it != free_.end() && it->first <= std::max(bytes + bytes / 2, with_slack(bytes))) {
       void* p = it->second.back();
       bytes = it->first;
       it->second.pop_back();

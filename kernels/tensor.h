@@ -77,13 +77,13 @@ class Tensor {
     return reinterpret_cast<T*>(static_cast<char*>(buffer_->data) + offset_);
   }
   std::span<float> floats() const { return {data(), size_t(count())}; }
-  Tensor reshape(Shape) const;                     // same buffer
-  Tensor slice(int64_t first, Shape) const;        // same buffer, from element `first` on
+  Tensor reshape(Shape) const;               // same buffer
+  Tensor slice(int64_t first, Shape) const;  // same buffer, from element `first` on
   Tensor clone() const;
   Tensor to(Device) const;  // itself when it is there already, else a copy
 
-  // For f32 weights that products read as bf16: keep_rounded() gives the buffer a bf16 twin (not yet filled); rounded() is
-  // this tensor's part of it, empty when there is none.
+  // For f32 weights that products read as bf16: keep_rounded() gives the buffer a bf16 twin (not yet filled); rounded()
+  // is this tensor's part of it, empty when there is none.
   void keep_rounded() const;
   Tensor rounded() const;
 
