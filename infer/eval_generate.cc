@@ -26,7 +26,7 @@ std::vector<Eval::Picture> list_all(const std::vector<SplitSet>& sets) {
     for (size_t i = 0; i < s.set.pictures.size(); ++i) {
       const Meta& m = s.set.meta[i];
       const std::string style = clean_caption(m.style), en = caption_in(m, false);
-      const std::string shown = en.empty() ? caption_in(m, true) : en;
+      const std::string& shown = !m.subject.empty() ? m.subject : en.empty() ? caption_in(m, true) : en;
       out.push_back({&s, int64_t(i), style.empty() ? "of " + s.set.name : style,
                      joined(without_article(caption_words(clean_caption(shown))))});
     }
@@ -73,7 +73,7 @@ void choose(Eval& e, const GenerateEvalOptions& o) {
       Eval::Prompt prompt{all[size_t(i)], {}, {}};
       for (bool korean : {false, true})
         if (const auto c = caption_in(m, korean); !c.empty())
-          prompt.text[korean] = with_style(c, clean_caption(m.style));
+          prompt.text[korean] = with_style(c, clean_caption(korean && !m.style_ko.empty() ? m.style_ko : m.style));
       group.prompts.push_back(int64_t(e.prompts.size()));
       e.prompts.push_back(std::move(prompt));
     }

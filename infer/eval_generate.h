@@ -2,8 +2,9 @@
 // was asked (retrieval by infer/imagedistance.h); are they, as a set, like true pictures (infer/setdistance.h); are they
 // copies; do seeds differ; does Korean do as well as English.
 //
-// A picture's look is its style, and where it has none, its data set. Its concept is its caption without article and case.
-// Prompts are "caption, style", as training names a style, each drawn in English and in Korean from the same noise.
+// A picture's look is its style, and where it has none, its data set. Its concept is what its data set says it is, else its
+// caption without article and case. Prompts are "caption, style", as training names a style, each drawn in English and in
+// Korean (the style in Korean too where the data set knows it) from the same noise.
 #pragma once
 #include <array>
 #include <limits>

@@ -155,7 +155,7 @@ TEST_F(CliTest, EvalGenerateWritesFiguresAPageAndSheets) {
       r.key = std::string(split) + "/" + std::to_string(i);
       r.image_bytes = encode_png(tiny_picture(i + (split[0] == 'p' ? 100 : 0)));
       r.meta.caption = "a thing " + std::to_string(i), r.meta.caption_ko = "물건 " + std::to_string(i);
-      r.meta.style = split[0] == 'p' ? "flat" : i < 6 ? "flat" : "line";
+      r.meta.style = split[0] == 'p' ? "flat" : i < 6 ? "flat" : "line", r.meta.style_ko = r.meta.style == "flat" ? "납작한" : "선";
       if (split[0] == 'p' && i < 6) continue;
       w.add(to_sample(r));
     }
@@ -175,7 +175,7 @@ TEST_F(CliTest, EvalGenerateWritesFiguresAPageAndSheets) {
   EXPECT_EQ(pairs["drawings"][0]["among"], 12);
   EXPECT_EQ(pairs["measures"]["within_10"]["ko"]["n"], 3);
   const auto text = pairs["drawings"][1]["prompt"].get<std::string>();
-  EXPECT_TRUE(text.starts_with("물건 ") && text.ends_with(", flat")) << text;
+  EXPECT_TRUE(text.starts_with("물건 ") && text.ends_with(", 납작한")) << text;
   EXPECT_NE(bytes("out/report.html").find("What tiny draws"), std::string::npos);
   EXPECT_GT(load_image(dir / "out/nearest.png").width, 100);
   EXPECT_GT(load_image(dir / "sheet.png").width, 100);
