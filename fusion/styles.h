@@ -25,7 +25,6 @@ inline constexpr StyleName kStyleNames[] = {
     {"sticker", "스티커"},
     {"glossy icon", "광택 아이콘"},
     {"flat icon", "납작한 아이콘"},
-    {"round icon", "둥근 아이콘"},
     {"line icon", "선 아이콘"},
     {"thin line icon", "얇은 선 아이콘"},
     {"regular line icon", "보통 선 아이콘"},
@@ -34,7 +33,6 @@ inline constexpr StyleName kStyleNames[] = {
     {"filled icon", "채운 아이콘"},
     {"solid icon", "단색 아이콘"},
     {"silhouette icon", "실루엣 아이콘"},
-    {"flag", "국기"},
 };
 
 // The Korean word of a style above; empty for any other.

@@ -13,6 +13,7 @@ namespace duet {
 void add_data_verbs(CLI::App&);
 void add_tokenizer_verbs(CLI::App&);
 void add_train_verb(CLI::App&);
+void add_plan_verb(CLI::App&);
 void add_demo_verb(CLI::App&);
 void add_draw_verbs(CLI::App&);    // generate
 void add_read_verbs(CLI::App&);    // caption, classify, embed

@@ -31,12 +31,14 @@ void add_data_verbs(CLI::App& app) {
   auto* show = data->add_subcommand("show", "a contact sheet of a data set");
   static std::string dir, png = "sheet.png", split = "train";
   static int count = 64;
+  static bool compose = false;
   show->add_option("DIR", dir, "data set")->required();
   show->add_option("-o,--out", png, "PNG to write")->capture_default_str();
   show->add_option("-n,--count", count, "pictures")->capture_default_str();
   show->add_option("--split", split, "train, val, heldout or pairs")->capture_default_str();
+  show->add_flag("--compose", compose, "compositions that training makes of the pictures, instead of the pictures");
   show->callback([] {
-    show_data(dir, png, count, split);
+    (compose ? show_compositions : show_data)(dir, png, count, split);
     std::printf("%s\n", png.c_str());
   });
 }

@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
   duet::add_search_verbs(app);
   duet::add_eval_verbs(app);
   duet::add_train_verb(app);
+  duet::add_plan_verb(app);
   duet::add_data_verbs(app);
   duet::add_tokenizer_verbs(app);
   return duet::run_program(app, argc, argv);

@@ -113,7 +113,7 @@ bool fits(const Part& part, ComposeKind kind, Lang lang) {
   if (name.empty() || !part.meta.scene.empty()) return false;
   if (kind == ComposeKind::count) return lang == Lang::ko ? !plural(part.meta.caption).empty() : !plural(name).empty();
   if (kind == ComposeKind::relation) return true;
-  if (!cut_out_already(part.image)) return false;
+  if (!takes_words_in_front(name, lang) || !cut_out_already(part.image)) return false;
   return kind == ComposeKind::ground || !names_a_color(part.meta);
 }
 

@@ -110,6 +110,14 @@ std::string part_name(const Meta& m, Lang lang) {
   return s;
 }
 
+bool takes_words_in_front(const std::string& name, Lang lang) {
+  if (lang == Lang::en) return true;
+  if (split_words(name, " ").size() > 2) return false;
+  for (const char* own : {"있는 ", "진 ", "의 ", "한 ", "은 ", "는 ", "과 ", "와 "})
+    if (name.find(own) != name.npos) return false;
+  return true;
+}
+
 bool names_a_color(const Meta& m) {
   for (auto* s : {&m.caption, &m.caption_ko})
     if (says(*s, color_words_en()) || says_korean_color(*s)) return true;

@@ -14,6 +14,10 @@ enum class Ground : uint8_t { disc, square, plain };
 // The caption as part of another: a short plain phrase, in Korean one that takes particles. Empty where there is none.
 std::string part_name(const Meta&, Lang);
 
+// Whether words said in front of the name are about its thing. Korean puts all that describes in front, so that they
+// would be about the star in "별이 있는 방패" (a shield with a star).
+bool takes_words_in_front(const std::string& name, Lang);
+
 bool names_a_color(const Meta&);  // a caption or keyword says a colour, or gold, skin and the like
 
 // "two cats"; empty for English words that have no plural we can be sure of (phrases, "milk", "scissors").

@@ -34,7 +34,7 @@ dagger=단검;deer=사슴;desk=책상;desk lamp=책상 등;diamond=다이아몬�
 donut=도넛;door=문;door open=열린 문;dove=비둘기;dragon=용;dragonfly=잠자리;dress=드레스;drone=드론;drop=물방울
 droplet=물방울;drum=북;dryer=건조기;duck=오리;dumbbell=아령;eagle=독수리;ear=귀;earbuds=이어폰;earth=지구;egg=달걀;eggs=달걀들
 elephant=코끼리;elevator=엘리베이터;elf=요정;envelope=편지 봉투;eraser=지우개;eye=눈;eyeglasses=안경;eyes=두 눈
-factory=공장;fairy=요정;fan=선풍기;feather=깃털;fence=울타리;file=파일;film strip=필름;fingerprint=지문;fire=불;fire extinguisher=소화기
+factory=공장;fairy=요정;feather=깃털;fence=울타리;file=파일;film strip=필름;fingerprint=지문;fire=불;fire extinguisher=소화기
 fire truck=소방차;fireplace=벽난로;firework=불꽃놀이;fish=물고기;flag=깃발;flame=불꽃;flamingo=플라밍고;flashlight=손전등;flask=플라스크
 flower=꽃;flute=플루트;fly=파리;folder=폴더;folder open=열린 폴더;folders=폴더들;football helmet=미식축구 헬멧;footprints=발자국
 forest=숲;fork knife=포크와 나이프;forklift=지게차;fountain=분수;fox=여우;french fries=감자튀김;fridge=냉장고;frog=개구리;funnel=깔때기
@@ -69,7 +69,7 @@ screwdriver=드라이버;seahorse=해마;shark=상어;sheep=양;shield=방패;sh
 shopping basket=장바구니;shopping cart=쇼핑 카트;shovel=삽;shower=샤워기;shrimp=새우;sickle=낫;siren=사이렌;skateboard=스케이트보드
 skull=두개골;sled=썰매;smartphone=스마트폰;snail=달팽이;snake=뱀;sneaker=운동화;snowflake=눈송이;snowman=눈사람;soap=비누;soccer ball=축구공
 sock=양말;sofa=소파;solar panel=태양 전지판;speaker=스피커;sphere=구;spider=거미;spider web=거미줄;spiral=나선;sponge=스펀지
-spoon=숟가락;spray bottle=분무기;sprout=새싹;square=사각형;squirrel=다람쥐;stadium=경기장;stairs=계단;stamp=도장;star=별
+spoon=숟가락;spray bottle=분무기;sprout=새싹;square=사각형;squirrel=다람쥐;stadium=경기장;stairs=계단;star=별
 statue=조각상;steak=스테이크;steering wheel=운전대;stethoscope=청진기;stool=걸상;stopwatch=초시계;store=가게;strawberry=딸기
 submarine=잠수함;suitcase=여행 가방;sun=해;sunflower=해바라기;sunglasses=선글라스;sunrise=해돋이;sunset=해넘이;surfboard=서핑 보드
 sushi=초밥;swan=백조;sweater=스웨터;swimming pool=수영장;swing=그네;sword=검;syringe=주사기;t shirt=티셔츠;tank=탱크

@@ -1,6 +1,7 @@
 // Cartoons: the art4apps pictures of pysiogame, JPEG on white, named by their files and sorted into folders.
 #include "train/cldr.h"
 #include "train/cutout.h"
+#include "train/koreanwords.h"
 #include "train/sources.h"
 #include "train/words.h"
 
@@ -27,7 +28,8 @@ void find_cartoons(const SourceOptions& options, const Sink& sink, SourceReport&
     c.meta.tags = {kind == "fruit n veg" ? "fruit and vegetables" : kind == "clothes n accessories" ? "clothes" : kind};
     // A verb ("fly", "duck") is not the thing of that name.
     auto k = korean.find(concept_of(name));
-    if (k != korean.end() && kind != "actions" && kind != "sport") c.meta.caption_ko = k->second;
+    if (kind != "actions" && kind != "sport")
+      c.meta.caption_ko = k != korean.end() ? k->second : korean_word(concept_of(name));
     c.meta.group = "cartoons/" + c.meta.tags[0];
     c.meta.style = "cartoon";
     c.meta.source = package.name + " " + package.version;

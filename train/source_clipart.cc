@@ -6,6 +6,7 @@
 
 #include "text/unicode.h"
 #include "train/cldr.h"
+#include "train/koreanwords.h"
 #include "train/sources.h"
 #include "train/words.h"
 
@@ -144,7 +145,8 @@ void find_clipart(const SourceOptions& options, const Sink& sink, SourceReport& 
         if (word.find("hash") == word.npos && speaks(plain) && plain != "unsorted") add_new(c.meta.tags, plain);
       }
     }
-    if (auto k = korean.find(concept_of(c.meta.caption)); k != korean.end()) c.meta.caption_ko = k->second;
+    auto k = korean.find(concept_of(c.meta.caption));
+    c.meta.caption_ko = k != korean.end() ? k->second : korean_word(concept_of(c.meta.caption));
     auto folders = split_words(art.file, "/");
     c.meta.group = folders[0] + (folders.size() > 2 ? "/" + folders[1] : "");
     c.meta.style = "clipart";

@@ -15,7 +15,8 @@ namespace {
 using Find = void (*)(const SourceOptions&, const Sink&, SourceReport&);
 const std::pair<const char*, Find> kBuiltin[] = {
     {"emoji", find_emoji},       {"stamps", find_stamps}, {"clipart", find_clipart},
-    {"cartoons", find_cartoons}, {"icons", find_icons},   {"scenes", find_scenes},
+    {"cartoons", find_cartoons}, {"icons", find_icons},   {"emojione", find_emojione},
+    {"flags", find_flags},       {"themes", find_themes}, {"scenes", find_scenes},
 };
 
 }  // namespace

@@ -52,9 +52,6 @@ void plainer_words(Meta& m) {
   }
 }
 
-namespace {
-
-// Territories that fly the flag of their state: the picture belongs to the state.
 bool borrowed_flag(const std::string& name) {
   static const std::set<std::string> kNames = {"Bouvet Island",   "Svalbard & Jan Mayen",  "Clipperton Island",
                                                "St. Martin",      "U.S. Outlying Islands", "Heard & McDonald Islands",
@@ -62,28 +59,24 @@ bool borrowed_flag(const std::string& name) {
   return kNames.count(after(name, "flag: ")) > 0;
 }
 
+namespace {
+
 // Of the (up to 25) skin tone variants of one emoji a small model is shown one, picked by the emoji itself.
 bool tone_chosen(const EmojiEntry& e) {
   return e.tones == 1 && uint64_t(e.tone) == XXH64(e.base.data(), e.base.size(), 0) % 5;
 }
 
-}  // namespace
+// How an emoji is drawn, or nothing where the set lacks it; throws nothing.
+using Look = std::function<std::function<Image(int)>(const EmojiEntry&)>;
 
-void find_emoji(const SourceOptions& options, const Sink& sink, SourceReport& report) {
-  Package noto = fetch_package("fonts-noto-color-emoji", options.cache);
-  Package cldr = fetch_package("unicode-cldr-core", options.cache);
-  Package unicode = fetch_package("unicode-data", options.cache);
-  report.packages = {noto, cldr, unicode};
-  report.license = "OFL-1.1 (pictures), Unicode-DFS-2016 (names)";
-
+void walk_emoji(const Package& cldr, const Package& unicode, const Package& pictures, const Meta& common,
+                const Look& look, const Sink& sink, SourceReport& report) {
   Words en, ko;
   for (const char* folder : {"annotations", "annotationsDerived"}) {
     std::string at = cldr.tree + "/usr/share/unicode/cldr/common/" + folder;
     read_annotations(at + "/en.xml", en);
     read_annotations(at + "/ko.xml", ko);
   }
-  auto font = std::make_shared<EmojiFont>(noto.tree + "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf");
-
   for (auto& e : read_emoji_test(unicode.tree + "/usr/share/unicode/emoji/emoji-test.txt")) {
     report.found++;
     if (e.tones && !tone_chosen(e)) {
@@ -96,13 +89,14 @@ void find_emoji(const SourceOptions& options, const Sink& sink, SourceReport& re
       report.dropped["flag of another country"]++;
       continue;
     }
-    unsigned glyph = font->glyph(e.utf8);
-    if (!glyph) {
-      report.dropped["not in the font"]++;
+    Candidate c;
+    c.draw = look(e);
+    if (!c.draw) {
+      report.dropped["not in the set"]++;
       continue;
     }
-    Candidate c;
     c.key = code_key(e.utf8);
+    c.meta = common;
     c.meta.caption = words.name;
     c.meta.tags = words.keywords;
     if (auto k = ko.find(without_fe0f(e.utf8)); k != ko.end()) {
@@ -115,13 +109,59 @@ void find_emoji(const SourceOptions& options, const Sink& sink, SourceReport& re
       if (auto base = en.find(e.base); base != en.end()) c.subject = concept_of(base->second.name);
     }
     c.meta.group = e.group + "/" + e.subgroup;
-    c.meta.style = "emoji";
-    c.meta.source = "fonts-noto-color-emoji " + noto.version;
+    c.meta.source = pictures.name + " " + pictures.version;
     c.meta.license = report.license;
     c.meta.mirror_ok = e.group != "Flags" && e.group != "Symbols" && e.subgroup != "time";
-    c.draw = [font, glyph](int) { return font->draw(glyph); };
     sink(std::move(c));
   }
+}
+
+}  // namespace
+
+void find_emoji(const SourceOptions& options, const Sink& sink, SourceReport& report) {
+  Package noto = fetch_package("fonts-noto-color-emoji", options.cache);
+  Package cldr = fetch_package("unicode-cldr-core", options.cache);
+  Package unicode = fetch_package("unicode-data", options.cache);
+  report.packages = {noto, cldr, unicode};
+  report.license = "OFL-1.1 (pictures), Unicode-DFS-2016 (names)";
+  auto font = std::make_shared<EmojiFont>(noto.tree + "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf");
+  Meta common;
+  common.style = "emoji";
+  auto look = [&](const EmojiEntry& e) -> std::function<Image(int)> {
+    unsigned glyph = font->glyph(e.utf8);
+    if (!glyph) return {};
+    return [font, glyph](int) { return font->draw(glyph); };
+  };
+  walk_emoji(cldr, unicode, noto, common, look, sink, report);
+}
+
+void find_emojione(const SourceOptions& options, const Sink& sink, SourceReport& report) {
+  Package gem = fetch_package("ruby-gemojione", options.cache);
+  Package cldr = fetch_package("unicode-cldr-core", options.cache);
+  Package unicode = fetch_package("unicode-data", options.cache);
+  report.packages = {gem, cldr, unicode};
+  report.license = "CC-BY-SA-4.0 (EmojiOne), Unicode-DFS-2016 (names)";
+  std::string root = gem.tree + "/usr/share/rubygems-integration/all/gems";
+  std::map<std::string, std::string> files;  // code points without joiners and selectors, as both sides write them
+  auto plain = [](std::string key) {
+    for (const char* part : {"-fe0f", "-200d"})
+      for (size_t at; (at = key.find(part)) != key.npos;) key.erase(at, 5);
+    for (size_t at = 0; key.compare(at, 2, "00") == 0;) key.erase(0, 2);
+    return key;
+  };
+  for (auto& file : files_below(root, {".png"})) {
+    size_t name = file.find("/assets/png/");
+    if (name != file.npos)
+      files[plain(lower_ascii(file.substr(name + 12, file.rfind('.') - name - 12)))] = root + "/" + file;
+  }
+  Meta common;
+  common.style = "sticker";
+  auto look = [&](const EmojiEntry& e) -> std::function<Image(int)> {
+    auto file = files.find(plain(code_key(e.utf8)));
+    if (file == files.end()) return {};
+    return [path = file->second](int size) { return draw_file(path, size); };
+  };
+  walk_emoji(cldr, unicode, gem, common, look, sink, report);
 }
 
 }  // namespace duet

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "text/josa.h"
+#include "train/koreanwords.h"
 #include "train/sources.h"
 #include "train/words.h"
 
@@ -123,6 +124,7 @@ void find_bootstrap(const Package& package, const Sink& sink, SourceReport& repo
     std::replace(words.begin(), words.end(), '-', ' ');  // digits are part of these names: "dice 2", "0 circle"
     c.meta.caption = words + (filled ? " filled" : "");
     c.subject = concept_of(words);  // outline and filled are one concept
+    c.meta.caption_ko = korean_word(c.subject);
     c.meta.group = "icons/" + words.substr(0, words.find(' '));
     c.meta.style = "icon";
     c.meta.source = package.name + " " + package.version;

@@ -40,9 +40,13 @@ struct SourceOptions {
 };
 
 // Each refuses when its packages cannot be fetched or do not look as expected.
-void find_emoji(const SourceOptions&, const Sink&, SourceReport&);     // Noto colour emoji, CLDR names in two languages
-void find_stamps(const SourceOptions&, const Sink&, SourceReport&);    // Tux Paint stamps, sentences in two languages
-void find_clipart(const SourceOptions&, const Sink&, SourceReport&);   // Open Clip Art Library, titles of the SVGs
+void find_emoji(const SourceOptions&, const Sink&, SourceReport&);  // Noto colour emoji, CLDR names in two languages
+void find_emojione(const SourceOptions&, const Sink&,
+                   SourceReport&);  // EmojiOne's pictures of ruby-gemojione, the same names
+void find_flags(const SourceOptions&, const Sink&, SourceReport&);    // flags of countries, CLDR names in two languages
+void find_themes(const SourceOptions&, const Sink&, SourceReport&);   // named things of Oxygen, Breeze and Papirus
+void find_stamps(const SourceOptions&, const Sink&, SourceReport&);   // Tux Paint stamps, sentences in two languages
+void find_clipart(const SourceOptions&, const Sink&, SourceReport&);  // Open Clip Art Library, titles of the SVGs
 void find_cartoons(const SourceOptions&, const Sink&, SourceReport&);  // art4apps pictures of pysiogame, file names
 void find_icons(const SourceOptions&, const Sink&,
                 SourceReport&);  // Bootstrap icons; Papirus folders by colour and emblem
@@ -72,6 +76,9 @@ void find_source(const std::string& name, const SourceOptions&, const Sink&, Sou
 
 // CLDR names are made for lists ("flag: Norway", "woman: red hair"); people ask in plainer words as well: adds those.
 void plainer_words(Meta&);
+
+// Whether "flag: NAME" is a territory that flies the flag of its state: the picture belongs to the state.
+bool borrowed_flag(const std::string& name);
 
 // A file of a package, for the sources: PNG, JPEG, WebP or SVG, told by its extension; caps before decoding.
 Image draw_file(const std::string& path, int size);

@@ -283,6 +283,11 @@ TEST(Compose, WordsThatFit) {
   EXPECT_FALSE(fits(with("red apple", "사과"), ComposeKind::recolour, Lang::en));
   EXPECT_FALSE(fits(with("apple", "빨간 사과"), ComposeKind::recolour, Lang::en));
   EXPECT_TRUE(fits(with("apple", "사과"), ComposeKind::recolour, Lang::ko));
+  for (const char* own : {"별이 있는 방패", "사선이 그어진 카메라", "미소 짓는 얼굴", "눈을 크게 뜨고 웃는 얼굴"}) {
+    EXPECT_FALSE(fits(with("thing", own), ComposeKind::recolour, Lang::ko)) << own;
+    EXPECT_FALSE(fits(with("thing", own), ComposeKind::ground, Lang::ko)) << own;
+    EXPECT_TRUE(fits(with("thing", own), ComposeKind::relation, Lang::ko)) << own;
+  }
   Part opaque = with("cat", "고양이");
   for (size_t i = 3; i < opaque.image.rgba.size(); i += 4) opaque.image.rgba[i] = 255;
   EXPECT_FALSE(fits(opaque, ComposeKind::ground, Lang::en));

@@ -197,6 +197,78 @@ TEST(Emoji, NamesInTwoLanguagesAndOneSkinTone) {
   }
 }
 
+TEST(EmojiOne, FilesAreFoundByTheirCodePoints) {
+  TestFolder cache;
+  std::string gem = fake_package(cache, "ruby-gemojione") + "/usr/share/rubygems-integration/all/gems/gemojione-9/assets/";
+  put_png(gem + "png/1F983.png", picture(1));
+  put_png(gem + "png/0023-20E3.png", picture(2));
+  put_png(gem + "png/1F468-1F33E.png", picture(3));
+  put_png(gem + "sprites/1F984.png", picture(4));
+  std::string cldr = fake_package(cache, "unicode-cldr-core") + "/usr/share/unicode/cldr/common/";
+  for (const char* folder : {"annotations/", "annotationsDerived/"})
+    put(cldr + folder + "en.xml", kEn), put(cldr + folder + "ko.xml", kKo);
+  put(fake_package(cache, "unicode-data") + "/usr/share/unicode/emoji/emoji-test.txt",
+      "# group: Animals & Nature\n# subgroup: animal-bird\n1F983 ; fully-qualified # x E1.0 turkey\n"
+      "1F984 ; fully-qualified # x E1.0 unicorn\n1F468 200D 1F33E ; fully-qualified # x E4.0 man farmer\n"
+      "0023 FE0F 20E3 ; fully-qualified # x E0.6 keycap: #\n");
+  SourceReport report;
+  auto all = all_of("emojione", {cache.path.string(), 0, 1}, report);
+  EXPECT_EQ(all.size(), 3u);
+  EXPECT_EQ(report.dropped["not in the set"], 1);
+  auto turkey = by_key(all, "1f983");
+  ASSERT_TRUE(turkey);
+  EXPECT_EQ(turkey->meta.caption_ko, "칠면조");
+  EXPECT_EQ(turkey->meta.style, "sticker");
+  EXPECT_EQ(turkey->draw(64).rgba, picture(1).rgba);
+  ASSERT_TRUE(by_key(all, "1f468-200d-1f33e"));
+  EXPECT_EQ(by_key(all, "1f468-200d-1f33e")->meta.caption, "man farmer");
+}
+
+TEST(Flags, CountriesInTwoLanguagesUnderTheConceptOfTheEmoji) {
+  TestFolder cache;
+  std::string flags = fake_package(cache, "iso-flags-png-320x240") + "/usr/share/iso-flags-png-320x240/";
+  put_png(flags + "no.png", picture(1)), put_png(flags + "_olympic.png", picture(2));
+  std::string cldr = fake_package(cache, "unicode-cldr-core") + "/usr/share/unicode/cldr/common/main/";
+  auto xml = [](const std::string& name) {
+    return "<ldml><localeDisplayNames><territories><territory type=\"NO\">" + name +
+           "</territory><territory type=\"NO\" alt=\"short\">x</territory></territories></localeDisplayNames></ldml>";
+  };
+  put(cldr + "en.xml", xml("Norway")), put(cldr + "ko.xml", xml("노르웨이"));
+  SourceReport report;
+  auto all = all_of("flags", {cache.path.string(), 0, 1}, report);
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(report.dropped["not a country's"], 1);
+  EXPECT_EQ(all[0].meta.caption, "flag of Norway");
+  EXPECT_EQ(all[0].meta.caption_ko, "노르웨이 국기");
+  EXPECT_EQ(all[0].subject, concept_of("flag: Norway"));
+  EXPECT_FALSE(all[0].meta.mirror_ok);
+  put(cldr + "ko.xml", "<ldml/>");
+  EXPECT_NE(refusal([&] { all_of("flags", {cache.path.string(), 0, 1}, report); }).find("ko.xml"), std::string::npos);
+}
+
+TEST(Themes, NamedThingsOnceInTheLargestSize) {
+  TestFolder cache;
+  std::string oxygen = fake_package(cache, "oxygen-icon-theme") + "/usr/share/icons/oxygen/base/";
+  put_png(oxygen + "64x64/devices/printer.png", picture(1)), put_png(oxygen + "128x128/devices/printer.png", picture(2));
+  put_png(oxygen + "64x64/emotes/face-sad.png", picture(3)), put_png(oxygen + "64x64/places/repository.png", picture(4));
+  fake_package(cache, "breeze-icon-theme");
+  std::string papirus = fake_package(cache, "papirus-icon-theme") + "/usr/share/icons/Papirus/64x64/";
+  put_png(papirus + "devices/printer.png", picture(5)), put_png(papirus + "places/folder-red.png", picture(6));
+  SourceReport report;
+  auto all = all_of("themes", {cache.path.string(), 0, 1}, report);
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(report.dropped["smaller sizes"], 1);
+  EXPECT_EQ(report.dropped["no plain thing by its name"], 2);
+  auto printer = by_key(all, "oxygen-icon-theme/printer");
+  ASSERT_TRUE(printer);
+  EXPECT_EQ(printer->draw(64).rgba, picture(2).rgba) << "the largest";
+  EXPECT_EQ(printer->meta.caption, "a printer");
+  EXPECT_EQ(printer->meta.caption_ko, "프린터");
+  EXPECT_EQ(printer->meta.style, "glossy icon");
+  EXPECT_TRUE(by_key(all, "papirus-icon-theme/printer"));
+  EXPECT_EQ(by_key(all, "oxygen-icon-theme/face-sad")->meta.caption_ko, "슬픈 얼굴");
+}
+
 TEST(Stamps, WordsGroupsAndWhatIsLeftOut) {
   TestFolder cache;
   std::string s = fake_package(cache, "tuxpaint-stamps-default") + "/usr/share/tuxpaint/stamps/";
