@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "infer/bestof.h"
 #include "infer/classify.h"
 #include "infer/cli.h"
 #include "infer/eval_icons.h"
@@ -26,7 +27,7 @@ struct EvalOptions {
   DrawOptions draw;
   std::vector<std::string> dirs;
   std::string split = "heldout", lang = "en", json, sheet, results, refs, sentence, by = "embedding";
-  int n = 200, batch = 24, beam = 4, show = 12;
+  int n = 200, batch = 24, beam = 4, show = 12, best = 1;
   uint64_t seed = 1;
   bool plain = false, deep = false, among_train = false;
 };
@@ -44,6 +45,9 @@ void add_common(CLI::App* verb, EvalOptions& o) {
 
 void add_drawing(CLI::App* verb, EvalOptions& o) {
   add_draw_options(verb, o.draw);
+  verb->add_option("--best-of", o.best, "draw as many of each and keep the one that the model reads best")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   verb->add_option("--batch", o.batch, "pictures drawn together; changes speed only")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
@@ -80,6 +84,7 @@ Json header(const char* verb, const EvalOptions& o, const Opened& opened) {
 
 void put_drawing(Json& j, const EvalOptions& o) {
   j["steps"] = o.draw.steps, j["guidance"] = o.draw.guidance, j["heun"] = o.draw.heun;
+  j["best_of"] = o.best;
   j["shift"] = o.draw.shift, j["guide_from"] = o.draw.guide_from, j["guide_to"] = o.draw.guide_to;
 }
 
@@ -108,6 +113,13 @@ Json named_sets(const std::vector<EvalSet>& sets) {
   return j;
 }
 
+EvalModel drawing_model(const EvalOptions& o, const Opened& opened) {
+  const EvalModel one = eval_model(opened, o.draw, o.beam);
+  return o.best > 1 ? best_of(one, opened, o.best, BestBy::both) : one;
+}
+
+std::string best_of_words(const EvalOptions& o) { return o.best > 1 ? fmt::format(", best of {}", o.best) : ""; }
+
 std::string heading(const std::string& what, const EvalOptions& o, const Opened& opened) {
   return fmt::format("{}; {} ({}), seed {}\n", what, opened.loaded.path, arithmetic(), o.seed);
 }
@@ -117,7 +129,7 @@ void run_scenes(const EvalOptions& o) {
   const Opened opened = open_model(o.open);
   if (opened.size() < 16) refuse(opened.loaded.path, ": draws ", opened.size(), " pixels a side; the checker needs 16");
   const SceneEval e =
-      eval_scenes(eval_model(opened, o.draw, o.beam), {o.n, o.seed, o.batch, o.sheet.empty() ? 0 : o.show});
+      eval_scenes(drawing_model(o, opened), {o.n, o.seed, o.batch, o.sheet.empty() ? 0 : o.show});
   Json j = header("scenes", o, opened);
   put_drawing(j, o);
   j["n"] = o.n, j["beam"] = o.beam;
@@ -127,8 +139,8 @@ void run_scenes(const EvalOptions& o) {
       j["korean_minus_english"][name][g.split] = {{"whole_points", g.points}, {"interval_95", of(g.interval)}};
   j["seconds"] = {{"draw", e.draw_seconds}, {"caption", e.caption_seconds}};
   report(o, j,
-         heading(fmt::format("Scenes: {} of each group, {} steps, guidance {}, captions with beam {}", o.n, o.draw.steps,
-                             o.draw.guidance, o.beam),
+         heading(fmt::format("Scenes: {} of each group, {} steps, guidance {}{}, captions with beam {}", o.n, o.draw.steps,
+                             o.draw.guidance, best_of_words(o), o.beam),
                  o, opened) +
              e.table + fmt::format("\ndrawn in {:.1f} s, captioned in {:.1f} s\n", e.draw_seconds, e.caption_seconds));
   if (!o.sheet.empty()) write_sheet(o, contact_sheet(e.cells, std::min(o.show, 12), 128));
@@ -138,7 +150,7 @@ void run_icons(const EvalOptions& o) {
   check_draw_options(o.draw);
   const Opened opened = open_model(o.open);
   const auto sets = load_sets(o, "train", opened.size());
-  const IconEval e = eval_icons(eval_model(opened, o.draw, o.beam), sets, {o.n, o.seed, !o.plain, o.batch});
+  const IconEval e = eval_icons(drawing_model(o, opened), sets, {o.n, o.seed, !o.plain, o.batch});
   Json j = header("icons", o, opened);
   put_drawing(j, o);
   j["n"] = e.drawings.size(), j["styled"] = !o.plain, j["sets"] = named_sets(sets);
@@ -158,8 +170,8 @@ void run_icons(const EvalOptions& o) {
                              {"to_nearest", d.to_nearest}});
   j["seconds"] = {{"draw", e.draw_seconds}, {"rank", e.rank_seconds}};
   report(o, j,
-         heading(fmt::format("Icons: {} training captions{}, {} steps, guidance {}", e.drawings.size(),
-                             o.plain ? "" : " with their style named", o.draw.steps, o.draw.guidance),
+         heading(fmt::format("Icons: {} training captions{}, {} steps, guidance {}{}", e.drawings.size(),
+                             o.plain ? "" : " with their style named", o.draw.steps, o.draw.guidance, best_of_words(o)),
                  o, opened) +
              e.table() + fmt::format("drawn in {:.1f} s, ranked in {:.1f} s\n", e.draw_seconds, e.rank_seconds));
   if (!o.sheet.empty()) write_sheet(o, icon_sheet(e, sets, o.show, o.seed));

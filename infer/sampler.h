@@ -12,7 +12,7 @@ namespace duet {
 
 struct DrawOptions {
   int steps = 24;          // evaluations along the way (Heun: twice as many)
-  double guidance = 3;     // x = without + guidance (with - without); 1: no second pass
+  double guidance = 5;     // x = without + guidance (with - without); 1: no second pass
   double shift = 3;        // > 1: more of the steps near noise, where the words decide what goes where (arXiv 2403.03206, 5.3.2)
   bool heun = false;       // second-order steps
   // Guidance only while guide_from <= t <= guide_to (arXiv 2404.07724): elsewhere x = with, in one pass instead of two.

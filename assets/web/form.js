@@ -2,7 +2,7 @@
 import { $, recall, remember } from './dom.js';
 import { label, say, t, tip } from './strings.js';
 
-const kDefaults = { guidance: 3, steps: 24 };   // as `duet generate` has them
+const kDefaults = { guidance: 5, steps: 24 };   // as `duet generate` has them
 const kMostSeed = Number.MAX_SAFE_INTEGER - 991; // JSON keeps whole numbers up to 2^53; room for n pictures
 const kShapes = [[1, 1], [1.5, 1], [1, 1.5], [2, 2]];  // sides offered, in the model's own
 

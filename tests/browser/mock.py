@@ -46,7 +46,7 @@ def form_of(headers, body):
 
 def drawn_png(prompt, seed, fields, sharp=1.0, width=SIDE, height=SIDE):
     own = {'prompt': prompt, 'negative': fields.get('negative_prompt', ''), 'style': fields.get('style', ''), 'seed': seed,
-           'steps': int(fields.get('steps', 24)), 'guidance': float(fields.get('guidance', 3)), 'heun': False, 'width': width,
+           'steps': int(fields.get('steps', 24)), 'guidance': float(fields.get('guidance', 5)), 'heun': False, 'width': width,
            'height': height, 'precision': 'f32', 'model': 'xs', 'model_hash': '0', 'version': '0.1.0'}
     parameters = f"{prompt}\nSteps: {own['steps']}, Sampler: Euler, CFG scale: {own['guidance']}, Seed: {seed}, Size: {width}x{height}"
     rgba = pictures.draw(prompt, seed, sharp, width, height, fields.get('background') == 'opaque')
