@@ -1,6 +1,7 @@
 // `duet plan CONFIG`: what a training run will take, before it is started.
 #include <chrono>
 #include <cstdio>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "fusion/fields.h"
@@ -147,19 +148,22 @@ void print_plan(const TrainConfig& c, const Plan& p, bool json) {
 
 void add_plan_verb(CLI::App& app) {
   auto* verb = app.add_subcommand("plan", "what a training run takes: parameters, FLOPs, memory, time");
-  static std::string path;
-  static std::vector<std::string> sets;
-  static bool json = false;
-  verb->add_option("CONFIG", path, "TOML file, for example assets/configs/s.toml")->required();
-  verb->add_option("--set", sets, "change a key: --set model.width=512 --set data.batch=256");
-  verb->add_flag("--json", json, "as JSON");
+  struct Given {
+    std::string path;
+    std::vector<std::string> sets;
+    bool json = false;
+  };
+  const auto given = std::make_shared<Given>();
+  verb->add_option("CONFIG", given->path, "TOML file, for example assets/configs/s.toml")->required();
+  verb->add_option("--set", given->sets, "change a key: --set model.width=512 --set data.batch=256");
+  verb->add_flag("--json", given->json, "as JSON");
   verb->footer("Takes a few steps of random pictures on this CPU to measure. Needs neither data nor a tokenizer.");
-  verb->callback([] {
+  verb->callback([given] {
     TrainConfig c;
-    load_toml(path, c);
-    for (const auto& s : sets) set_key(c, s);
+    load_toml(given->path, c);
+    for (const auto& s : given->sets) set_key(c, s);
     choose_precision(c.precision);
-    print_plan(c, measure_plan(c), json);
+    print_plan(c, measure_plan(c), given->json);
   });
 }
 
