@@ -1,10 +1,13 @@
 // The card itself: its memory, its stream, its table of kernels.
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <mutex>
+#include <unordered_map>
 #include <unordered_set>
 
+#include "kernels/arena.h"
 #include "kernels/cublas.h"
 #include "kernels/cuda.h"
 
@@ -12,9 +15,14 @@ namespace duet::cuda {
 namespace {
 
 #ifdef __CUDACC__
-constexpr size_t kUnit = 512, kHuge = 2u << 20;
+constexpr size_t kUnit = 512;
+size_t segment() {  // DUET_APART=1: every block by itself, for compute-sanitizer
+  const char* apart = std::getenv("DUET_APART");
+  return apart && *apart == '1' ? 0 : size_t(256) << 20;
+}
 #else
-constexpr size_t kUnit = 16, kHuge = ~size_t(0);  // so that each block ends where its tensor ends, and faults beyond
+constexpr size_t kUnit = 16;
+size_t segment() { return 0; }  // so that each block ends where its tensor ends, and faults beyond
 #endif
 
 // Of a recording: blocks that it took, which nobody else may have while it can be replayed, and what it copies from the host.
@@ -27,64 +35,63 @@ struct Recording {
 };
 Recording* recording = nullptr;  // being made
 
-// Freed blocks by size. As on the CPU (tensor.cc), and all work is on one stream: a block given back may be handed out at
-// once, since what still reads it was asked for before what will write it.
+void* from_card(size_t bytes) {
+  void* p = nullptr;
+  const cudaError_t e = cudaMalloc(&p, bytes);
+  if (e == cudaSuccess) return p;
+  cudaGetLastError();
+  if (e != cudaErrorMemoryAllocation) must(e, "memory");
+  return nullptr;
+}
+
+// The card's blocks, in one arena. All work is on one stream: a block given back may be handed out at once, since what
+// still reads it was asked for before what will write it.
 class Cache {
  public:
   void* take(size_t& bytes) {
-    const size_t unit = bytes >= kHuge ? kHuge : kUnit;
-    bytes = std::max(unit, (bytes + unit - 1) / unit * unit);
+    bytes = std::max(kUnit, (bytes + kUnit - 1) / kUnit * kUnit);
     std::lock_guard l(mutex_);
-    const size_t most = bytes >= kUnit * 64 ? bytes + bytes / 2 : bytes;
-    auto& free = recording ? recording->free : free_;
-    if (auto it = free.lower_bound(bytes); it != free.end() && it->first <= (kHuge == ~size_t(0) ? bytes : most)) {
-      void* p = it->second.back();
-      bytes = it->first;
-      it->second.pop_back();
-      if (it->second.empty()) free.erase(it);
-      return p;
+    if (recording)
+      if (auto it = recording->free.find(bytes); it != recording->free.end() && !it->second.empty()) {
+        void* p = it->second.back();
+        it->second.pop_back();
+        return p;
+      }
+    void* p = arena_.take(bytes);
+    if (!p && recording) refuse("no memory on the card for a recording");
+    if (!p) {
+      cudaStreamSynchronize(stream());
+      arena_.release();
+      p = arena_.take(bytes);
     }
-    void* p = nullptr;
-    if (cudaMalloc(&p, bytes) != cudaSuccess) {
-      cudaGetLastError();
-      if (recording) refuse("no memory on the card for a recording");
-      release();
-      const cudaError_t e = cudaMalloc(&p, bytes);
-      if (e == cudaErrorMemoryAllocation)
-        refuse("the card is out of memory: could not get ", (bytes + (1 << 20) - 1) >> 20, " MiB more, with ", taken_ >> 20,
-               " MiB taken; use a smaller batch or model, or --device cpu");
-      must(e, "memory");
-    }
-    taken_ += bytes, ++calls_;
+    if (!p)
+      refuse("the card is out of memory: could not get ", (bytes + (1 << 20) - 1) >> 20, " MiB more, with ",
+             arena_.taken() >> 20, " MiB taken; use a smaller batch or model, or --device cpu");
     if (recording) recording->own.insert(p), owner_[p] = recording;
     return p;
   }
   void give(void* p, size_t bytes) {
     std::lock_guard l(mutex_);
-    const auto it = owner_.find(p);
-    (it == owner_.end() ? free_ : it->second->free)[bytes].push_back(p);
+    if (const auto it = owner_.find(p); it != owner_.end())
+      it->second->free[bytes].push_back(p);
+    else
+      arena_.give(p);
   }
   void forget(Recording& r) {  // its blocks are everybody's again
     std::lock_guard l(mutex_);
     for (void* p : r.own) owner_.erase(p);
-    for (auto& [bytes, blocks] : r.free) free_[bytes].insert(free_[bytes].end(), blocks.begin(), blocks.end());
+    for (auto& [bytes, blocks] : r.free)
+      for (void* p : blocks) arena_.give(p);
   }
   MemoryStats stats() {
     std::lock_guard l(mutex_);
-    return {taken_, calls_};
+    return {arena_.taken(), arena_.calls()};
   }
 
  private:
-  void release() {
-    cudaStreamSynchronize(stream());
-    for (auto& [bytes, blocks] : free_)
-      for (void* p : blocks) cudaFree(p), taken_ -= bytes;
-    free_.clear();
-  }
   std::mutex mutex_;
-  std::map<size_t, std::vector<void*>> free_;
-  std::map<void*, Recording*> owner_;
-  size_t taken_ = 0, calls_ = 0;
+  Arena arena_{{from_card, [](void* p, size_t) { cudaFree(p); }}, kUnit, segment()};
+  std::unordered_map<void*, Recording*> owner_;
 };
 
 // Host memory goes to the card by way of two halves of pinned memory, so that a copy neither waits for the card nor needs

@@ -8,53 +8,65 @@
 #include <map>
 #include <mutex>
 
+#include "kernels/arena.h"
 #include "kernels/device.h"
 
 namespace duet {
 namespace {
 
-// Freed blocks by size. A request takes the smallest free block that is not more than half too large, so that batches
-// whose token counts differ a little share blocks instead of each taking its own from the system.
+#ifdef __SANITIZE_ADDRESS__
+constexpr size_t kSegment = 0;
+#else
+constexpr size_t kSegment = 32u << 20;
+#endif
+
+constexpr size_t kPage = 4096, kHugePage = 2u << 20;
+
+void* from_system(size_t bytes) {
+  void* p = nullptr;
+  if (posix_memalign(&p, bytes >= kHugePage ? kHugePage : kPage, bytes) != 0) return nullptr;
+  // Huge pages: a block of a product touches 32 rows of its output, which are 32 pages of 4 KiB.
+  if (bytes >= kHugePage) madvise(p, bytes, MADV_HUGEPAGE);
+  return p;
+}
+
+// Blocks of tensors: in an arena from a page up; smaller ones, which come and go by the thousand, are kept by size.
 class Cache {
  public:
   void* take(size_t& bytes) {
-    const size_t unit = bytes >= kHuge ? kHuge : bytes >= 4096 ? 4096 : 64;
+    const size_t unit = bytes >= kPage ? kPage : 64;
     bytes = std::max<size_t>(unit, (bytes + unit - 1) / unit * unit);
     std::lock_guard l(mutex_);
-    if (auto it = free_.lower_bound(bytes);
-        it != free_.end() && it->first <= std::max(bytes + bytes / 2, with_slack(bytes))) {
-      void* p = it->second.back();
-      bytes = it->first;
+    void* p = nullptr;
+    if (bytes >= kPage) {
+      p = pages_.take(bytes);
+    } else if (auto it = small_.find(bytes); it != small_.end() && !it->second.empty()) {
+      p = it->second.back();
       it->second.pop_back();
-      if (it->second.empty()) free_.erase(it);
-      return p;
+    } else if ((p = std::aligned_alloc(unit, bytes))) {
+      taken_ += bytes, ++calls_;
     }
-    bytes = with_slack(bytes);
-    void* p = std::aligned_alloc(bytes >= kHuge ? kHuge : 64, bytes);
-    if (!p) refuse("out of memory: could not get ", bytes >> 20, " MiB more; use a smaller batch or model");
-    // Huge pages: a block of a product touches 32 rows of its output, which are 32 pages of 4 KiB.
-    if (bytes >= kHuge) madvise(p, bytes, MADV_HUGEPAGE);
-    taken_ += bytes, ++calls_;
+    if (!p) refuse("out of memory: could not get ", (bytes >> 20) + 1, " MiB more; use a smaller batch or model");
     return p;
   }
   void give(void* p, size_t bytes) {
     std::lock_guard l(mutex_);
-    free_[bytes].push_back(p);
+    if (bytes >= kPage)
+      pages_.give(p);
+    else
+      small_[bytes].push_back(p);
   }
   MemoryStats stats() {
     std::lock_guard l(mutex_);
-    return {taken_, calls_};
+    return {taken_ + pages_.taken(), calls_ + pages_.calls()};
   }
 
+
  private:
-  static constexpr size_t kHuge = 2u << 20;
-  // What is asked of the system for so many bytes. A block must fit the request it was made for when that comes again.
-  static size_t with_slack(size_t bytes) {
-    return bytes < kHuge ? bytes : (bytes + bytes / 8 + kHuge - 1) / kHuge * kHuge;
-  }
   std::mutex mutex_;
-  std::map<size_t, std::vector<void*>> free_;
-  size_t taken_ = 0, calls_ = 0;
+  Arena pages_{{from_system, [](void* p, size_t) { std::free(p); }}, kPage, kSegment};
+  std::map<size_t, std::vector<void*>> small_;  // free ones by their bytes
+  size_t taken_ = 0, calls_ = 0;                // of small ones
 };
 
 Cache& cache() {

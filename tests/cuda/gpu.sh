@@ -37,7 +37,7 @@ if command -v compute-sanitizer >/dev/null; then
   check() {  # TOOL SUITE OPTION...
     local tool=$1 suite=$2
     shift 2
-    DUET_CUDNN=0 timeout 140 compute-sanitizer --tool "$tool" --error-exitcode 9 "$@" build-gpu/gpu_tests "--gtest_filter=$suite.*" \
+    DUET_CUDNN=0 DUET_APART=1 timeout 140 compute-sanitizer --tool "$tool" --error-exitcode 9 "$@" build-gpu/gpu_tests "--gtest_filter=$suite.*" \
       >"$out/$tool-$suite.log" 2>&1
   }
   declare -A running
