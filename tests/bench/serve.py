@@ -1,4 +1,4 @@
-"""How the server does: a drawing through the API beside `duet generate`, then many clients at a time.
+"""How the server does: a drawing through the API beside `duet generate`, pictures a second beside it, then many clients at a time.
 
 python3 tests/bench/serve.py build/duet [--clients 64] [--seconds 60] [duet serve OPTION...]
 Python's own library only; everything on this machine, so that clients and server share its processors.
@@ -50,6 +50,37 @@ def one_request(server, duet, more):
     print(f"4 pictures, 16 steps: API {api:.2f} s, duet generate {seconds:.2f} s (x {api / seconds:.2f}); same files: {same}; "
           f"first preview at {100 * first / whole:.0f} % of a stream of {whole:.2f} s", flush=True)
     return base64.b64decode(json.loads(data)["data"][0]["b64_json"])
+
+
+def throughput(server, duet, more):
+    """Pictures a second through the API beside the model alone, in the batch that suits it best. Each twice, in turn."""
+    body = {"prompt": "a red circle", "n": 4, "steps": 16}
+    alone, served = {}, 0
+    for _ in range(2):
+        for n in (4, 8, 16, 32):
+            with tempfile.TemporaryDirectory() as folder:
+                out = subprocess.run([duet, "generate", "a red circle", "-n", str(n), "--steps", "16", "--seed", "1", "--json", "-o", folder + "/a.png", *more],
+                                     check=True, capture_output=True, text=True).stdout
+            alone[n] = max(alone.get(n, 0), n / json.loads(out)["seconds"])
+        end, done, lock = time.time() + 10, [], threading.Lock()
+
+        def client():
+            while time.time() < end:
+                status = server.call("POST", "/v1/images/generations", body)[0]
+                with lock:
+                    done.append(time.time() if status == 200 else 0)
+                if status == 429:
+                    time.sleep(0.1)
+        threads = [threading.Thread(target=client) for _ in range(12)]
+        start = time.time()
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        served = max(served, 4 * sum(t > 0 for t in done) / (time.time() - start))
+    best = max(alone, key=alone.get)
+    print(f"pictures/s: 12 clients {served:.1f}, duet generate {alone[best]:.1f} with {best} at a time "
+          f"({', '.join(f'{n}: {r:.1f}' for n, r in alone.items())}): x {served / alone[best]:.2f}", flush=True)
 
 
 def many(server, clients, seconds, png):
@@ -106,6 +137,7 @@ def main():
     args, more = parser.parse_known_args()
     with Server(args.duet, *more) as server:
         png = one_request(server, args.duet, more)
+        throughput(server, args.duet, more)
         r = many(server, args.clients, args.seconds, png)
         print(f"{args.clients} clients, {args.seconds:.0f} s: {r['answers']} answers ({r['answers'] / args.seconds:.1f}/s), {r['told to wait']} told to wait, "
               f"failures {r['failures'] or 'none'}; answer p50 {percentile(r['waits'], 0.5):.0f} ms, p99 {percentile(r['waits'], 0.99):.0f} ms; "
