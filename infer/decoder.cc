@@ -107,6 +107,12 @@ bool lock_down() {
   return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
+// Ends this process when `parent` ends, or at once if it has.
+void end_with(pid_t parent) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(0);
+}
+
 void limit(decltype(RLIMIT_CPU) what, int64_t to) {
   const rlimit l{rlim_t(to), rlim_t(to)};
   setrlimit(what, &l);
@@ -120,13 +126,12 @@ Decoder::Decoder(Decode decode, const Bounds& bounds) : decode_(std::move(decode
   int pair[2];
   CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0, std::strerror(errno));
   const pid_t program = getpid();
-  maker_ = fork();
-  CHECK(maker_ >= 0, "a process more: ", std::strerror(errno));
-  if (maker_ == 0) {
+  keeper_ = fork();
+  CHECK(keeper_ >= 0, "a process more: ", std::strerror(errno));
+  if (keeper_ == 0) {
     close(pair[0]);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != program) _exit(0);
-    make_workers(pair[1]);
+    end_with(program);
+    keep_maker(pair[1]);
   }
   close(pair[1]);
   socket_ = pair[0];
@@ -134,13 +139,30 @@ Decoder::Decoder(Decode decode, const Bounds& bounds) : decode_(std::move(decode
 
 Decoder::~Decoder() {
   close(socket_);  // which the maker takes for its end
-  waitpid(maker_, nullptr, 0);
+  waitpid(keeper_, nullptr, 0);
+}
+
+// Who makes the workers may be ended too, by someone short of memory; what was asked of it meanwhile waits in the socket.
+void Decoder::keep_maker(int socket) {
+  signal(SIGCHLD, SIG_DFL);
+  signal(SIGINT, SIG_IGN);  // a terminal's Ctrl-C goes to all; the program ends us when it is done
+  signal(SIGTERM, SIG_IGN);
+  for (const pid_t keeper = getpid();;) {
+    const pid_t maker = fork();
+    if (maker == 0) {
+      end_with(keeper);
+      make_workers(socket);
+    }
+    int status = 0;
+    if (maker < 0)
+      sleep(1);  // no process to be had now
+    else if (waitpid(maker, &status, 0) == maker && WIFEXITED(status))
+      _exit(0);
+  }
 }
 
 void Decoder::make_workers(int socket) {
   signal(SIGCHLD, SIG_IGN);  // ended workers are taken off at once
-  signal(SIGINT, SIG_IGN),
-      signal(SIGTERM, SIG_IGN);  // a terminal's Ctrl-C goes to all; the program ends us when it is done
   int fds[3];
   for (std::string name; receive_job(socket, fds, name);) {
     const pid_t worker = fork();

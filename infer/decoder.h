@@ -25,7 +25,7 @@ class Decoder {
     int seconds = 10;                     // of a processor
     int at_a_time = 4;
   };
-  // Starts the process that makes the others: before this program has threads, and small. `decode` runs there.
+  // Starts the processes that make the others: before this program has threads, and small. `decode` runs there.
   explicit Decoder(Decode decode);
   Decoder(Decode decode, const Bounds&);
   ~Decoder();
@@ -34,11 +34,12 @@ class Decoder {
   Image operator()(std::span<const uint8_t> bytes, const std::string& name);
 
  private:
+  [[noreturn]] void keep_maker(int socket);  // in the process keeper_: one that makes workers, and another when it dies
   [[noreturn]] void make_workers(int socket);
   [[noreturn]] void work(int in, int out, int done, const std::string& name);
   const Decode decode_;
   const Bounds bounds_;
-  int socket_ = -1, maker_ = -1;
+  int socket_ = -1, keeper_ = -1;
   std::mutex mutex_;
   std::condition_variable turn_;
   int running_ = 0;

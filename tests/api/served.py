@@ -61,7 +61,7 @@ class Server:
                     return [int(p) for p in f.read().split()]
             except OSError:
                 return []
-        workers = [w for maker in children(self.pid) for w in children(maker)]
+        workers = [w for keeper in children(self.pid) for maker in children(keeper) for w in children(maker)]
         for w in workers:
             try:
                 os.kill(w, signal.SIGKILL)

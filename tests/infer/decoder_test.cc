@@ -4,11 +4,15 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <thread>
 
 #include "kernels/files.h"
@@ -86,6 +90,43 @@ TEST(Decoder, AProcessThatMisbehavesIsOneRefusal) {
     EXPECT_THROW(d(as_bytes(what), "p"), Error) << what;
     EXPECT_EQ(d(png, "p").width, 24) << "after " << what;
   }
+}
+
+// The first process whose parent is `parent`, 0: none.
+pid_t child_of(pid_t parent) {
+  for (const auto& e : std::filesystem::directory_iterator("/proc")) {
+    std::ifstream f(e.path() / "stat");  // PID (NAME) STATE PARENT
+    std::string line;
+    if (!std::getline(f, line)) continue;
+    std::istringstream rest(line.substr(line.rfind(')') + 1));
+    std::string state;
+    pid_t of = 0;
+    if (rest >> state >> of && of == parent && state != "Z") return pid_t(std::stol(line));
+  }
+  return 0;
+}
+
+// The process that makes the workers is ended, as by a system short of memory: another takes its place.
+TEST(Decoder, OutlivesTheProcessThatMakesProcesses) {
+  Decoder decoder(decode, kBounds);
+  const std::vector<uint8_t> bytes = encode_png(Image(3, 2));
+  pid_t last = 0;
+  const auto maker = [&] {  // another one than the last
+    for (const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+         std::chrono::steady_clock::now() < end;) {
+      const pid_t keeper = child_of(getpid()), now = keeper ? child_of(keeper) : 0;
+      if (now && now != last) return last = now;
+    }
+    return pid_t(0);
+  };
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_GT(maker(), 0);
+    EXPECT_EQ(decoder(bytes, "a").width, 3);
+    ASSERT_EQ(kill(last, SIGKILL), 0);
+  }
+  // A message that the dying one has taken out of the socket would be lost with it: one refusal, as for a worker's death.
+  ASSERT_GT(maker(), 0);
+  EXPECT_EQ(decoder(bytes, "a").height, 2);
 }
 
 TEST(Decoder, ManyAtATime) {
