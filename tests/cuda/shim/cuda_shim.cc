@@ -12,6 +12,7 @@
 #include <vector>
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #define SHIM_ASAN 1
 #endif
@@ -123,6 +124,10 @@ void enter() {
 void resume(size_t i) {
   Thread& t = run->threads[i];
   if (t.state == State::fresh) {
+#ifdef SHIM_ASAN
+    // Who had this stack before never returned from enter(), or was left where it stood when another one failed.
+    __asan_unpoison_memory_region(stack_of(i), kStack);
+#endif
     auto top = reinterpret_cast<void**>(reinterpret_cast<uintptr_t>(stack_of(i) + kStack) & ~uintptr_t(15));
     *--top = nullptr;                                // where enter() would return to
     *--top = reinterpret_cast<void*>(&enter);
