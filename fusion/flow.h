@@ -22,6 +22,10 @@ inline float flow_weight(float t) {
   return 1 / (s * s);
 }
 
+// The time at which step s of `steps` of a sampler begins: 0 .. 1. shift > 1: more of the steps near noise, where the words
+// decide what goes where (arXiv 2403.03206, 5.3.2).
+inline float step_time(int s, int steps, double shift) { return float(s / (s + shift * (steps - s))); }
+
 // Features of t for the model: cos and sin of 1000 t at n/2 frequencies, as transformers encode positions
 inline void time_features(float* out, float t, int64_t n) {
   for (int64_t i = 0; i < n / 2; ++i) {

@@ -21,6 +21,17 @@ void append(std::vector<int32_t>& v, int64_t first, int64_t n) {
 
 }  // namespace
 
+bool without_words(const JointBatch& batch, const JointConfig& c, int64_t b) {
+  return uniform(mix(batch.seed, 3), uint64_t(b)) < c.drop;
+}
+
+void make_noisy(const JointBatch& batch, const Tensor& noisy, const Tensor& clean, const std::vector<float>& t) {
+  const int64_t rows = noisy.shape().rows(), P = rows / batch.B;
+  Tensor level({rows});
+  for (int64_t p = 0; p < rows; ++p) level.data()[p] = t[size_t(p / P)];
+  kernels(noisy).add_noise(noisy, clean, level, mix(batch.seed, 2));
+}
+
 JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig& c) {
   const int64_t B = batch.B, side = batch.size / m.config.patch, P = side * side, V = m.patch_values();
   CHECK(int64_t(batch.text.size()) == B && int64_t(batch.same.size()) == B, "a caption for each of ", B, " pictures");
@@ -29,13 +40,11 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
   const int64_t R = std::clamp<int64_t>(std::llround(double(B) * c.read), 1, B);
   std::vector<float> t(size_t(B + R), 1.0f);
   for (int64_t b = 0; b < B; ++b)
-    t[size_t(b)] = sample_t(mix(batch.seed, 1), uint64_t(b), float(c.t_mean), float(c.t_std));
-  const Kernels& k = kernels(m.device());
+    t[size_t(b)] = batch.goal ? batch.goal->t.at(size_t(b))
+                              : sample_t(mix(batch.seed, 1), uint64_t(b), float(c.t_mean), float(c.t_std));
   const Tensor clean = patchify(batch.pixels, B, batch.size, batch.size, m.config.patch).to(m.device());
   const Tensor patches({(B + R) * P, V}, DType::f32, m.device()), noisy = patches.slice(0, {B * P, V});
-  Tensor level({B * P});
-  for (int64_t p = 0; p < B * P; ++p) level.data()[p] = t[size_t(p / P)];
-  k.add_noise(noisy, clean, level, mix(batch.seed, 2));
+  make_noisy(batch, noisy, clean, t);
   copy_values(patches.slice(B * P * V, {R * P, V}), clean.slice(0, {R * P, V}));
 
   // Texts: the captions without their last token, then the text of no words.
@@ -58,7 +67,7 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
   for (int64_t b = 0; b < B + R; ++b) {
     const bool flow = b < B;
     const int64_t own = b % B;
-    const bool dropped = flow && uniform(mix(batch.seed, 3), uint64_t(b)) < c.drop;
+    const bool dropped = flow && without_words(batch, c, b);
     const int64_t text = dropped ? B : own, words = text_at[size_t(text) + 1] - text_at[size_t(text)];
     const int64_t at = int64_t(r.from.size());
     const Segment image = Segment::image(int(side), int(side), int(b + 1));
@@ -96,7 +105,7 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
     for (int64_t p = 0; p < B * P; ++p) weight.data()[p] = flow_weight(t[size_t(p / P)]) / float(B * P * V);
     const Var x = m.flow_head(gather(h, {}, Tensor::ints(r.noisy)), patches.slice(0, {B * P, V}), place,
                               Tensor::ints(row), times);
-    parts.emplace_back(square_error(x, clean, weight), float(c.flow));
+    parts.emplace_back(square_error(x, batch.goal ? batch.goal->target : clean, weight), float(c.flow));
     loss.flow.t = parts.back().first.value();
   }
   if (c.caption > 0) {

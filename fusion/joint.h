@@ -19,6 +19,12 @@ struct JointConfig {
   }
 };
 
+// What the flow head is to learn in place of the pictures themselves (fusion/distill.h).
+struct FlowGoal {
+  std::vector<float> t;  // (B) noise levels
+  Tensor target;         // (B P, patch^2 4), on the model's device
+};
+
 struct JointBatch {
   int64_t B = 0, size = 0;
   const float* pixels = nullptr;           // (B,size,size,4) in [-1,1]
@@ -26,6 +32,7 @@ struct JointBatch {
   std::vector<uint64_t> same;              // equal values: equal captions
   uint64_t seed = 0;                       // of noise levels, noise and dropped words
   int null_token = 1;                      // the whole text of a picture drawn without words
+  const FlowGoal* goal = nullptr;          // none: the pictures, at noise levels of the seed's
 };
 
 // A number that stays on the device until it is read, which waits for the device; 0 when there is none.
@@ -37,6 +44,10 @@ struct JointLoss {
   Var total;
   Later flow, caption, contrast;  // unweighted: per value, per token, per pair
 };
+// Whether picture b of the batch is drawn without its words.
+bool without_words(const JointBatch&, const JointConfig&, int64_t b);
+// noisy (B P, patch^2 4) = the batch's pictures at noise levels t (B); clean: the same shape, from patchify().
+void make_noisy(const JointBatch&, const Tensor& noisy, const Tensor& clean, const std::vector<float>& t);
 JointLoss joint_loss(const Model&, const JointBatch&, const JointConfig&);
 
 }  // namespace duet

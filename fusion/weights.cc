@@ -64,6 +64,14 @@ Loaded load_weights(const std::string& given) {
   if (tokenizer.size() > c.vocab)
     refuse(path.string(), ": the tokenizer has ", tokenizer.size(), " tokens but the model ", c.vocab);
   Loaded l{std::make_unique<Model>(c), std::move(tokenizer), meta, path.string(), hash_file(path.string()).xxh3};
+  if (const auto s = meta.find("sampling"); s != meta.end()) {
+    const std::string where = path.string() + ": sampling";
+    from_json(s->second, where, l.sampling);
+    const Sampling& n = l.sampling;
+    if (n.steps < 1 || n.steps > 1000 || n.guidance < 0 || n.guidance > 100 || n.shift < 0.05 || n.shift > 20)
+      refuse(where, ": steps ", n.steps, ", guidance ", n.guidance, ", shift ", n.shift,
+             " are not within 1 to 1000, 0 to 100 and 0.05 to 20; train or download the weights again");
+  }
   size_t used = 0;
   l.model->params([&](const std::string& name, Var& v) {
     const TensorView& t = file.at(name);

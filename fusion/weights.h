@@ -14,12 +14,24 @@ using Provenance = std::map<std::string, std::string>;  // "training": JSON and 
 
 void save_weights(const std::string& dir, Model&, const Tokenizer&, DType, const Provenance& = {});
 
+// How a model draws where nobody says otherwise; "sampling" in __metadata__, where it is not the usual way.
+struct Sampling {
+  int steps = 24;       // 1..1000
+  double guidance = 5;  // 0..100
+  double shift = 3;     // 0.05..20, see step_time() of fusion/flow.h
+  template <class V>
+  void fields(V&& v) {
+    v("steps", steps), v("guidance", guidance), v("shift", shift);
+  }
+};
+
 struct Loaded {
   std::unique_ptr<Model> model;
   Tokenizer tokenizer;
   Provenance metadata;
   std::string path;
   uint64_t hash = 0;  // of the weights file
+  Sampling sampling = {};
 };
 // On device() (kernels/device.h). Refuses a file that is not ours, is damaged, lacks a tensor or has another shape, or belongs to another tokenizer.
 Loaded load_weights(const std::string& path);

@@ -22,6 +22,7 @@ struct ModelInfo {
   const Tokenizer& tokenizer;
   std::string name, hash;  // of the weights: their folder, and the XXH3 of the file
   int64_t created = 0;     // Unix seconds
+  Sampling sampling = {};  // where a request leaves it open
 };
 
 struct ApiOptions {

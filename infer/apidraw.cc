@@ -69,6 +69,7 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
   drawing_size(c, s.width, s.height, plan.drawn_width, plan.drawn_height);
   DrawTask& t = plan.task;
   t.options.steps = s.steps, t.options.guidance = s.guidance, t.options.heun = s.heun;
+  t.options.shift = info.sampling.shift;
   t.options.width = plan.drawn_width, t.options.height = plan.drawn_height;
   t.previews = s.previews;
   DrawRequest request{ids_of(info.tokenizer, with_style(s.prompt, s.style)), ids_of(info.tokenizer, s.negative), 0};

@@ -19,14 +19,15 @@ struct Sketch {  // what is to be drawn
   std::string prompt, negative, style;
   int64_t seed = -1;                     // of the first picture, then one up; below 0: by chance
   int count = 1, width = 0, height = 0;  // 0: as large as the model learned
-  int steps = DrawOptions{}.steps, previews = 0;
-  double guidance = DrawOptions{}.guidance, strength = 1;
+  int steps, previews = 0;
+  double guidance, strength = 1;
   bool heun = false;
   Format format = Format::png;
   int quality = 90;             // of JPEG and WebP
   bool opaque = false;          // laid on white
   Image from;                   // empty: from noise alone
   std::vector<uint8_t> change;  // of each pixel of `from`: 0 stays; empty: all may change
+  explicit Sketch(const Sampling& s) : steps(s.steps), guidance(s.guidance) {}
 };
 
 struct DrawPlan {  // a sketch made ready

@@ -26,13 +26,15 @@ void read_size(const std::string& size, Sketch& s) {
 
 Sketch read_sketch(const Call& c) {
   const Params& p = c.params;
-  Sketch s;
+  const Sampling& usual = c.api.model.sampling;
+  Sketch s(usual);
   s.prompt = p.text("prompt"), s.negative = p.text("negative_prompt"), s.style = p.text("style");
   if (s.style == "vivid" || s.style == "natural") s.style.clear();  // OpenAI's own two say nothing about looks
   s.count = int(p.integer("n", 1));
   s.seed = p.integer("seed", -1);
   const std::string quality = p.text("quality", "auto");
-  const int steps = quality == "low" ? 12 : quality == "high" || quality == "hd" ? 48 : s.steps;
+  const bool low = quality == "low", high = quality == "high" || quality == "hd";
+  const int steps = low ? (usual.steps + 1) / 2 : high ? 2 * usual.steps : usual.steps;
   s.steps = int(p.integer("steps", steps));
   s.guidance = p.number("guidance", s.guidance);
   read_size(p.text("size"), s);
@@ -48,11 +50,11 @@ Sketch read_sketch(const Call& c) {
   return s;
 }
 
-Json common(const Sketch& s, const DrawPlan& plan) {
+Json common(const ModelInfo& m, const Sketch& s, const DrawPlan& plan) {
   return {{"size", join(s.width, 'x', s.height)},
-          {"quality", s.steps <= 12   ? "low"
-                      : s.steps >= 48 ? "high"
-                                      : "medium"},
+          {"quality", s.steps <= (m.sampling.steps + 1) / 2 ? "low"
+                      : s.steps >= 2 * m.sampling.steps     ? "high"
+                                                            : "medium"},
           {"background", s.opaque || s.format == Format::jpeg ? "opaque" : "transparent"},
           {"output_format", name_of(s.format)},
           {"drawn_size", join(plan.drawn_width, 'x', plan.drawn_height)}};
@@ -87,7 +89,7 @@ void whole(Call& c, Sketch& s) {
     data.push_back({{url ? "url" : "b64_json", url ? url_of(s, file) : std::move(file)}, {"seed", s.seed + i}});
   }
   Json j{{"created", now()}, {"data", std::move(data)}};
-  j.update(common(s, plan));
+  j.update(common(c.api.model, s, plan));
   j["usage"] = usage(c.api.model, s, plan);
   c.send(j);
 }
@@ -102,7 +104,7 @@ void streamed(Call& c, Sketch& s, const std::string& name) {
     const bool done = e.kind == Event::picture;
     const std::string type = name + (done ? ".completed" : ".partial_image");
     Json j{{"type", type}, {"b64_json", to_base64(file_of(s, plan, e))}, {"created_at", now()}};
-    j.update(common(s, plan));
+    j.update(common(c.api.model, s, plan));
     j["index"] = e.index, j["seed"] = s.seed + int64_t(e.index);
     if (done)
       j["usage"] = usage(c.api.model, s, plan);

@@ -33,6 +33,7 @@ Json model_json(const ModelInfo& m) {
            {{"input_modalities", {"text", "image"}}, {"output_modalities", {"text", "image", "embedding"}}}},
           {"hash", m.hash},
           {"size", c.size},
+          {"sampling", {{"steps", m.sampling.steps}, {"guidance", m.sampling.guidance}}},
           {"patch", c.patch},
           {"embedding_dimensions", c.embed}};
 }
@@ -54,7 +55,7 @@ std::vector<Field> drawing_fields(std::vector<Field> more) {
   const std::vector<Field> shared = {
       {"n", F::integer, "how many pictures, with seeds one up each", 1, kMostPictures},
       {"size", F::text, "auto or WIDTHxHEIGHT in pixels", 0, 16},
-      {"quality", F::choice, "steps, where these are not given: low 12, medium 24, high 48", 0, 0,
+      {"quality", F::choice, "steps, where these are not given: medium as the model is meant to be drawn with (GET /v1/models, sampling), low half, high twice as many", 0, 0,
        "auto|standard|hd|low|medium|high"},
       {"response_format", F::choice, "url gives a data URL", 0, 0, "url|b64_json"},
       {"output_format", F::choice, "format of the file; PNG carries its settings", 0, 0, "png|jpeg|webp"},

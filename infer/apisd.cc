@@ -15,7 +15,7 @@ using Json = nlohmann::ordered_json;
 
 Sketch read_sketch(const Call& c) {
   const Params& p = c.params;
-  Sketch s;
+  Sketch s(c.api.model.sampling);
   s.prompt = p.text("prompt"), s.negative = p.text("negative_prompt");
   s.seed = p.integer("seed", -1);
   s.count = int(p.integer("batch_size", 1) * p.integer("n_iter", 1));

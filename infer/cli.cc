@@ -65,21 +65,19 @@ void add_open_options(CLI::App* verb, OpenOptions& o) {
 }
 
 void add_draw_options(CLI::App* verb, DrawOptions& o) {
-  verb->add_option("--steps", o.steps, "steps from noise to picture; fewer are faster")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
-  verb->add_option("--guidance", o.guidance, "how strictly to follow the words; 1: as it comes")
-      ->check(CLI::Range(0.0, 100.0))
-      ->capture_default_str();
+  leave_open(o);
+  verb->add_option("--steps", o.steps, "steps from noise to picture; fewer are faster (default: as the weights say, else 24)")
+      ->check(CLI::Range(1, 1000));
+  verb->add_option("--guidance", o.guidance, "how strictly to follow the words; 1: as it comes (default: as the weights say, else 5)")
+      ->check(CLI::Range(0.0, 100.0));
   verb->add_option("--guide-from", o.guide_from, "guidance from this time on; noise is 0, the picture 1")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   verb->add_option("--guide-to", o.guide_to, "guidance up to this time; steps without it take half as long")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
-  verb->add_option("--shift", o.shift, "above 1: more of the steps near noise, below 1: near the picture")
-      ->check(CLI::Range(0.05, 20.0))
-      ->capture_default_str();
+  verb->add_option("--shift", o.shift, "above 1: more of the steps near noise, below 1: near the picture (default: as the weights say, else 3)")
+      ->check(CLI::Range(0.05, 20.0));
   verb->add_flag("--heun", o.heun, "second-order steps: twice the time a step, fewer steps needed");
 }
 

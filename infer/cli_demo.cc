@@ -227,7 +227,7 @@ class Demo {
     std::fflush(stdout);
   }
 
-  const DemoOptions& o_;
+  DemoOptions o_;
   fs::path out_;
   std::chrono::steady_clock::time_point start_;
   Opened opened_;
@@ -243,8 +243,7 @@ void add_demo_verb(CLI::App& app) {
   auto o = std::make_shared<DemoOptions>();
   verb->add_option("--out", o->out, "folder to write to")->capture_default_str();
   verb->add_option("--pictures", o->pictures, "pictures to read, their names are the labels (default: assets/samples)");
-  verb->add_option("--steps", o->draw.steps, "steps from noise to picture")->check(CLI::Range(1, 1000))->capture_default_str();
-  verb->add_option("--guidance", o->draw.guidance, "how strictly to follow the words")->check(CLI::Range(0.0, 30.0))->capture_default_str();
+  add_draw_options(verb, o->draw);
   verb->add_flag("--json", o->json, "print captions.json; the lines go to standard error");
   add_open_options(verb, o->open);
   verb->footer("  duet demo --out demo");

@@ -100,6 +100,7 @@ void generate(GenerateOptions o) {
 
   check_draw_options(o.draw);
   const Opened opened = open_model(o.open);
+  settle(o.draw, opened.loaded.sampling);
   const Model& m = opened.model();
   const int S = o.size ? o.size : opened.size(), patch = int(m.config.patch);
   if (S < patch || S > kMostSize || S % patch)

@@ -124,9 +124,10 @@ std::string heading(const std::string& what, const EvalOptions& o, const Opened&
   return fmt::format("{}; {} ({}), seed {}\n", what, opened.loaded.path, arithmetic(), o.seed);
 }
 
-void run_scenes(const EvalOptions& o) {
+void run_scenes(EvalOptions o) {
   check_draw_options(o.draw);
   const Opened opened = open_model(o.open);
+  settle(o.draw, opened.loaded.sampling);
   if (opened.size() < 16) refuse(opened.loaded.path, ": draws ", opened.size(), " pixels a side; the checker needs 16");
   const SceneEval e =
       eval_scenes(drawing_model(o, opened), {o.n, o.seed, o.batch, o.sheet.empty() ? 0 : o.show});
@@ -146,9 +147,10 @@ void run_scenes(const EvalOptions& o) {
   if (!o.sheet.empty()) write_sheet(o, contact_sheet(e.cells, std::min(o.show, 12), 128));
 }
 
-void run_icons(const EvalOptions& o) {
+void run_icons(EvalOptions o) {
   check_draw_options(o.draw);
   const Opened opened = open_model(o.open);
+  settle(o.draw, opened.loaded.sampling);
   const auto sets = load_sets(o, "train", opened.size());
   const IconEval e = eval_icons(drawing_model(o, opened), sets, {o.n, o.seed, !o.plain, o.batch});
   Json j = header("icons", o, opened);

@@ -124,9 +124,10 @@ Image copies_sheet(const GenerateEval& e, const Options& o) {
                          cells);
 }
 
-void run(const Options& o) {
+void run(Options o) {
   check_draw_options(o.draw);
   const Opened opened = open_model(o.open);
+  settle(o.draw, opened.loaded.sampling);
   if (o.scenes > 0 && opened.size() < 16)
     refuse(opened.loaded.path, ": draws ", opened.size(), " pixels a side; scenes need 16, or say --scenes 0");
   if (fs::exists(o.out) && !fs::is_directory(o.out)) refuse("--out ", o.out, ": is a file; name a folder");

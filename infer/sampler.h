@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "fusion/flow.h"
 #include "fusion/model.h"
+#include "fusion/weights.h"
 #include "text/tokenizer.h"
 
 namespace duet {
@@ -13,7 +15,7 @@ namespace duet {
 struct DrawOptions {
   int steps = 24;          // evaluations along the way (Heun: twice as many)
   double guidance = 5;     // x = without + guidance (with - without); 1: no second pass
-  double shift = 3;        // > 1: more of the steps near noise, where the words decide what goes where (arXiv 2403.03206, 5.3.2)
+  double shift = 3;        // see step_time of fusion/flow.h
   bool heun = false;       // second-order steps
   // Guidance only while guide_from <= t <= guide_to (arXiv 2404.07724): elsewhere x = with, in one pass instead of two.
   double guide_from = 0, guide_to = 1;
@@ -22,7 +24,14 @@ struct DrawOptions {
 // Whether an evaluation at that time takes the pass without the words.
 inline bool guided_at(const DrawOptions& o, float t) { return o.guidance != 1 && t >= o.guide_from && t <= o.guide_to; }
 // The time at which step s of o.steps begins: 0 .. 1.
-inline float step_time(const DrawOptions& o, int s) { return float(s / (s + o.shift * (o.steps - s))); }
+inline float step_time(const DrawOptions& o, int s) { return step_time(s, o.steps, o.shift); }
+// What a person left open is as the weights say.
+inline void leave_open(DrawOptions& o) { o.steps = 0, o.guidance = -1, o.shift = 0; }
+inline void settle(DrawOptions& o, const Sampling& s) {
+  if (o.steps == 0) o.steps = s.steps;
+  if (o.guidance < 0) o.guidance = s.guidance;
+  if (o.shift == 0) o.shift = s.shift;
+}
 struct DrawRequest {
   std::vector<int> prompt;    // language mark and caption, no end: see prompt_ids
   std::vector<int> negative;  // what to steer away from; empty: the text of no words

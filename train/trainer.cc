@@ -27,7 +27,7 @@ static double seconds(Clock::time_point from) { return std::chrono::duration<dou
 struct Trainer::State {
   TrainConfig config;
   Tokenizer tokenizer;
-  std::unique_ptr<Model> model;
+  std::unique_ptr<Model> model, teacher;
   Flat flat;
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<Loader> loader;
@@ -79,12 +79,18 @@ Trainer::Trainer(const TrainConfig& config)
   if (c.model.size != c.data.size)
     refuse("model.size = ", c.model.size, " and data.size = ", c.data.size, " must be equal");
   s_->model = std::make_unique<Model>(c.model, uint64_t(c.seed));
-  if (!c.start.empty()) {
-    Loaded l = load_weights(c.start);
-    if (l.tokenizer.hash() != s_->tokenizer.hash())
-      refuse(c.start, ": was trained with another tokenizer than ", c.tokenizer);
-    take_parameters(*s_->model, *l.model, c.start);
+  const auto load = [&](const std::string& path) {
+    Loaded l = load_weights(path);
+    if (l.tokenizer.hash() != s_->tokenizer.hash()) refuse(path, ": was trained with another tokenizer than ", c.tokenizer);
+    return std::move(l.model);
+  };
+  if (!c.distill.teacher.empty()) {
+    s_->teacher = load(c.distill.teacher);
+    if (s_->teacher->config.patch != c.model.patch)
+      refuse(c.distill.teacher, ": has patches of ", s_->teacher->config.patch, " pixels, the config's model.patch is ", c.model.patch);
   }
+  if (const std::string& from = c.start.empty() ? c.distill.teacher : c.start; !from.empty())
+    take_parameters(*s_->model, *load(from), from);
   s_->flat = flatten([this](const Visit& v) { s_->model->params(v); }, device());
   s_->optimizer = std::make_unique<Optimizer>(s_->flat, c.optimizer);
   s_->loader = std::make_unique<Loader>(c.data, s_->tokenizer, uint64_t(c.seed));
@@ -108,6 +114,8 @@ void Trainer::State::advance() {
     const Batch b = loader->next();
     JointBatch j{
         b.B, b.size, b.pixels.data(), b.text, b.caption_hash, mix(uint64_t(c.seed), uint64_t(b.step)), tokenizer.bos()};
+    FlowGoal goal;
+    if (teacher) goal = distill_goal(*teacher, j, c.loss, c.distill), j.goal = &goal;
     const JointLoss l = joint_loss(*model, j, c.loss);
     weighted_sum({{l.total, share}}).backward();
     const Tensor parts[] = {l.total.value(), l.flow.t, l.caption.t, l.contrast.t};
@@ -192,10 +200,12 @@ void Trainer::with_ema(const std::function<void(const Model&)>& f) {
 }
 
 void Trainer::save_model(const std::string& dir, DType type) {
-  with_ema([&](const Model&) {
-    save_weights(dir, *s_->model, s_->tokenizer, type,
-                 {{"training", to_json(s_->config)}, {"steps", std::to_string(s_->done)}});
-  });
+  Provenance made{{"training", to_json(s_->config)}, {"steps", std::to_string(s_->done)}};
+  if (s_->teacher) {
+    Sampling sampling{s_->config.distill.steps, 1, s_->config.distill.shift};
+    made["sampling"] = to_json(sampling);
+  }
+  with_ema([&](const Model&) { save_weights(dir, *s_->model, s_->tokenizer, type, made); });
 }
 
 void Trainer::run(const std::function<void(const Model&, const Tokenizer&, int64_t, const std::string&)>& sample,

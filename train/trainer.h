@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "fusion/distill.h"
 #include "fusion/joint.h"
 #include "text/tokenizer.h"
 #include "train/loader.h"
@@ -14,7 +15,7 @@ namespace duet {
 struct TrainConfig {
   std::string out = "runs/duet";      // checkpoints, logs, samples and, at the end, weights
   std::string tokenizer = "";         // tokenizer.json
-  std::string start = "";             // weights to start from instead of random ones
+  std::string start = "";             // weights to start from instead of random ones; with distill.teacher by default those
   int64_t steps = 1000, warmup = 100;
   double final_lr = 0.05;             // share of lr the cosine ends at
   int accumulate = 1;                 // batches a step
@@ -25,13 +26,14 @@ struct TrainConfig {
   ModelConfig model;
   DataConfig data;
   JointConfig loss;
+  DistillConfig distill;
   OptimizerConfig optimizer;
   template <class V>
   void fields(V&& v) {
     v("out", out), v("tokenizer", tokenizer), v("start", start), v("steps", steps), v("warmup", warmup);
     v("final_lr", final_lr), v("accumulate", accumulate), v("seed", seed), v("recompute", recompute), v("precision", precision);
     v("save_every", save_every), v("keep", keep), v("log_every", log_every), v("sample_every", sample_every);
-    v("model", model), v("data", data), v("loss", loss), v("optimizer", optimizer);
+    v("model", model), v("data", data), v("loss", loss), v("distill", distill), v("optimizer", optimizer);
   }
 };
 

@@ -2,7 +2,7 @@
 import { $, recall, remember } from './dom.js';
 import { label, say, t, tip } from './strings.js';
 
-const kDefaults = { guidance: 5, steps: 24 };   // as `duet generate` has them
+const usual = { guidance: 5, steps: 24 };        // as `duet generate` has them; a model may want others
 const kMostSeed = Number.MAX_SAFE_INTEGER - 991; // JSON keeps whole numbers up to 2^53; room for n pictures
 const kShapes = [[1, 1], [1.5, 1], [1, 1.5], [2, 2]];  // sides offered, in the model's own
 
@@ -57,6 +57,19 @@ export function setNative(side) {
   fillSizes();
 }
 
+// What the model wants to be drawn with, where nobody chose otherwise.
+export function setUsual(sampling) {
+  for (const name of ranges) {
+    const now = Number(sampling?.[name]), was = Number(recall(`usual-${name}`) || usual[name]);
+    if (!(now > 0)) continue;
+    if (Number($(name).value) === was) $(name).value = now;
+    usual[name] = now;
+    remember(`usual-${name}`, String(now));
+  }
+  showRanges();
+  keep();
+}
+
 function showRanges() {
   for (const name of ranges) $(`${name}-now`).textContent = $(name).value;
 }
@@ -98,7 +111,7 @@ export function startForm() {
   $('dice').onclick = () => (($('seed').value = String(randomSeed())), keep());
   $('seed').oninput = () => lock($('seed').value !== '');
   $('form').addEventListener('input', () => (showRanges(), keep()));
-  $('defaults').onclick = () => fill({ ...settings(), ...kDefaults, negative: '', size: '', transparent: true });
+  $('defaults').onclick = () => fill({ ...settings(), ...usual, negative: '', size: '', transparent: true });
   label($('lock'), 'seed_lock');
   tip($('lock'), 'seed_lock');
 }

@@ -42,6 +42,26 @@ TEST_F(ApiTest, TheDescriptionNamesEveryRoute) {
       Json({"prompt"}));
 }
 
+// A model that was taught to draw in few steps is drawn with as it says, where a request does not say otherwise.
+TEST_F(ApiTest, StepsAndGuidanceAreTheModelsWhereNobodyAsks) {
+  served = std::make_unique<Served>(ApiOptions{}, HttpLimits{}, EngineLimits{}, Sampling{3, 1, 2});
+  EXPECT_EQ(ok(get("/v1/models"))["data"][0]["sampling"], (Json{{"steps", 3}, {"guidance", 1.0}}));
+  const auto drawn = [&](Json more) {
+    more.update({{"prompt", "a red star"}, {"seed", 1}});
+    return read_drawn(bytes_of(post("/v1/images/generations", more)["data"][0]["b64_json"]), "reply").value_or(DrawnMeta{});
+  };
+  const DrawnMeta usual = drawn(Json::object()), asked = drawn({{"steps", 5}, {"guidance", 2}});
+  EXPECT_EQ(usual.steps, 3);
+  EXPECT_EQ(usual.guidance, 1);
+  EXPECT_EQ(usual.shift, 2);
+  EXPECT_EQ(asked.steps, 5);
+  EXPECT_EQ(asked.guidance, 2);
+  EXPECT_EQ(drawn({{"quality", "low"}}).steps, 2);
+  EXPECT_EQ(drawn({{"quality", "high"}}).steps, 6);
+  EXPECT_EQ(post("/v1/images/generations", {{"prompt", "a"}, {"quality", "low"}})["quality"], "low");
+  EXPECT_EQ(post("/sdapi/v1/txt2img", {{"prompt", "a"}})["parameters"]["steps"], 3);
+}
+
 TEST_F(ApiTest, DrawsWhatTheSamplerDraws) {
   const Json j =
       post("/v1/images/generations", {{"prompt", "빨간 원"}, {"n", 3}, {"seed", 5}, {"steps", 4}, {"guidance", 2}});

@@ -102,6 +102,22 @@ TEST_F(CliTest, APictureCarriesHowItWasMade) {
 }
 
 // int8 where the CPU has it, and a picture that says so; else one line.
+// What a person leaves open is as the weights say; what is said holds.
+TEST_F(CliTest, WeightsSayHowToDraw) {
+  save_weights(dir / "fast", *tiny_model(), tiny_tokenizer(), DType::f32, {{"sampling", R"({"steps": 2, "guidance": 1, "shift": 2})"}});
+  const auto how = [&](const std::string& weights, std::vector<std::string> more) {
+    more.insert(more.begin(), {"generate", "a red star", "--weights", dir / weights, "-o", dir / "a.png", "--json"});
+    return nlohmann::json::parse(run(more).out);
+  };
+  for (const auto& [key, value] : {std::pair("steps", 2.0), {"guidance", 1.0}, {"shift", 2.0}}) EXPECT_EQ(how("fast", {})[key], value);
+  EXPECT_EQ(how("tiny", {})["steps"], 24);
+  EXPECT_EQ(how("tiny", {})["guidance"], 5);
+  const auto asked = how("fast", {"--steps", "3", "--guidance", "4", "--shift", "1"});
+  for (const auto& [key, value] : {std::pair("steps", 3.0), {"guidance", 4.0}, {"shift", 1.0}}) EXPECT_EQ(asked[key], value);
+  save_weights(dir / "bad", *tiny_model(), tiny_tokenizer(), DType::f32, {{"sampling", R"({"steps": 0})"}});
+  refused({"generate", "a", "--weights", dir / "bad", "-o", dir / "a.png"}, "sampling: steps 0");
+}
+
 TEST_F(CliTest, QuantizeInt8) {
   if (!has_int8()) {
     refused({"generate", "a", "--quantize", "int8", "-o", dir / "x.png"}, "--quantize none");

@@ -81,6 +81,43 @@ TEST(Trainer, OverfitsOneBatch) {
   EXPECT_LT(last.contrast, 0.01 * first.contrast);
 }
 
+// A student of one step learns what its teacher does in two: its loss falls below what it was as a copy of the teacher, it
+// goes on to the same bits after a stop, and its weights say how to draw with them.
+TEST(Trainer, LearnsFewStepsFromATeacher) {
+  const SettingsBack back;
+  const TestFolder dir;
+  TrainConfig c = tiny(dir / "teacher");
+  c.steps = 30, c.warmup = 2, c.save_every = 1000, c.precision = "f32";
+  Trainer teacher(c);
+  run(teacher);
+
+  const auto student = [&](const std::string& name, int64_t steps) {
+    TrainConfig s = tiny(dir / name);
+    s.steps = steps, s.warmup = 2, s.save_every = 1000, s.precision = "f32", s.seed = 5;
+    s.distill = {.teacher = dir / "teacher/model", .steps = 2, .parts = 2, .guidance = 2, .shift = 3};
+    return s;
+  };
+  Trainer whole(student("whole", 40));
+  double first = 0, last = 0;
+  for (int i = 0; i < 40; ++i) (i < 5 ? first : last) += i < 5 || i >= 35 ? whole.step().flow : (whole.step(), 0);
+  EXPECT_LT(last, 0.7 * first);
+
+  Trainer half(student("half", 4));
+  half.step(), half.step(), half.save();
+  Trainer again(student("half", 4)), straight(student("straight", 4));
+  ASSERT_TRUE(again.resume());
+  run(again), run(straight);
+  EXPECT_EQ(differing(checkpoint(dir / "half", 4), checkpoint(dir / "straight", 4)), "");
+
+  const Loaded l = load_weights(dir / "half/model");
+  EXPECT_EQ(l.sampling.steps, 2);
+  EXPECT_EQ(l.sampling.guidance, 1);
+  EXPECT_EQ(load_weights(dir / "teacher/model").sampling.steps, Sampling{}.steps);
+  TrainConfig other = student("other", 4);
+  other.model.hidden += 16;
+  EXPECT_THROW(Trainer{other}, Error);
+}
+
 TEST(Trainer, ResumesAtEveryStepToTheSameBits) {
   const SettingsBack back;
   const TestFolder dir;
