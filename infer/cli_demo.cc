@@ -105,6 +105,7 @@ class Demo {
  public:
   Demo(const DemoOptions& o)
       : o_(o), out_(o.out), start_(std::chrono::steady_clock::now()), opened_(open_model(o.open)) {
+    settle(o_.draw, opened_.loaded.sampling);
     precision_ = arithmetic();
     done("open", fmt::format("{}, {:.1f} M parameters, {}, {} threads", opened_.loaded.path,
                              double(count_params(*opened_.loaded.model)) / 1e6, precision_, threads()));
