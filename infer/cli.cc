@@ -1,5 +1,7 @@
 #include "infer/cli.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -43,6 +45,11 @@ int flushed(int code) {
   return code ? code : 1;
 }
 
+void refuse_unless_writable(const std::string& option, const std::string& path, const std::filesystem::path& folder) {
+  if (access(folder.c_str(), W_OK | X_OK) != 0)
+    refuse(option, " ", path, ": ", folder.string(), ": ", std::strerror(errno), "; name a place where you may write");
+}
+
 }  // namespace
 
 int run_program(CLI::App& app, int argc, const char* const* argv) {
@@ -77,10 +84,21 @@ CLI::Validator within(double least, double most) {
 
 void check_target(const std::string& option, const std::string& path) {
   std::error_code none;
-  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  if (!folder.empty() && !std::filesystem::is_directory(folder, none))
+  std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  if (folder.empty()) folder = ".";
+  if (!std::filesystem::is_directory(folder, none))
     refuse(option, " ", path, ": no folder ", folder.string(), "; make it first");
   if (std::filesystem::is_directory(path, none)) refuse(option, " ", path, ": is a folder; name a file");
+  refuse_unless_writable(option, path, folder);
+}
+
+void check_folder_target(const std::string& option, const std::string& path) {
+  std::error_code none;
+  std::filesystem::path there = std::filesystem::absolute(path);
+  while (there.has_relative_path() && !std::filesystem::exists(there, none)) there = there.parent_path();
+  if (!std::filesystem::is_directory(there, none))
+    refuse(option, " ", path, ": ", there.string(), " is a file; name a folder");
+  refuse_unless_writable(option, path, there);
 }
 
 void check_png_target(const std::string& option, const std::string& path, const char* why) {

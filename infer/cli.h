@@ -33,6 +33,7 @@ CLI::Validator within(double least, double most);
 // Before the work: refuses a file to write whose folder is not there, naming the option; of a picture also a name that
 // does not end in .png (why: what follows "duet writes PNG").
 void check_target(const std::string& option, const std::string& path);
+void check_folder_target(const std::string& option, const std::string& path);  // of a folder that will be made
 void check_png_target(const std::string& option, const std::string& path, const char* why = "");
 
 void add_device_option(CLI::App*, std::string& device);  // --device

@@ -130,11 +130,11 @@ Image copies_sheet(const GenerateEval& e, const Options& o) {
 void run(Options o) {
   check_draw_options(o.draw);
   if (!o.sheet.empty()) check_png_target("--sheet", o.sheet);
+  check_folder_target("--out", o.out);
   const Opened opened = open_model(o.open);
   settle(o.draw, opened.loaded.sampling);
   if (o.scenes > 0 && opened.size() < 16)
     refuse(opened.loaded.path, ": draws ", opened.size(), " pixels a side; scenes need 16, or say --scenes 0");
-  if (fs::exists(o.out) && !fs::is_directory(o.out)) refuse("--out ", o.out, ": is a file; name a folder");
   const auto sets = load_all(o);
   EvalModel model = eval_model(opened, o.draw, 1);
   if (o.best > 1) model = best_of(model, opened, o.best, best_by(o.best_by));

@@ -263,6 +263,8 @@ TEST_F(CliTest, WhatIsWrittenIsCheckedBeforeTheWork) {
     refused({"eval", "caption", dir / "nowhere", option, dir / "no/x"}, std::string(option) + " ");
   refused({"eval", "scenes", "--sheet", dir / "x.webp"}, "--sheet ");
   refused({"eval", "generate", dir / "nowhere", "--sheet", dir / "no/x.png"}, "--sheet ");
+  for (const char* out : {"a.png", "a.png/deep/er"})
+    refused({"eval", "generate", dir / "nowhere", "--out", dir / out}, (dir / "a.png") + " is a file; name a folder");
 }
 
 TEST_F(CliTest, FoldersThatCannotBeMadeAreNamed) {
