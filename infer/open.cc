@@ -12,15 +12,17 @@ namespace duet {
 namespace fs = std::filesystem;
 
 std::string find_weights(const std::string& given) {
-  if (!given.empty()) return given;
-  if (const char* named = std::getenv("DUET_WEIGHTS"); named && *named) return named;
+  const char* named = std::getenv("DUET_WEIGHTS");
+  const std::string asked = !given.empty() || !named ? given : named, name = asked.empty() ? "xs" : asked;
   std::error_code none;
-  const fs::path program = fs::read_symlink("/proc/self/exe", none).parent_path();
+  if (!asked.empty() && (asked.find('/') != std::string::npos || fs::exists(asked, none))) return asked;  // a path
+  const fs::path program = fs::read_symlink("/proc/self/exe", none).parent_path(), own = fs::path("assets") / name;
   std::string looked;
-  for (const fs::path& at : {program / "assets/xs", program.parent_path() / "assets/xs", fs::path("assets/xs")}) {
+  for (const fs::path& at : {program / own, program.parent_path() / own, own}) {
     if (fs::exists(at / "model.safetensors", none)) return at.string();
     looked += (looked.empty() ? "" : ", ") + at.string();
   }
+  if (!asked.empty() && asked != "xs") return asked;  // load_weights says what is wrong with it
   refuse("no weights found (looked in ", looked, "); name some with --weights DIR or $DUET_WEIGHTS, or train a model ",
          "with 'duet train', which writes RUN/model");
 }

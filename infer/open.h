@@ -27,8 +27,9 @@ struct Opened {
   int size() const { return int(loaded.model->config.size); }
 };
 
-// `given`, else $DUET_WEIGHTS, else the first assets/xs that holds weights: beside the program, above it, in the current
-// folder. Refuses when there is none, saying where it looked and how to get some.
+// `given`, else $DUET_WEIGHTS, else "xs": a path, or, where there is none of that name, the name of weights that ship, looked
+// for as assets/NAME beside the program, above it and in the current folder. Refuses when there is no xs, saying where it
+// looked and how to get some.
 std::string find_weights(const std::string& given);
 
 // Sets threads, device and precision for the whole program.

@@ -62,6 +62,18 @@ TEST_F(CliTest, APictureCarriesHowItWasMade) {
 }
 
 // int8 where the CPU has it, and a picture that says so; else one line.
+TEST_F(CliTest, WeightsHaveNamesOrPaths) {
+  const fs::path before = fs::current_path();
+  fs::create_directories(dir / "assets");
+  fs::copy(dir / "tiny", dir / "assets/small", fs::copy_options::recursive);
+  fs::current_path(dir.path);
+  EXPECT_EQ(find_weights("small"), "assets/small");
+  EXPECT_EQ(find_weights("tiny"), "tiny");  // there is such a path
+  EXPECT_EQ(find_weights("./small"), "./small");
+  EXPECT_EQ(find_weights("nothing"), "nothing");
+  fs::current_path(before);
+}
+
 // What a person leaves open is as the weights say; what is said holds.
 TEST_F(CliTest, WeightsSayHowToDraw) {
   save_weights(dir / "fast", *tiny_model(), tiny_tokenizer(), DType::f32, {{"sampling", R"({"steps": 2, "guidance": 1, "shift": 2})"}});
