@@ -8,6 +8,7 @@
 
 #include "kernels/error.h"
 #include "kernels/files.h"
+#include "text/unicode.h"
 
 namespace duet {
 namespace fs = std::filesystem;
@@ -31,6 +32,15 @@ std::string lower_extension(const fs::path& p) {
 bool is_picture(const fs::path& p) {
   std::string e = lower_extension(p);
   return e == ".png" || e == ".jpg" || e == ".jpeg" || e == ".webp";
+}
+
+// Formats that people have pictures in and nothing here reads.
+bool is_other_picture(const fs::path& p) {
+  const std::string e = lower_extension(p);
+  for (const char* other :
+       {".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".ico", ".psd"})
+    if (e == other) return true;
+  return false;
 }
 
 // Path under the folder without its extension; a dot left in the last part would end the key early in a tar.
@@ -57,7 +67,7 @@ void guarded(const std::string& file, const EachFault& bad, F&& f) {
   try {
     f();
   } catch (const Error& e) {
-    bad(file, e.what());
+    bad(file, "not readable", e.what());
   }
 }
 
@@ -139,9 +149,9 @@ void read_coco(const std::string& json, const std::string& folder, const EachRec
     std::string name(text_of(o, "file_name", where));
     auto words = captions.find(id_of(o, "id", where));
     if (words == captions.end()) {
-      bad(name, "no caption");
+      bad(name, "no caption", "");
     } else if (!inside(folder, name)) {
-      bad(name, "outside the folder");
+      bad(name, "outside the folder", "");
     } else {
       guarded(name, bad, [&] {
         Record r{key_of(name), slurp((fs::path(folder) / name).string(), kMaxPicture), {}};
@@ -159,7 +169,7 @@ void read_folder(const std::string& folder, const EachRecord& each, const EachFa
   std::vector<std::string> files;
   for (auto it = fs::recursive_directory_iterator(folder, fs::directory_options::skip_permission_denied);
        it != fs::recursive_directory_iterator(); ++it)
-    if (it->is_regular_file(ec) && is_picture(it->path()))
+    if (it->is_regular_file(ec) && (is_picture(it->path()) || is_other_picture(it->path())))
       files.push_back(it->path().lexically_relative(folder).generic_string());
   std::sort(files.begin(), files.end());
 
@@ -173,17 +183,31 @@ void read_folder(const std::string& folder, const EachRecord& each, const EachFa
     txt.replace_extension(".txt");
     guarded(name, bad, [&] {
       Meta meta;
-      if (auto row = known.extract(name)) meta = std::move(row.mapped());
-      else if (fs::exists(json)) meta = parse_meta(slurp(json.string(), kMaxWords), json.string());
+      std::string empty;  // what was there, and had no words
+      auto row = known.extract(name);
+      if (!is_picture(path)) return bad(name, "not PNG, JPEG or WebP", "");
+      if (row)
+        meta = std::move(row.mapped()), empty = "its line of metadata.jsonl has no 'caption'";
+      else if (fs::exists(json))
+        meta = parse_meta(slurp(json.string(), kMaxWords), json.string()), empty = json.string() + " has no 'caption'";
       else if (fs::exists(txt)) {
-        auto words = slurp(txt.string(), kMaxWords);
-        meta.say({words.begin(), words.end()});
+        const auto bytes = slurp(txt.string(), kMaxWords);
+        const std::string_view words = as_text(bytes);
+        if (const size_t at = broken_utf8(words); at != words.npos)
+          return bad(name, "caption is not UTF-8",
+                     join(txt.string(), ": ", shown_byte(words, at), "; convert it with iconv"));
+        meta.say(std::string(words)), empty = txt.string() + " is empty";
       }
-      if (!meta.has_text()) refuse("no caption (metadata.jsonl, .json or .txt)");
+      if (!meta.has_text())
+        return bad(name, "no caption",
+                   !empty.empty()
+                       ? empty
+                       : join("no ", txt.filename().string(), " or ", json.filename().string(), " beside it"));
+      if (meta.group.empty()) meta.group = fs::path(name).parent_path().generic_string();
       each({key_of(name), slurp(path.string(), kMaxPicture), std::move(meta)});
     });
   }
-  for (auto& [name, meta] : known) bad(name, "named in metadata.jsonl, but not there");
+  for (auto& [name, meta] : known) bad(name, "named in metadata.jsonl, but not there", "");
 }
 
 }  // namespace duet

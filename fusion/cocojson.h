@@ -8,7 +8,8 @@
 namespace duet {
 
 using EachRecord = std::function<void(Record&&)>;
-using EachFault = std::function<void(const std::string& file, const std::string& reason)>;
+// A file that is left out: why, in words to count by, and what there is to say of it alone ("": nothing more).
+using EachFault = std::function<void(const std::string& file, const std::string& reason, const std::string& detail)>;
 
 // COCO captions (https://cocodataset.org/#format-data): {"images":[{"id","file_name"}], "annotations":[{"image_id","caption"}]}.
 // The first caption of a picture is `caption`, the others `captions`. In order of the `images` list. A picture that is
@@ -16,7 +17,8 @@ using EachFault = std::function<void(const std::string& file, const std::string&
 void read_coco(const std::string& json, const std::string& folder, const EachRecord& each, const EachFault& bad);
 
 // A folder of pictures, walked in order of path. The words of a picture come from the folder's metadata.jsonl (one object
-// a line: `file_name` and the keys of Meta, or `text`), else from KEY.json or KEY.txt beside it, else it goes to `bad`.
+// a line: `file_name` and the keys of Meta, or `text`), else from KEY.json or KEY.txt (UTF-8) beside it, else it goes to
+// `bad`, as pictures in formats that are not read do. Without a `group` of its own a picture's is the folder it lies in.
 void read_folder(const std::string& folder, const EachRecord& each, const EachFault& bad);
 
 }  // namespace duet

@@ -5,6 +5,7 @@
 #include "fusion/shards.h"
 #include "kernels/error.h"
 #include "kernels/files.h"
+#include "text/unicode.h"
 
 namespace duet {
 namespace {
@@ -19,7 +20,25 @@ std::string image_extension(std::span<const uint8_t> b) {
   return {};
 }
 
+// "10 in train, 1 in val" and the first of these; both empty where there is nothing.
+std::pair<std::string, std::string> what_there_is(const std::string& dir) {
+  std::string all, first;
+  for (const char* split : {"train", "val", "heldout", "pairs"}) {
+    if (!has_split(dir, split)) continue;
+    all += join(all.empty() ? "" : ", ", Dataset::open(dir, split).size(), " in ", split);
+    if (first.empty()) first = split;
+  }
+  return {all, first};
+}
+
 }  // namespace
+
+bool has_split(const std::string& dir, const std::string& split) {
+  std::error_code none;
+  for (const auto& e : std::filesystem::directory_iterator(dir + "/" + split, none))
+    if (e.path().extension() == ".tar" && e.is_regular_file(none)) return true;
+  return false;
+}
 
 struct Dataset::Index {
   struct Item {
@@ -34,8 +53,11 @@ struct Dataset::Index {
   std::vector<Fault> faults;
 };
 
-Dataset Dataset::open(const std::string& dir, const std::string& split) {
+Dataset Dataset::open(const std::string& dir, const std::string& split, const std::string& option) {
   std::string folder = split.empty() ? dir : dir + "/" + split;
+  if (!split.empty() && !has_split(dir, split))
+    if (const auto [all, first] = what_there_is(dir); !all.empty())
+      refuse(dir, ": ", split, " is empty (the set has ", all, ")", option.empty() ? "" : "; try " + option + first);
   std::error_code ec;
   if (!std::filesystem::is_directory(folder, ec))
     refuse(folder, ": no such folder; `duet data build SOURCE... --out ", dir, "` makes it");
@@ -77,7 +99,10 @@ Meta Dataset::meta(int64_t i) const {
   const auto& item = index_->items.at(i);
   if (item.json) return parse_meta(item.meta, name(i));
   Meta m;
-  m.say({item.meta.begin(), item.meta.end()});
+  const std::string words(as_text(item.meta));
+  if (const size_t at = broken_utf8(words); at != words.npos)
+    refuse(name(i), ".txt: caption is not UTF-8 at ", shown_byte(words, at), "; convert it with iconv");
+  m.say(words);
   return m;
 }
 

@@ -232,7 +232,7 @@ void set_key(const Fields& fields, std::string_view assignment) {
   std::string name = "--set " + std::string(assignment.substr(0, 200));
   Reader reader{name};
   size_t equals = assignment.find('=');
-  if (equals == std::string_view::npos) refuse(name, ": expected key=value, for example train.lr=0.001");
+  if (equals == std::string_view::npos) refuse(name, ": expected key=value, for example optimizer.lr=0.001");
   std::string_view path = assignment.substr(0, equals), text = assignment.substr(equals + 1);
 
   // Walk to the field; a list is entered by index.

@@ -47,7 +47,7 @@ Fields fields_of(Config& cfg);
 
 void load_toml(const std::string& path, const Fields& fields);  // at most 1 MB
 void parse_toml(std::string_view text, const std::string& name, const Fields& fields);
-// "train.lr=0.001"; the value is TOML, and for a string field also plain words; "data.0.path=x" reaches into a list.
+// "optimizer.lr=0.001"; the value is TOML, and for a string field also plain words; "data.0.path=x" reaches into a list.
 void set_key(const Fields& fields, std::string_view assignment);
 void from_json(std::string_view text, const std::string& name, const Fields& fields);
 std::string to_toml(const Fields& fields);  // all keys, readable by parse_toml

@@ -78,7 +78,7 @@ struct Meta {
   std::string subject;                             // JSON key "concept": what pictures of one thing in many styles share
   std::string scene;                               // the exact scene as JSON text (vision/scene.h); empty when unknown
   bool mirror_ok = true;                           // false: a mirrored picture would be wrong (letters, flags ...)
-  void say(std::string words);                     // a plain caption: Korean where it holds Hangul, else English
+  void say(std::string words);                     // a plain caption, UTF-8: Korean where it holds Hangul, else English
   bool has_text() const;                           // any caption or tag in any language
 };
 
@@ -97,6 +97,8 @@ struct Record {
   Meta meta;
 };
 
+bool has_split(const std::string& dir, const std::string& split);  // whether DIR/SPLIT holds a tar
+
 ShardSample to_sample(const Record&);  // parts `png|jpg|webp` (by signature) and `json`
 
 // All samples of one split, mapped into memory, not decoded. Copying is cheap; reading from many threads is safe.
@@ -105,13 +107,14 @@ class Dataset {
   struct Fault {
     std::string sample, reason;
   };
-  // Reads DIR/SPLIT/*.tar (split: train, val, heldout, pairs; "" reads DIR/*.tar). Refuses a missing or broken tar.
-  static Dataset open(const std::string& dir, const std::string& split);
+  // Reads DIR/SPLIT/*.tar (split: train, val, heldout, pairs; "" reads DIR/*.tar). Refuses a missing or broken tar; of a
+  // split that is empty it says which others are not, and how to ask for one: `option` and its name ("": no such option).
+  static Dataset open(const std::string& dir, const std::string& split, const std::string& option = "--split ");
 
   int64_t size() const;                             // sound samples: one picture and its metadata each
   const std::string& key(int64_t i) const;
   std::span<const uint8_t> image(int64_t i) const;  // lives as long as any copy of this Dataset
-  Meta meta(int64_t i) const;                       // throws Error when its JSON is broken
+  Meta meta(int64_t i) const;                       // throws Error when its JSON is broken or its text is not UTF-8
   std::string name(int64_t i) const;                // "train/000000.tar: key", for messages
   Record record(int64_t i) const;
   const std::vector<Fault>& faults() const;         // samples left out, with the reason

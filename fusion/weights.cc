@@ -21,7 +21,7 @@ uint16_t to_bf16(float x) {
 
 void write_model(const std::string& dir, const ModelConfig& config, const Tokenizer& tokenizer,
                  const std::vector<TensorOut>& tensors, Provenance meta) {
-  fs::create_directories(dir);
+  make_folder(dir);
   meta["format"] = "duet-1";
   meta["config"] = to_json(config);
   meta["tokenizer"] = hex64(tokenizer.hash());
@@ -47,10 +47,25 @@ void save_weights(const std::string& dir, Model& m, const Tokenizer& tokenizer, 
   write_model(dir, m.config, tokenizer, out, more);
 }
 
+// "RUN holds checkpoints of a run ...; or " where a run that was stopped lies at the folder or above it, else nothing.
+static std::string checkpoints_near(const fs::path& folder) {
+  for (const fs::path& at : {folder, folder.parent_path()}) {
+    std::error_code none;
+    for (const auto& e : fs::directory_iterator(at, none))
+      if (e.path().filename().string().starts_with("step-") && e.is_directory(none))
+        return join(at.string(),
+                    " holds checkpoints of a training run: write their weights with 'duet train CONFIG --set out=",
+                    at.string(), " --export DIR'; or ");
+  }
+  return "";
+}
+
 Loaded load_weights(const std::string& given) {
   fs::path path = given;
   if (fs::is_directory(path)) path /= "model.safetensors";
-  if (!fs::exists(path)) refuse(path.string(), ": no such weights; train some with 'duet train' or name a folder that holds model.safetensors");
+  if (!fs::exists(path))
+    refuse(path.string(), ": no such weights; ", checkpoints_near(path.parent_path()),
+           "train some with 'duet train' or name a folder that holds model.safetensors");
   const Safetensors file = Safetensors::open(path.string());
   const auto& meta = file.metadata();
   if (!meta.count("format") || meta.at("format") != "duet-1" || !meta.count("config"))

@@ -63,7 +63,7 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
                          kMostPixels / (int64_t(s.width) * s.height), " of that size"),
                     "n", "invalid_value");
   if (s.seed < 0) s.seed = int64_t(std::random_device{}());
-  if (s.seed > kMostSeed - s.count)
+  if (s.seed > kMostSeed - (s.count - 1))
     throw HttpError(400, "seed: too large; up to 2^53 there is room for every picture", "seed", "invalid_value");
   DrawPlan plan;
   drawing_size(c, s.width, s.height, plan.drawn_width, plan.drawn_height);
@@ -94,7 +94,9 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
   DrawnMeta& m = plan.meta;
   m.prompt = s.prompt, m.negative = s.negative, m.style = s.style;
   m.take(t.options);
-  m.guidance = s.guidance, m.width = s.width, m.height = s.height;
+  m.width = s.width, m.height = s.height;
+  if (plan.drawn_width != s.width || plan.drawn_height != s.height)
+    m.drawn_width = plan.drawn_width, m.drawn_height = plan.drawn_height;
   m.precision = arithmetic();
   m.model = info.name, m.model_hash = info.hash, m.version = kVersion;
   return plan;

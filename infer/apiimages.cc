@@ -1,4 +1,5 @@
 // OpenAI's image routes: generations, edits and variations, whole or as a stream with pictures on their way.
+#include <charconv>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -18,10 +19,15 @@ int64_t now() {
 
 void read_size(const std::string& size, Sketch& s) {
   if (size.empty() || size == "auto") return;
-  char end = 0;
-  if (size.size() > 11 || std::sscanf(size.c_str(), "%5dx%5d%c", &s.width, &s.height, &end) != 2 || s.width < 1 ||
-      s.height < 1)
+  int64_t w = 0, h = 0;
+  const char* const last = size.data() + size.size();
+  auto read = std::from_chars(size.data(), last, w);
+  if (read.ec == std::errc() && read.ptr != last && *read.ptr == 'x') read = std::from_chars(read.ptr + 1, last, h);
+  if (read.ec != std::errc() || read.ptr != last || w < 1 || h < 1)
     throw HttpError(400, "size: expected auto or WIDTHxHEIGHT in pixels, for example 64x64", "size", "invalid_value");
+  if (w > kMostSide || h > kMostSide)
+    throw HttpError(400, join("size: ", size, " is too large; sides go up to ", kMostSide), "size", "invalid_value");
+  s.width = int(w), s.height = int(h);
 }
 
 Sketch read_sketch(const Call& c) {

@@ -90,7 +90,9 @@ Params::Params(const HttpRequest& r, std::span<const Field> fields, bool forms, 
     try {
       if (!r.body.empty()) table_ = std::get<Value::Table>(read_json(r.body, "the body").is);
     } catch (const Error& e) {
-      throw HttpError(400, join(e.what(), "; a JSON object is expected"), {}, "invalid_json");
+      const std::string why = e.what();
+      throw HttpError(400, why.ends_with("expected a JSON object") ? why : why + "; a JSON object is expected", {},
+                      "invalid_json");
     }
   } else {
     throw HttpError(415, forms ? "Content-Type must be application/json or multipart/form-data"

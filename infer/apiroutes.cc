@@ -258,6 +258,9 @@ const std::vector<Route>& routes() {
   return table;
 }
 
+// 30 and not 30.0
+static Json plain(double x) { return x == double(int64_t(x)) ? Json(int64_t(x)) : Json(x); }
+
 static Json schema_of(const Field& f) {
   Json s{{"description", f.doc}};
   switch (f.kind) {
@@ -271,7 +274,7 @@ static Json schema_of(const Field& f) {
       s["type"] = "integer", s["minimum"] = int64_t(f.least), s["maximum"] = int64_t(f.most);
       break;
     case F::number:
-      s["type"] = "number", s["minimum"] = f.least, s["maximum"] = f.most;
+      s["type"] = "number", s["minimum"] = plain(f.least), s["maximum"] = plain(f.most);
       break;
     case F::file:
       s["type"] = "string", s["format"] = "binary";

@@ -1,6 +1,10 @@
 #include "infer/cli.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <optional>
 
@@ -29,6 +33,23 @@ void set_help(CLI::App& app, const std::shared_ptr<PlainHelp>& help) {
   for (CLI::App* verb : app.get_subcommands({})) set_help(*verb, help);
 }
 
+// What could not be printed is lost, and whoever reads it must not take the rest for the whole.
+int flushed(int code) {
+  errno = 0;
+  if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return code;
+  if (errno == 0) std::fputc('\n', stdout), std::fflush(stdout);  // it failed earlier: once more, for the reason
+  std::fprintf(
+      stderr,
+      "duet: standard output: cannot write: %s; what was printed is cut short, free some space or write elsewhere\n",
+      errno ? std::strerror(errno) : "a write failed");
+  return code ? code : 1;
+}
+
+void refuse_unless_writable(const std::string& option, const std::string& path, const std::filesystem::path& folder) {
+  if (access(folder.c_str(), W_OK | X_OK) != 0)
+    refuse(option, " ", path, ": ", folder.string(), ": ", std::strerror(errno), "; name a place where you may write");
+}
+
 }  // namespace
 
 int run_program(CLI::App& app, int argc, const char* const* argv) {
@@ -37,13 +58,54 @@ int run_program(CLI::App& app, int argc, const char* const* argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) == 0 ? 0 : 2;
+    return flushed(app.exit(e) == 0 ? 0 : 2);
+  } catch (const std::filesystem::filesystem_error& e) {  // its own words are the library's, not a person's
+    std::fflush(stdout);
+    std::fprintf(stderr, "duet: %s: %s; may it be read and written here?\n", e.path1().c_str(),
+                 e.code().message().c_str());
+    return 1;
   } catch (const std::exception& e) {
     std::fflush(stdout);
     std::fprintf(stderr, "duet: %s\n", e.what());
     return 1;
   }
-  return 0;
+  return flushed(0);
+}
+
+CLI::Validator within(double least, double most) {
+  CLI::Validator v(join("FLOAT in [", least, " - ", most, "]"));
+  v.operation([=](const std::string& words) {
+    double x = 0;
+    const bool number = CLI::detail::lexical_cast(words, x);
+    return number && x >= least && x <= most ? "" : join("Value ", words, " not in range ", least, " to ", most);
+  });
+  return v;
+}
+
+void check_target(const std::string& option, const std::string& path) {
+  std::error_code none;
+  std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  if (folder.empty()) folder = ".";
+  if (!std::filesystem::is_directory(folder, none))
+    refuse(option, " ", path, ": no folder ", folder.string(), "; make it first");
+  if (std::filesystem::is_directory(path, none)) refuse(option, " ", path, ": is a folder; name a file");
+  refuse_unless_writable(option, path, folder);
+}
+
+void check_folder_target(const std::string& option, const std::string& path) {
+  std::error_code none;
+  std::filesystem::path there = std::filesystem::absolute(path);
+  while (there.has_relative_path() && !std::filesystem::exists(there, none)) there = there.parent_path();
+  if (!std::filesystem::is_directory(there, none))
+    refuse(option, " ", path, ": ", there.string(), " is a file; name a folder");
+  refuse_unless_writable(option, path, there);
+}
+
+void check_png_target(const std::string& option, const std::string& path, const char* why) {
+  std::string end = std::filesystem::path(path).extension().string();
+  for (char& c : end) c = char(std::tolower(uint8_t(c)));
+  if (end != ".png") refuse(option, " ", path, ": duet writes PNG", why, "; let the name end in .png");
+  check_target(option, path);
 }
 
 void add_device_option(CLI::App* verb, std::string& device) {
@@ -68,16 +130,19 @@ void add_draw_options(CLI::App* verb, DrawOptions& o) {
   leave_open(o);
   verb->add_option("--steps", o.steps, "steps from noise to picture; fewer are faster (default: as the weights say, else 24)")
       ->check(CLI::Range(1, 1000));
-  verb->add_option("--guidance", o.guidance, "how strictly to follow the words; 1: as it comes (default: as the weights say, else 5)")
-      ->check(CLI::Range(0.0, 100.0));
+  verb->add_option("--guidance", o.guidance,
+                   "how strictly to follow the words; 1: as it comes (default: as the weights say, else 5)")
+      ->check(within(0, 100));
   verb->add_option("--guide-from", o.guide_from, "guidance from this time on; noise is 0, the picture 1")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(within(0, 1))
       ->capture_default_str();
   verb->add_option("--guide-to", o.guide_to, "guidance up to this time; steps without it take half as long")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(within(0, 1))
       ->capture_default_str();
-  verb->add_option("--shift", o.shift, "above 1: more of the steps near noise, below 1: near the picture (default: as the weights say, else 3)")
-      ->check(CLI::Range(0.05, 20.0));
+  verb->add_option(
+          "--shift", o.shift,
+          "above 1: more of the steps near noise, below 1: near the picture (default: as the weights say, else 3)")
+      ->check(within(0.05, 20));
   verb->add_flag("--heun", o.heun, "second-order steps: twice the time a step, fewer steps needed");
 }
 
@@ -87,15 +152,8 @@ void check_draw_options(const DrawOptions& o) {
 }
 
 const std::string& utf8_or_refuse(const char* what, const std::string& text) {
-  for (size_t i = 0; i < text.size();) {
-    const size_t n = utf8_sequence(text, i);
-    if (n == 0) {
-      char hex[8];
-      std::snprintf(hex, sizeof hex, "0x%02x", unsigned(uint8_t(text[i])));
-      refuse(what, ": byte ", i, " (", hex, ") is not UTF-8; type it in a UTF-8 terminal, or convert it with iconv");
-    }
-    i += n;
-  }
+  if (const size_t at = broken_utf8(text); at != text.npos)
+    refuse(what, ": ", shown_byte(text, at), " is not UTF-8; type it in a UTF-8 terminal, or convert it with iconv");
   return text;
 }
 

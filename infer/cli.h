@@ -27,6 +27,15 @@ void add_generate_eval(CLI::App* eval);
 // Exit codes: 0 done, 1 refused or failed (one line on stderr says what and how to mend it), 2 wrong usage.
 int run_program(CLI::App&, int argc, const char* const* argv);
 
+// Of an option's number: as CLI::Range, and what is not a number is refused too.
+CLI::Validator within(double least, double most);
+
+// Before the work: refuses a file to write whose folder is not there, naming the option; of a picture also a name that
+// does not end in .png (why: what follows "duet writes PNG").
+void check_target(const std::string& option, const std::string& path);
+void check_folder_target(const std::string& option, const std::string& path);  // of a folder that will be made
+void check_png_target(const std::string& option, const std::string& path, const char* why = "");
+
 void add_device_option(CLI::App*, std::string& device);  // --device
 // --weights, --device, --precision, --quantize, --threads
 void add_open_options(CLI::App*, OpenOptions&);

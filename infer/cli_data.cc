@@ -6,6 +6,7 @@
 #include "text/bpetrain.h"
 #include "text/corpus.h"
 #include "text/tokenizer.h"
+#include "text/unicode.h"
 #include "train/databuild.h"
 #include "train/datashow.h"
 #include "train/sources.h"
@@ -29,17 +30,21 @@ void add_data_verbs(CLI::App& app) {
   build->callback([] { build_data(o, std::cout); });
 
   auto* show = data->add_subcommand("show", "a contact sheet of a data set");
-  static std::string dir, png = "sheet.png", split = "train";
-  static int count = 64;
-  static bool compose = false;
-  show->add_option("DIR", dir, "data set")->required();
-  show->add_option("-o,--out", png, "PNG to write")->capture_default_str();
-  show->add_option("-n,--count", count, "pictures")->capture_default_str();
-  show->add_option("--split", split, "train, val, heldout or pairs")->capture_default_str();
-  show->add_flag("--compose", compose, "compositions that training makes of the pictures, instead of the pictures");
-  show->callback([] {
-    (compose ? show_compositions : show_data)(dir, png, count, split);
-    std::printf("%s\n", png.c_str());
+  struct Show {
+    std::string dir, png = "sheet.png", split = "train";
+    int count = 64;
+    bool compose = false;
+  };
+  const auto s = std::make_shared<Show>();
+  show->add_option("DIR", s->dir, "data set")->required();
+  show->add_option("-o,--out", s->png, "PNG to write")->capture_default_str();
+  show->add_option("-n,--count", s->count, "pictures")->capture_default_str();
+  show->add_option("--split", s->split, "train, val, heldout or pairs")->capture_default_str();
+  show->add_flag("--compose", s->compose, "compositions that training makes of the pictures, instead of the pictures");
+  show->callback([s] {
+    check_png_target("-o", s->png);
+    (s->compose ? show_compositions : show_data)(s->dir, s->png, s->count, s->split);
+    std::printf("%s\n", s->png.c_str());
   });
 }
 
@@ -55,7 +60,15 @@ void add_tokenizer_verbs(CLI::App& app) {
   train->add_option("-o,--out", out, "tokenizer.json to write")->required();
   train->callback([] {
     std::vector<std::string> lines;
-    for (const auto& t : texts) for_each_line(t, [&](std::string_view l) { lines.emplace_back(l); });
+    for (const auto& t : texts) {
+      size_t line = 0;
+      for_each_line(t, [&](std::string_view l) {
+        ++line;
+        if (const size_t at = broken_utf8(l); at != l.npos)
+          refuse(t, ": line ", line, ", ", shown_byte(l, at), " is not UTF-8; convert the file with iconv");
+        lines.emplace_back(l);
+      });
+    }
     const Tokenizer t = train_bpe(lines, vocab);
     t.save(out);
     std::printf("%d tokens from %zu lines: %s\n", t.size(), lines.size(), out.c_str());

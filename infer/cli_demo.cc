@@ -57,7 +57,10 @@ struct DemoOptions {
 
 // The pictures that ship beside the weights: looked for as find_weights looks.
 std::string find_samples(const std::string& given) {
-  if (!given.empty()) return given;
+  if (!given.empty()) {
+    if (!fs::is_directory(given)) refuse("--pictures ", given, ": no such folder; name one with two pictures or more");
+    return given;
+  }
   std::error_code none;
   const fs::path program = fs::read_symlink("/proc/self/exe", none).parent_path();
   for (const fs::path& at : {program / "assets/samples", program.parent_path() / "assets/samples", fs::path("assets/samples")})
@@ -113,7 +116,7 @@ class Demo {
   }
 
   void draw_pictures() {
-    fs::create_directories(out_ / "drawn");
+    make_folder((out_ / "drawn").string());
     std::vector<DrawRequest> requests;
     for (const char* prompt : kPrompts) requests.push_back({prompt_ids(opened_.tokenizer(), prompt), {}, requests.size() + 1});
     const int S = opened_.size();
@@ -135,13 +138,19 @@ class Demo {
     done("draw", fmt::format("{} prompts, {} steps, {}x{} pixels", cells.size(), o_.draw.steps, S, S));
   }
 
+  // Before anything is drawn. What cannot be read is named and left out.
+  void load_pictures() {
+    const std::string folder = find_samples(o_.pictures);
+    bad_ = for_pictures({folder}, opened_.size(), [&](const auto& paths, const auto& images) {
+      samples_.paths.insert(samples_.paths.end(), paths.begin(), paths.end());
+      samples_.pictures.insert(samples_.pictures.end(), images.begin(), images.end());
+      for (const auto& path : paths) samples_.labels.push_back(label_of(path));
+    });
+    if (samples_.paths.size() < 2)
+      refuse(folder, ": two pictures or more that can be read are needed to choose between");
+  }
+
   void read_pictures() {
-    samples_.paths = list_pictures(find_samples(o_.pictures));
-    if (samples_.paths.size() < 2) refuse(find_samples(o_.pictures), ": two pictures or more are needed to choose between");
-    for (const auto& path : samples_.paths) {
-      samples_.pictures.push_back(model_view(load_image(path), opened_.size()));
-      samples_.labels.push_back(label_of(path));
-    }
     CaptionOptions korean;
     korean.korean = true;
     const auto en = caption_pictures(opened_.model(), opened_.tokenizer(), samples_.pictures);
@@ -196,6 +205,8 @@ class Demo {
     done("search", fmt::format("{} queries over {} pictures", queries.size(), samples_.paths.size()));
   }
 
+  const std::vector<BadPicture>& bad() const { return bad_; }
+
   void finish() {
     report_["seconds"] = seconds_;
     const std::string text = report_.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
@@ -234,6 +245,7 @@ class Demo {
   Opened opened_;
   std::string precision_;
   Samples samples_;
+  std::vector<BadPicture> bad_;
   Json report_, seconds_;
 };
 
@@ -249,11 +261,14 @@ void add_demo_verb(CLI::App& app) {
   add_open_options(verb, o->open);
   verb->footer("  duet demo --out demo");
   verb->callback([o] {
+    find_samples(o->pictures);  // before the model is opened
     Demo demo(*o);
+    demo.load_pictures();
     demo.draw_pictures();
     demo.read_pictures();
     demo.search_pictures();
     demo.finish();
+    refuse_if_any(demo.bad());
   });
 }
 

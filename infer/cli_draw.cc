@@ -1,6 +1,5 @@
 #include <chrono>
 #include <cstdio>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -17,11 +16,11 @@
 #include "vision/patch.h"
 
 namespace duet {
-namespace fs = std::filesystem;
 namespace {
 
 constexpr int64_t kMostSeed = int64_t(1) << 53;  // JSON readers keep whole numbers up to here
 constexpr int kMostSize = 1024, kMostTokens = 64;
+constexpr size_t kMostWords = 1 << 20;  // bytes that are counted, though most are left out
 
 struct GenerateOptions {
   std::string prompt, out, negative, style;
@@ -43,20 +42,15 @@ std::string numbered(const std::string& file, const std::string& part) {
   return file.substr(0, file.size() - 4) + "-" + part + ".png";
 }
 
-void check_out(const std::string& out) {
-  std::string end = fs::path(out).extension().string();
-  for (char& c : end) c = char(std::tolower(uint8_t(c)));
-  if (end != ".png") refuse("-o ", out, ": duet writes PNG, which carries the prompt along; let the name end in .png");
-  const fs::path folder = fs::path(out).parent_path();
-  if (!folder.empty() && !fs::is_directory(folder)) refuse("-o ", out, ": no folder ", folder.string(), "; make it first");
-}
-
 // The words as the model gets them. None at all: the text of no words, which draws whatever it likes.
-std::vector<int> ids_of(const Tokenizer& tokenizer, const char* what, const std::string& words) {
+// given: all of them, before a caption's length was cut to.
+std::vector<int> ids_of(const Tokenizer& tokenizer, const char* what, const std::string& words,
+                        const std::string& given) {
   if (words.empty()) return {};
-  const size_t whole = prompt_ids(tokenizer, words, 1 << 20).size();
+  const size_t whole = 1 + tokenizer.encode(given).size();
   if (whole > kMostTokens)
-    std::fprintf(stderr, "duet: the %s has %zu tokens; the last %zu are left out\n", what, whole, whole - kMostTokens);
+    std::fprintf(stderr, "duet: the %s has %zu tokens; the last %zu are left out%s\n", what, whole, whole - kMostTokens,
+                 given == words ? "" : ", and the file's text keeps the beginning alone");
   return prompt_ids(tokenizer, words, kMostTokens);
 }
 
@@ -89,14 +83,16 @@ std::vector<Kept> draw_piece(const Opened& opened, const GenerateOptions& o, con
 
 void generate(GenerateOptions o) {
   DrawnMeta meta;
-  meta.prompt = clean_caption(utf8_or_refuse("prompt", o.prompt));
-  meta.negative = clean_caption(utf8_or_refuse("--negative", o.negative));
+  const std::string prompt = clean_caption(utf8_or_refuse("prompt", o.prompt), kMostWords),
+                    negative = clean_caption(utf8_or_refuse("--negative", o.negative), kMostWords);
+  meta.prompt = clean_caption(prompt), meta.negative = clean_caption(negative);
   meta.style = clean_caption(utf8_or_refuse("--style", o.style));
   if (o.seed < 0) o.seed = std::random_device{}();
-  if (o.seed > kMostSeed - int64_t(o.count) * o.best) refuse("--seed ", o.seed, " is too large; up to 2^53 there is room for every picture");
+  if (o.seed > kMostSeed - (int64_t(o.count) * o.best - 1))
+    refuse("--seed ", o.seed, " is too large; up to 2^53 there is room for every picture");
   if (o.best > 1 && meta.prompt.empty()) refuse("--best-of needs words to judge by; the prompt has none");
   if (o.out.empty()) o.out = "duet-" + std::to_string(o.seed) + ".png";
-  check_out(o.out);
+  check_png_target("-o", o.out, ", which carries the prompt along");
 
   check_draw_options(o.draw);
   const Opened opened = open_model(o.open);
@@ -107,18 +103,18 @@ void generate(GenerateOptions o) {
     refuse("--size ", S, ": must be a multiple of ", patch, ", from ", patch, " to ", kMostSize, "; this model learned at ",
            opened.size());
   o.draw.width = o.draw.height = S;
-  meta.take(o.draw);
   meta.width = meta.height = S;
   meta.precision = arithmetic();
   meta.model = opened.name, meta.model_hash = hex64(opened.loaded.hash), meta.version = kVersion;
 
   const std::string words = with_style(meta.prompt, meta.style);
-  DrawRequest request{ids_of(opened.tokenizer(), "prompt", words),
-                      ids_of(opened.tokenizer(), "negative prompt", meta.negative), 0};
+  DrawRequest request{ids_of(opened.tokenizer(), "prompt", words, with_style(prompt, meta.style)),
+                      ids_of(opened.tokenizer(), "negative prompt", meta.negative, negative), 0};
   if (request.prompt.empty()) {
     request.prompt = {opened.tokenizer().bos()};
     if (request.negative.empty()) o.draw.guidance = 1;  // nothing to steer by
   }
+  meta.take(o.draw);
   // Pieces of about 1024 patches: large enough to fill the machine, small enough for its memory.
   const int piece = std::max(1, 1024 * patch / S * patch / S / o.best);
   const auto start = std::chrono::steady_clock::now();

@@ -32,9 +32,9 @@ struct EvalOptions {
   bool plain = false, deep = false, among_train = false;
 };
 
-EvalOptions& options(const std::string& verb) {  // each verb has its own; they live as long as the program
+EvalOptions& options(const std::string& verb) {  // each verb has its own, fresh when it is added
   static std::map<std::string, EvalOptions> all;
-  return all[verb];
+  return all[verb] = {};
 }
 
 void add_common(CLI::App* verb, EvalOptions& o) {
@@ -59,9 +59,16 @@ void add_sets(CLI::App* verb, EvalOptions& o, bool many) {
 }
 
 void add_split(CLI::App* verb, EvalOptions& o) {
-  verb->add_option("--split", o.split, "heldout, val or train")
-      ->check(CLI::IsMember({"heldout", "val", "train"}))
+  verb->add_option("--split", o.split, "heldout, val, train or pairs")
+      ->check(CLI::IsMember({"heldout", "val", "train", "pairs"}))
       ->capture_default_str();
+}
+
+void check_targets(const EvalOptions& o) {
+  if (!o.json.empty() && o.json != "-") check_target("--json", o.json);
+  if (!o.sheet.empty()) check_png_target("--sheet", o.sheet);
+  if (!o.results.empty()) check_target("--results", o.results);
+  if (!o.refs.empty()) check_target("--refs", o.refs);
 }
 
 Json of(const Interval& i) { return {i.low, i.high}; }
@@ -103,7 +110,7 @@ void write_sheet(const EvalOptions& o, const Image& sheet) {
 
 std::vector<EvalSet> load_sets(const EvalOptions& o, const std::string& split, int size) {
   std::vector<EvalSet> sets;
-  for (const auto& dir : o.dirs) sets.push_back(load_set(dir, split, size));
+  for (const auto& dir : o.dirs) sets.push_back(load_set(dir, split, size, split == o.split ? "--split " : ""));
   return sets;
 }
 
@@ -125,6 +132,7 @@ std::string heading(const std::string& what, const EvalOptions& o, const Opened&
 }
 
 void run_scenes(EvalOptions o) {
+  check_targets(o);
   check_draw_options(o.draw);
   const Opened opened = open_model(o.open);
   settle(o.draw, opened.loaded.sampling);
@@ -148,6 +156,7 @@ void run_scenes(EvalOptions o) {
 }
 
 void run_icons(EvalOptions o) {
+  check_targets(o);
   check_draw_options(o.draw);
   const Opened opened = open_model(o.open);
   settle(o.draw, opened.loaded.sampling);
@@ -180,6 +189,7 @@ void run_icons(EvalOptions o) {
 }
 
 void run_retrieval(const EvalOptions& o) {
+  check_targets(o);
   const Opened opened = open_model(o.open);
   const auto sets = load_sets(o, o.split, opened.size());
   const auto others = o.among_train ? load_sets(o, "train", opened.size()) : std::vector<EvalSet>();
@@ -195,14 +205,20 @@ void run_retrieval(const EvalOptions& o) {
 }
 
 void run_classify(const EvalOptions& o) {
+  check_targets(o);
   const Opened opened = open_model(o.open);
   const EvalSet set = load_set(o.dirs.at(0), o.split, opened.size());
   std::vector<Meta> known;  // all categories of training may be said, also those that the split lacks
-  if (o.split != "train" && std::filesystem::is_directory(o.dirs[0] + "/train")) {
+  if (o.split != "train" && has_split(o.dirs[0], "train")) {
     const Dataset train = Dataset::open(o.dirs[0], "train");
     for (int64_t i = 0; i < train.size(); ++i) known.push_back(train.meta(i));
   }
   const auto labels = categories({&set.meta, &known}, o.deep);
+  if (labels.size() < 2)
+    refuse(o.dirs[0], ": ",
+           labels.empty() ? "its pictures have no categories" : "all its pictures have one category, " + labels[0],
+           "; build it from a folder with a folder of pictures for each category, or name one as 'group' in each "
+           "picture's .json");
   const Classifier classifier(opened.model(), opened.tokenizer(), labels, o.sentence,
                               o.by == "caption" ? ClassifyBy::caption : ClassifyBy::embedding);
   const ClassifyEval e = eval_classify(classifier, set, labels, o.deep, o.seed);
@@ -219,6 +235,7 @@ void run_classify(const EvalOptions& o) {
 }
 
 void run_caption(const EvalOptions& o) {
+  check_targets(o);
   const Opened opened = open_model(o.open);
   const EvalSet set = load_set(o.dirs.at(0), o.split, opened.size());
   const CaptionEval e = eval_caption(eval_model(opened, o.draw, o.beam), set, o.lang == "ko", o.seed);

@@ -35,10 +35,13 @@ struct Options {
 // Every split that is there: what is not drawn is still compared with.
 std::vector<SplitSet> load_all(const Options& o) {
   std::vector<SplitSet> out;
-  for (const auto& dir : o.dirs)
+  for (const auto& dir : o.dirs) {
+    const size_t before = out.size();
     for (const char* split : {"train", "val", "heldout", "pairs"})
-      if (std::string(split) == "train" || fs::is_directory(dir + "/" + split))
-        out.push_back({split, load_set(dir, split, kViewSize)});
+      if (has_split(dir, split)) out.push_back({split, load_set(dir, split, kViewSize)});
+    if (out.size() == before)
+      refuse(dir, ": no data set (no .tar in train, val, heldout or pairs); 'duet data build' makes one");
+  }
   return out;
 }
 
@@ -126,11 +129,12 @@ Image copies_sheet(const GenerateEval& e, const Options& o) {
 
 void run(Options o) {
   check_draw_options(o.draw);
+  if (!o.sheet.empty()) check_png_target("--sheet", o.sheet);
+  check_folder_target("--out", o.out);
   const Opened opened = open_model(o.open);
   settle(o.draw, opened.loaded.sampling);
   if (o.scenes > 0 && opened.size() < 16)
     refuse(opened.loaded.path, ": draws ", opened.size(), " pixels a side; scenes need 16, or say --scenes 0");
-  if (fs::exists(o.out) && !fs::is_directory(o.out)) refuse("--out ", o.out, ": is a file; name a folder");
   const auto sets = load_all(o);
   EvalModel model = eval_model(opened, o.draw, 1);
   if (o.best > 1) model = best_of(model, opened, o.best, best_by(o.best_by));
@@ -162,7 +166,7 @@ void run(Options o) {
                  {"seed", std::to_string(o.eval.seed)}}};
   for (const auto& s : sets) head.facts.push_back({s.set.name + " " + s.split, std::to_string(s.set.pictures.size())});
   const fs::path out = o.out;
-  fs::create_directories(out);
+  make_folder(o.out);
   write_file((out / "eval.json").string(), j.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
   write_file((out / "report.html").string(), generate_page(e, o.scenes > 0 ? &scenes : nullptr, head, o.show));
   write_png(out / "nearest.png", copies_sheet(e, o));

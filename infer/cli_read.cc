@@ -162,11 +162,14 @@ void add_read_verbs(CLI::App& app) {
   caption->add_option("IMAGE", c->pictures, "JPEG, PNG or WebP of any size, or folders of them")->required();
   caption->add_option("--lang", c->lang, "en, ko or both")->check(CLI::IsMember({"en", "ko", "both"}))->capture_default_str();
   caption->add_option("--beam", c->beam, "wordings followed at a time; 1: the likeliest next word")->check(CLI::Range(1, 64))->capture_default_str();
-  caption->add_option("--temperature", c->sample.temperature, "above 0: words are drawn by chance instead of searched for")
-      ->check(CLI::Range(0.0, 10.0))
+  caption
+      ->add_option("--temperature", c->sample.temperature, "above 0: words are drawn by chance instead of searched for")
+      ->check(within(0, 10))
       ->capture_default_str();
   caption->add_option("--top-k", c->sample.top_k, "drawn from the k likeliest words alone; 0: all")->check(CLI::Range(0, 1000000))->capture_default_str();
-  caption->add_option("--top-p", c->sample.top_p, "drawn from the likeliest words that together reach p")->check(CLI::Range(0.0001, 1.0))->capture_default_str();
+  caption->add_option("--top-p", c->sample.top_p, "drawn from the likeliest words that together reach p")
+      ->check(within(0.0001, 1))
+      ->capture_default_str();
   caption->add_option("--seed", c->sample.seed, "of what is drawn")->capture_default_str();
   caption->add_flag("--json", c->json, "captions with their log-probabilities");
   add_open_options(caption, c->open);

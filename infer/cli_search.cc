@@ -33,6 +33,7 @@ struct SearchArgs {
 };
 
 void search_verb(const SearchArgs& o) {
+  if (!o.no_sheet) check_png_target("-o", o.out);
   const bool by_picture = names_picture(o.query);
   const std::string words = by_picture ? "" : clean_caption(utf8_or_refuse("query", o.query));
   if (!by_picture && words.empty()) refuse("the query is empty; give words to look for, or a picture");
@@ -151,7 +152,8 @@ void add_search_verbs(CLI::App& app) {
   search->add_option("-n,--count", s->count, "how many of the best")->check(CLI::Range(1, 1000))->capture_default_str();
   search->add_option("-o,--out", s->out, "contact sheet to write")->capture_default_str();
   search->add_flag("--no-sheet", s->no_sheet, "write no contact sheet");
-  search->add_option("--split", s->split, "of a data set: train, val or heldout (default: all)")->check(CLI::IsMember({"train", "val", "heldout"}));
+  search->add_option("--split", s->split, "of a data set: train, val, heldout or pairs (default: all)")
+      ->check(CLI::IsMember({"train", "val", "heldout", "pairs"}));
   search->add_flag("--no-cache", s->no_cache, "do not keep the vectors in DIR/.duet-index.safetensors");
   search->add_flag("--json", s->json, "results with their cosines");
   add_open_options(search, s->open);

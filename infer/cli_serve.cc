@@ -91,7 +91,7 @@ void add_serve_verb(CLI::App& app) {
   verb->add_option("--allow-host", o->hosts, "names that people call this server by, beside localhost and addresses");
   verb->add_option("--queue", o->queue, "pictures that may wait")->check(CLI::Range(1, 10000))->capture_default_str();
   verb->add_option("--timeout", o->timeout, "seconds a request may take, its wait included")
-      ->check(CLI::Range(1.0, 86400.0))
+      ->check(within(1, 86400))
       ->capture_default_str();
   add_open_options(verb, o->open);
   verb->footer(

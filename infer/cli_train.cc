@@ -34,27 +34,41 @@ void sample_grid(const Model& m, const Tokenizer& tokenizer, int64_t step, const
   const int S = int(m.config.size);
   for (size_t i = 0; i < requests.size(); ++i)
     cells.emplace_back(from_pixels(pixels.data() + i * size_t(S * S * 4), S, S), kWords[i]);
-  std::filesystem::create_directories(dir + "/samples");
+  make_folder(dir + "/samples");
   char name[40];
   std::snprintf(name, sizeof name, "/samples/step-%08lld.png", (long long)step);
   write_file_atomic(dir + name, encode_png(contact_sheet(cells, 8, 128)));
+}
+
+// A stopped run has checkpoints and no weights yet.
+std::string what_next(const std::string& config, const std::string& out) {
+  const std::string again = "  duet train " + config + " --set out=" + out;
+  return "with the same --set as now:\n" + again + " --resume                goes on\n" + again + " --export " + out +
+         "/model  writes its weights as they are\n";
 }
 
 }  // namespace
 
 void add_train_verb(CLI::App& app) {
   auto* verb = app.add_subcommand("train", "train a model: flow, caption and contrastive losses in one run");
-  static std::string path, exported, device = "auto";
-  static std::vector<std::string> sets;
-  static bool resume = false, show = false;
-  verb->add_option("CONFIG", path, "TOML file, for example assets/configs/xs.toml")->required();
-  verb->add_option("--set", sets, "change a key: --set optimizer.lr=0.002 --set data.batch=32");
-  add_device_option(verb, device);
-  verb->add_flag("--resume", resume, "go on from the newest checkpoint of 'out'; the same bits as if it had never stopped");
-  verb->add_option("--export", exported, "write the newest checkpoint's EMA weights and tokenizer to this folder, and leave");
-  verb->add_flag("--show", show, "print the whole config and leave");
+  struct Given {
+    std::string path, exported, device = "auto";
+    std::vector<std::string> sets;
+    bool resume = false, show = false;
+  };
+  const auto given = std::make_shared<Given>();
+  verb->add_option("CONFIG", given->path, "TOML file, for example assets/configs/xs.toml")->required();
+  verb->add_option("--set", given->sets, "change a key: --set optimizer.lr=0.002 --set data.batch=32");
+  add_device_option(verb, given->device);
+  verb->add_flag("--resume", given->resume,
+                 "go on from the newest checkpoint of 'out'; the same bits as if it had never stopped");
+  verb->add_option("--export", given->exported,
+                   "write the newest checkpoint's EMA weights and tokenizer to this folder, and leave")
+      ->check([](const std::string& folder) { return folder.empty() ? "name a folder to write the weights to" : ""; });
+  verb->add_flag("--show", given->show, "print the whole config and leave");
   verb->footer("Ctrl-C saves a checkpoint and leaves; a second Ctrl-C leaves at once.");
-  verb->callback([] {
+  verb->callback([given] {
+    const auto& [path, exported, device, sets, resume, show] = *given;
     TrainConfig c;
     load_toml(path, c);
     for (const auto& s : sets) set_key(c, s);
@@ -62,6 +76,7 @@ void add_train_verb(CLI::App& app) {
       std::fputs(to_toml(c).c_str(), stdout);
       return;
     }
+    asked = 0;
     choose_device(device);
     Trainer trainer(c);
     if (!exported.empty()) {
@@ -78,7 +93,9 @@ void add_train_verb(CLI::App& app) {
     std::signal(SIGINT, on_signal);
     std::signal(SIGTERM, on_signal);
     trainer.run(sample_grid, [] { return asked > 0; });
-    std::printf("%s after %lld steps: %s\n", asked ? "stopped" : "done", (long long)trainer.done(), c.out.c_str());
+    const bool whole = trainer.done() >= c.steps;
+    std::printf("%s after %lld steps: %s\n", whole ? "done" : "stopped", (long long)trainer.done(), c.out.c_str());
+    if (!whole) std::printf("%s", what_next(path, c.out).c_str());
   });
 }
 

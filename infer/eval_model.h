@@ -54,7 +54,8 @@ struct EvalSet {
   std::vector<Meta> meta;
   int64_t bad = 0;
 };
-EvalSet load_set(const std::string& dir, const std::string& split, int size);
+// option: what asks for another split, see Dataset::open.
+EvalSet load_set(const std::string& dir, const std::string& split, int size, const std::string& option = "--split ");
 
 // The caption in that language, cleaned; empty where there is none.
 std::string caption_in(const Meta&, bool korean);

@@ -1,5 +1,6 @@
 #include "infer/pngmeta.h"
 
+#include <algorithm>
 #include <sstream>
 
 #include "fusion/fields.h"
@@ -45,7 +46,9 @@ std::optional<DrawnMeta> read_drawn(std::span<const uint8_t> png, const std::str
   for (const PngText& t : read_png_text(png, name))
     if (t.key == kOwn) {
       DrawnMeta m;
+      m.drawn_width = m.drawn_height = -1;  // may be there
       from_json(t.value, name + ": its text 'duet'", m);
+      m.drawn_width = std::max(0, m.drawn_width), m.drawn_height = std::max(0, m.drawn_height);
       return m;
     }
   return std::nullopt;

@@ -24,6 +24,7 @@ struct DrawnMeta {
   bool heun = false;
   double shift = 3, guide_from = 0, guide_to = 1;  // absent in files of before these could be chosen
   int width = 0, height = 0;
+  int drawn_width = 0, drawn_height = 0;  // by the model, where it was then enlarged; else 0, and absent from the file
   std::string precision;          // f32, bf16, int8+bf16: see arithmetic(); the same seed draws other bits in another
   std::string model, model_hash;  // name of the weights' folder; XXH3 of the file
   std::string version;            // of duet
@@ -34,6 +35,7 @@ struct DrawnMeta {
     v("guidance", guidance), v("heun", heun), v("shift", shift), v("guide_from", guide_from), v("guide_to", guide_to);
     v("width", width), v("height", height), v("precision", precision);
     v("model", model), v("model_hash", model_hash), v("version", version);
+    if (drawn_width != 0) v("drawn_width", drawn_width), v("drawn_height", drawn_height);
   }
   bool operator==(const DrawnMeta&) const = default;
 };

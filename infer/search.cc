@@ -109,7 +109,7 @@ Gallery open_gallery(const std::string& dir, const std::string& split) {
   Gallery g;
   if (!fs::is_directory(dir)) refuse(dir, ": no such folder; name a folder of pictures or a data set");
   auto sets = std::make_shared<std::vector<std::pair<Dataset, int64_t>>>();
-  for (const char* s : {"train", "val", "heldout"})
+  for (const char* s : {"train", "val", "heldout", "pairs"})
     if ((split.empty() || split == s) && holds_tars(fs::path(dir) / s)) add_split(g, *sets, dir, s);
   if (!split.empty() && sets->empty()) refuse(dir, "/", split, ": no such split of a data set; leave --split out or name another");
   if (sets->empty() && holds_tars(dir)) add_split(g, *sets, dir, "");

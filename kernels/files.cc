@@ -158,6 +158,14 @@ Written write_file(const std::string& path, std::string_view text) {
   return write_file(path, std::span<const Bytes>(&part, 1));
 }
 
+void make_folder(const std::string& path) {
+  std::error_code why;
+  fs::create_directories(path, why);
+  if (!why && fs::is_directory(path, why)) return;
+  refuse(path, ": cannot make this folder: ", why ? why.message() : "a file of this name is there",
+         "; name another, or make it where you may write");
+}
+
 void sync_dir(const std::string& path) {
   Fd dir(path, O_RDONLY | O_DIRECTORY);
   if (dir.fd < 0) refuse_errno(path, "open the folder");

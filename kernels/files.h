@@ -35,6 +35,9 @@ Written write_synced(const std::string& path, std::span<const Bytes> parts);
 Written write_file(const std::string& path, std::span<const Bytes> parts);
 Written write_file(const std::string& path, std::string_view text);
 
+// Makes a folder and those above it; one that is there is left as it is. Refuses where that cannot be.
+void make_folder(const std::string& path);
+
 // Makes the names in a folder durable (after a rename, a creation or a removal in it).
 void sync_dir(const std::string& path);
 

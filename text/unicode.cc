@@ -5,6 +5,8 @@
 #include <unicode/uchar.h>
 #include <unicode/utf8.h>
 
+#include <cstdio>
+
 #include "kernels/error.h"
 
 namespace duet {
@@ -63,14 +65,22 @@ size_t utf8_sequence(std::string_view text, size_t at) {
   return 0;
 }
 
-bool valid_utf8(std::string_view text) {
-  for (size_t at = 0; at < text.size();) {
-    size_t n = utf8_sequence(text, at);
-    if (n == 0) return false;
-    at += n;
+size_t broken_utf8(std::string_view text) {
+  for (size_t i = 0; i < text.size();) {
+    const size_t n = utf8_sequence(text, i);
+    if (n == 0) return i;
+    i += n;
   }
-  return true;
+  return text.npos;
 }
+
+std::string shown_byte(std::string_view text, size_t at) {
+  char words[48];
+  std::snprintf(words, sizeof words, "byte %zu (0x%02x)", at, unsigned(uint8_t(text[at])));
+  return words;
+}
+
+bool valid_utf8(std::string_view text) { return broken_utf8(text) == text.npos; }
 
 std::string nfc(std::string_view text) {
   std::string whole;

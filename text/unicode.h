@@ -10,6 +10,12 @@ namespace duet {
 // (no overlong forms, no surrogates, nothing above U+10FFFF). Needs at < text.size().
 size_t utf8_sequence(std::string_view text, size_t at);
 
+// Where the first byte is that begins no such sequence; npos: nowhere.
+size_t broken_utf8(std::string_view text);
+
+// "byte 7 (0xb0)", for messages
+std::string shown_byte(std::string_view text, size_t at);
+
 bool valid_utf8(std::string_view text);
 
 // Normalization form C; every broken byte becomes U+FFFD. Any input.

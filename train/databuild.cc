@@ -27,14 +27,12 @@ namespace {
 constexpr const char* kSplits[] = {"train", "val", "heldout", "pairs"};
 constexpr size_t kChunk = 256;           // candidates drawn in parallel, then judged in order
 constexpr int64_t kPerShard = 4096;      // samples, about 30 MB at 64 pixels
-constexpr size_t kMostReasonsNamed = 5;  // examples of unreadable pictures in the log
 constexpr const char* kFormat = "duet-dataset-1";
 
 struct Tally {
   SourceReport report;
   int64_t kept = 0;
   std::map<std::string, int64_t> split;
-  std::vector<std::string> examples;  // of what could not be read
 };
 
 bool opaque(const Image& image) {
@@ -92,7 +90,7 @@ class Builder {
  public:
   Builder(const BuildOptions& options, fs::path folder, std::ostream& log) : o_(options), log_(log) {
     for (auto split : kSplits) {
-      fs::create_directories(folder / split);
+      make_folder((folder / split).string());
       writers_.push_back(std::make_unique<ShardWriter>((folder / split).string(), "", kPerShard));
     }
   }
@@ -168,12 +166,11 @@ class Builder {
       return;
     }
     if (!d.fault.empty()) {
-      tally.report.dropped["not readable"]++;
-      if (tally.examples.size() < kMostReasonsNamed) tally.examples.push_back(d.fault);
+      leave_out(tally.report, "not readable", d.fault);
       return;
     }
     if (!c.meta.has_text())
-      tally.report.dropped["no text"]++;
+      leave_out(tally.report, "no text", c.key);
     else if (!visible(d.image))
       tally.report.dropped["empty picture"]++;
     else if (!c.ready && repeats(c, d.image))
@@ -289,7 +286,7 @@ void print_table(const std::vector<Tally>& tallies, std::ostream& log) {
     for (auto& [reason, n] : t.report.dropped) why += fmt::format("{}{} {}", why.empty() ? "" : ", ", n, reason);
     log << fmt::format("{:<16}{:>8}{:>8}{:>8}{:>7}{:>9}{:>7}  {}\n", t.report.name, t.report.found, t.kept, in("train"),
                        in("val"), in("heldout"), in("pairs"), why.empty() ? "-" : why);
-    for (auto& e : t.examples) log << "    not readable: " << e << "\n";
+    for (auto& e : t.report.examples) log << "    " << e << "\n";
   }
 }
 
@@ -320,8 +317,11 @@ void build_data(const BuildOptions& options, std::ostream& log) {
   fs::path out = fs::absolute(options.out).lexically_normal();
   if (!out.has_filename()) out = out.parent_path();
   fs::path part = out.parent_path() / ("." + out.filename().string() + ".part");
-  fs::remove_all(part);
+  make_folder(out.parent_path().string());
+  std::error_code ignored;
+  fs::remove_all(part, ignored);
   try {
+    make_folder(part.string());
     Builder builder(options, part, log);
     for (auto& s : options.sources) {
       log << "reading " << s << " ..." << std::endl;
@@ -335,7 +335,6 @@ void build_data(const BuildOptions& options, std::ostream& log) {
     fs::remove_all(out);
     fs::rename(part, out);
   } catch (...) {
-    std::error_code ignored;
     fs::remove_all(part, ignored);
     throw;
   }

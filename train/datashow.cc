@@ -41,6 +41,7 @@ void show_data(const std::string& dir, const std::string& out_png, int count, co
 }
 
 void show_compositions(const std::string& dir, const std::string& out_png, int count, const std::string& split) {
+  Dataset::open(dir, split);  // refuses an empty split as this verb's option
   DataConfig c;
   c.dirs = {dir}, c.split = split, c.compose = 1, c.threads = 0, c.batch = wanted(count), c.max_tokens = 1024;
   // The captions count, not their tokens: a token for every byte will do.

@@ -46,6 +46,10 @@ void check(const DataConfig& c) {
   within("data.ahead", c.ahead, 1, 1024);
   within("data.cache_mb", c.cache_mb, 0, 1 << 24);
   if (c.dirs.empty() && c.scenes == 0) refuse("config key 'data.dirs': no data; name a folder, or set data.scenes above 0");
+  if (!c.dirs.empty() && c.scenes == 1)
+    refuse(
+        "config key 'data.scenes': data.dirs are named but data.scenes = 1 leaves them no share; set data.scenes below "
+        "1");
   if (!c.weights.empty() && c.weights.size() != c.dirs.size())
     refuse("config key 'data.weights': ", c.weights.size(), " weights for ", c.dirs.size(), " dirs");
   for (double w : c.weights) within("data.weights", w, 0, 1e12);
@@ -106,7 +110,7 @@ struct Loader::State {
     double sum = 0;
     for (size_t k = 0; k < config.dirs.size(); k++) {
       Source& source = sources.emplace_back();
-      source.data = Dataset::open(config.dirs[k], config.split);
+      source.data = Dataset::open(config.dirs[k], config.split, "data.split=");
       int64_t n = source.data.size();
       if (n == 0) refuse(config.dirs[k], "/", config.split, ": no usable sample");
       source.cache.resize(n);

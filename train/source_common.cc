@@ -21,6 +21,11 @@ const std::pair<const char*, Find> kBuiltin[] = {
 
 }  // namespace
 
+void leave_out(SourceReport& report, const std::string& reason, const std::string& which) {
+  constexpr int64_t kNamed = 5;
+  if (++report.dropped[reason] <= kNamed) report.examples.push_back(reason + ": " + which);
+}
+
 std::string builtin_sources() {
   std::string names;
   for (auto& b : kBuiltin) names += (names.empty() ? "" : ", ") + std::string(b.first);

@@ -6,6 +6,8 @@
 
 #include "fusion/cocojson.h"
 #include "kernels/error.h"
+#include "kernels/files.h"
+#include "text/unicode.h"
 #include "train/sources.h"
 #include "train/words.h"
 #include "vision/codec.h"
@@ -29,9 +31,9 @@ class Taker {
     sink_(std::move(c));
   }
 
-  void fault(const std::string&, const std::string& reason) {
+  void fault(const std::string& file, const std::string& reason, const std::string& detail) {
     report_.found++;
-    report_.dropped[reason]++;
+    leave_out(report_, reason, file + (detail.empty() ? "" : ": " + detail));
   }
 
  private:
@@ -50,20 +52,26 @@ Record to_record(ShardSample&& s) {
     else if (e == "txt" && !r.meta.has_text())
       r.meta.say({bytes.begin(), bytes.end()});
   }
-  if (r.image_bytes.empty()) refuse("no picture");
+  if (r.image_bytes.empty()) refuse("no picture in it");
   return r;
 }
 
 void take_tars(const std::string& path, const std::string& split, Taker& taker) {
   for (auto& tar : list_shards(path)) {
-    auto bad = [&](const std::string& key, const std::string& why) { taker.fault(key, why); };
+    auto bad = [&](const std::string& key, const std::string& why) { taker.fault(tar + ": " + key, why, ""); };
     read_shard(
         tar,
         [&](ShardSample&& s) {
+          const std::string name = tar + ": " + s.key;
+          for (const auto& [extension, bytes] : s.parts)
+            if (const size_t at = extension == "txt" ? broken_utf8(as_text(bytes)) : std::string::npos;
+                at != std::string::npos)
+              return taker.fault(name, "caption is not UTF-8",
+                                 shown_byte(as_text(bytes), at) + " of its .txt; convert it with iconv");
           try {
             taker.take(to_record(std::move(s)), split);
           } catch (const Error& e) {
-            taker.fault(tar, e.what());
+            taker.fault(name, "not readable", e.what());
           }
         },
         bad);
@@ -84,7 +92,9 @@ void find_own(const std::string& path, const Sink& sink, SourceReport& report) {
   report.license = "as given";
   Taker taker(sink, report);
   auto each = [&](Record&& r) { taker.take(std::move(r), ""); };
-  auto bad = [&](const std::string& file, const std::string& why) { taker.fault(file, why); };
+  auto bad = [&](const std::string& file, const std::string& why, const std::string& more) {
+    taker.fault(file, why, more);
+  };
 
   size_t colon = path.find(".json:");
   std::string json = path.substr(0, colon == path.npos ? path.npos : colon + 5);

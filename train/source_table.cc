@@ -22,10 +22,10 @@ using Row = std::map<std::string, std::string>;  // column -> cell
 
 // The rows of a TSV. `each` gets the row or, where a line has not as many cells as the first, an empty one.
 void read_tsv(const std::string& file, const std::function<void(const std::set<std::string>&)>& check,
-              const std::function<void(Row&&)>& each) {
+              const std::function<void(Row&&, size_t line)>& each) {
   std::string text = read_file(file, kMostTable);
   std::vector<std::string> columns;
-  for (size_t at = 0; at < text.size();) {
+  for (size_t at = 0, number = 1; at < text.size(); number++) {
     size_t end = std::min(text.find('\n', at), text.size());
     std::string_view line(text.data() + at, end - at);
     at = end + 1;
@@ -45,9 +45,17 @@ void read_tsv(const std::string& file, const std::function<void(const std::set<s
     Row row;
     if (cells.size() == columns.size())
       for (size_t i = 0; i < cells.size(); i++) row[columns[i]] = std::move(cells[i]);
-    each(std::move(row));
+    each(std::move(row), number);
   }
   if (columns.empty()) refuse(file, ": empty; expected a line of column names, tabs between");
+}
+
+// "column 'ko', byte 3 (0xb0)" of the first cell that is not; empty: all are.
+std::string not_utf8(const Row& row) {
+  for (const auto& [column, words] : row)
+    if (const size_t at = broken_utf8(words); at != words.npos)
+      return "column '" + column + "', " + shown_byte(words, at);
+  return {};
 }
 
 struct Style {
@@ -62,7 +70,9 @@ std::vector<Style> read_styles(const std::string& file) {
         for (const char* needed : {"folder", "style", "word", "ko", "license", "source"})
           if (!columns.contains(needed)) refuse(file, ": no column '", needed, "' in its first line");
       },
-      [&](Row&& r) {
+      [&](Row&& r, size_t line) {
+        if (const std::string broken = not_utf8(r); !broken.empty())
+          refuse(file, ": line ", line, ", ", broken, " is not UTF-8");
         if (r.empty()) refuse(file, ": a line has not as many cells as the first");
         styles.push_back({r["folder"], r["style"], r["word"], r["ko"], r["license"], r["source"]});
       });
@@ -136,9 +146,11 @@ void find_table(const std::string& table, const SourceOptions& options, const Si
     if (!columns.contains("en") && !columns.contains("name") && !columns.contains("ko"))
       refuse(table, ": no column 'en', 'name' or 'ko' in its first line");
   };
-  read_tsv(table, check, [&](Row&& row) {
+  read_tsv(table, check, [&](Row&& row, size_t line) {
     report.found++;
-    if (row.empty()) {
+    if (const std::string broken = not_utf8(row); !broken.empty()) {
+      leave_out(report, "caption is not UTF-8", join(table, ": line ", line, ", ", broken));
+    } else if (row.empty()) {
       report.dropped["not as many cells as columns"]++;
     } else if (!inside(row["file"])) {
       report.dropped["file outside the folder"]++;

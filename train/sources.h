@@ -28,7 +28,10 @@ struct SourceReport {
   std::vector<Package> packages;
   int64_t found = 0;                       // pictures looked at
   std::map<std::string, int64_t> dropped;  // reason -> how many
+  std::vector<std::string> examples;       // "REASON: WHICH" of the first few of each reason
 };
+// Counts one that is left out, and names it while there are few of its reason.
+void leave_out(SourceReport&, const std::string& reason, const std::string& which);
 
 using Sink = std::function<void(Candidate&&)>;
 

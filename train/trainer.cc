@@ -211,7 +211,7 @@ void Trainer::save_model(const std::string& dir, DType type) {
 void Trainer::run(const std::function<void(const Model&, const Tokenizer&, int64_t, const std::string&)>& sample,
                   const std::function<bool()>& stop) {
   const TrainConfig& c = s_->config;
-  fs::create_directories(c.out);
+  make_folder(c.out);
   write_file(c.out + "/config.toml", to_toml(c));
   RunLog log(c.out, s_->done > 0 ? std::optional<int64_t>(s_->done) : std::nullopt);
   ProgressLine line;

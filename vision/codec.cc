@@ -29,14 +29,14 @@ Image decode_image(std::span<const uint8_t> bytes, const std::string& name, cons
   if (has(0, "\xff\xd8", 2)) return decode_jpeg(bytes, name, limits);
   if (has(0, "\x89PNG", 4)) return decode_png(bytes, name, limits);
   if (has(0, "RIFF", 4) && has(8, "WEBP", 4)) return decode_webp(bytes, name, limits);
-  const char* kind = has(0, "GIF8", 4)                              ? "a GIF"
-                     : has(0, "BM", 2)                              ? "a BMP"
-                     : has(0, "II*", 3) || has(0, "MM\0*", 4)       ? "a TIFF"
-                     : has(4, "ftyp", 4)                            ? "a HEIC, AVIF or video"
-                     : has(0, "<svg", 4) || has(0, "<?xml", 5)      ? "an SVG or XML"
+  const char* kind = has(0, "GIF8", 4)                              ? "a GIF file"
+                     : has(0, "BM", 2)                              ? "a BMP file"
+                     : has(0, "II*", 3) || has(0, "MM\0*", 4)       ? "a TIFF file"
+                     : has(4, "ftyp", 4)                            ? "a HEIC, AVIF or video file"
+                     : has(0, "<svg", 4) || has(0, "<?xml", 5)      ? "an SVG or XML file"
                      : has(0, "<!DOCTYPE", 9) || has(0, "<html", 5) ? "a web page"
-                                                                    : "no picture known here";
-  refuse(name, ": this is ", kind, " file; save the picture as JPEG, PNG or WebP");
+                                                                    : "no picture that duet knows";
+  refuse(name, ": this is ", kind, "; save the picture as JPEG, PNG or WebP");
 }
 
 Image load_image(const std::string& path, const Limits& limits) {

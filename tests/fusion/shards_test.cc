@@ -300,12 +300,12 @@ TEST(Dataset, IndexesASplitAndNamesFaults) {
 
 struct Collected {
   std::map<std::string, Meta> good;
-  std::map<std::string, std::string> bad;
+  std::map<std::string, std::string> bad, detail;
   EachRecord each() {
     return [this](Record&& r) { good[r.key] = r.meta; };
   }
   EachFault fault() {
-    return [this](const std::string& f, const std::string& r) { bad[f] = r; };
+    return [this](const std::string& f, const std::string& r, const std::string& d) { bad[f] = r, detail[f] = d; };
   }
 };
 
@@ -358,13 +358,75 @@ TEST(Folder, TakesMetadataThenSidecars) {
   EXPECT_EQ(c.good.at("a").style, "emoji");
   EXPECT_EQ(c.good.at("b_v2").caption, "side text");
   EXPECT_EQ(c.good.at("deep/c").caption_ko, "곁");
-  EXPECT_EQ(c.bad.count("d.png"), 1u);
-  EXPECT_EQ(c.bad.count("e.png"), 1u);
+  EXPECT_EQ(c.bad.at("d.png"), "no caption");
+  EXPECT_EQ(c.detail.at("d.png"), "no d.txt or d.json beside it");
+  EXPECT_EQ(c.bad.at("e.png"), "not readable");
+  EXPECT_NE(c.detail.at("e.png").find("e.json"), std::string::npos);
   EXPECT_EQ(c.bad.count("gone.png"), 1u);
   write(dir / "metadata.jsonl", "{\"file_name\":\"a.png\"}\n{\"caption\":\n");
   std::string said = message([&] { read_folder(dir.path, c.each(), c.fault()); });
   EXPECT_NE(said.find("metadata.jsonl: line 2"), std::string::npos) << said;
   EXPECT_THROW(read_folder(dir / "none", c.each(), c.fault()), Error);
+}
+
+TEST(Folder, SaysWhatItLeavesOut) {
+  TempDir dir;
+  for (const char* name : {"a.png", "b.png", "c.png", "dog/d.png", "e.png"}) write(dir / name, dot(1));
+  write(dir / "a.txt", "\xb0\xed\xbe\xe7\xc0\xcc");  // EUC-KR
+  write(dir / "b.txt", std::string("\xff\xfe"
+                                   "a\0",
+                                   4));  // UTF-16
+  write(dir / "c.json", R"({"style": "emoji"})");
+  write(dir / "dog/d.txt", "a dog");
+  write(dir / "e.txt", "");
+  write(dir / "f.gif", "GIF89a"), write(dir / "f.txt", "a cat");
+  write(dir / "notes.pdf", "none");
+  Collected c;
+  read_folder(dir.path, c.each(), c.fault());
+  EXPECT_EQ(c.good.size(), 1u);
+  EXPECT_EQ(c.good.at("dog/d").group, "dog") << "a folder is a category";
+  EXPECT_EQ(c.bad, (std::map<std::string, std::string>{{"a.png", "caption is not UTF-8"},
+                                                       {"b.png", "caption is not UTF-8"},
+                                                       {"c.png", "no caption"},
+                                                       {"e.png", "no caption"},
+                                                       {"f.gif", "not PNG, JPEG or WebP"}}));
+  EXPECT_NE(c.detail.at("a.png").find("a.txt: byte 0 (0xb0)"), std::string::npos) << c.detail.at("a.png");
+  EXPECT_NE(c.detail.at("b.png").find("b.txt: byte 0 (0xff)"), std::string::npos) << c.detail.at("b.png");
+  EXPECT_NE(c.detail.at("c.png").find("c.json has no 'caption'"), std::string::npos) << c.detail.at("c.png");
+  EXPECT_NE(c.detail.at("e.png").find("e.txt is empty"), std::string::npos) << c.detail.at("e.png");
+}
+
+// An empty split of a set that has others is no missing data set.
+TEST(Dataset, AnEmptySplitSaysWhatThereIs) {
+  TempDir dir;
+  for (const auto& [split, n] : {std::pair("train", 3), std::pair("val", 1)}) {
+    ShardWriter w(dir / split, "", 100);
+    for (int i = 0; i < n; i++) {
+      Meta m;
+      m.caption = "x";
+      w.add(to_sample({std::to_string(i), dot(i), m}));
+    }
+    w.finish();
+  }
+  fs::create_directories(dir / "heldout");
+  for (const char* split : {"heldout", "pairs"}) {
+    const std::string has = std::string(": ") + split + " is empty (the set has 3 in train, 1 in val)";
+    EXPECT_EQ(message([&] { Dataset::open(dir.path, split); }), dir.path + has + "; try --split train");
+    EXPECT_EQ(message([&] { Dataset::open(dir.path, split, "data.split="); }),
+              dir.path + has + "; try data.split=train");
+    EXPECT_EQ(message([&] { Dataset::open(dir.path, split, ""); }), dir.path + has);
+  }
+  EXPECT_TRUE(has_split(dir.path, "val"));
+  EXPECT_FALSE(has_split(dir.path, "heldout"));
+  EXPECT_NE(message([&] { Dataset::open(dir / "val", "train"); }).find("data build"), std::string::npos);
+  // A caption of a tar that is not UTF-8 is refused as broken JSON is.
+  ShardWriter w(dir / "set/train", "", 100);
+  w.add({"k", {{"png", dot(1)}, {"txt", {0x61, 0xb0}}}});
+  w.finish();
+  EXPECT_NE(message([&] {
+              Dataset::open(dir / "set", "train").meta(0);
+            }).find("k.txt: caption is not UTF-8 at byte 1 (0xb0)"),
+            std::string::npos);
 }
 
 }  // namespace

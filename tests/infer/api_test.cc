@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstring>
 #include <set>
+#include <tuple>
 
 #include "infer/pngmeta.h"
 #include "tests/infer/served.h"
@@ -40,6 +41,13 @@ TEST_F(ApiTest, TheDescriptionNamesEveryRoute) {
   EXPECT_EQ(
       j["paths"]["/v1/images/generations"]["post"]["requestBody"]["content"]["application/json"]["schema"]["required"],
       Json({"prompt"}));
+  const auto& fields = j["paths"]["/v1/images/generations"]["post"]["requestBody"]["content"]["application/json"]
+                        ["schema"]["properties"];
+  EXPECT_EQ(fields["seed"]["maximum"], int64_t(1) << 53);
+  EXPECT_TRUE(fields["guidance"]["maximum"].is_number_integer()) << fields["guidance"].dump();
+  const auto& edits =
+      j["paths"]["/v1/images/edits"]["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"];
+  EXPECT_EQ(edits["strength"]["minimum"], 0.01);
 }
 
 // A model that was taught to draw in few steps is drawn with as it says, where a request does not say otherwise.
@@ -101,6 +109,16 @@ TEST_F(ApiTest, FormatsSizesAndBackgrounds) {
   for (size_t a = 3; a < i.rgba.size(); a += 4) ASSERT_EQ(i.rgba[a], 255);
   EXPECT_TRUE(
       one({{"response_format", "url"}})["data"][0]["url"].get<std::string>().starts_with("data:image/png;base64,"));
+  // What was drawn smaller than the file says so in it.
+  const auto meta_of = [&](Json more) {
+    return read_drawn(bytes_of(one(std::move(more))["data"][0]["b64_json"]), "reply").value_or(DrawnMeta{});
+  };
+  const DrawnMeta large = meta_of({{"size", "96x96"}}), plain = meta_of({{"size", "48x24"}});
+  EXPECT_EQ(std::tuple(large.width, large.height, large.drawn_width, large.drawn_height), std::tuple(96, 96, 24, 24));
+  EXPECT_EQ(std::tuple(plain.width, plain.height, plain.drawn_width, plain.drawn_height), std::tuple(48, 24, 0, 0));
+  const Json wordless = post("/v1/images/generations", {{"prompt", ""}, {"steps", 1}, {"guidance", 4}});
+  EXPECT_EQ(read_drawn(bytes_of(wordless["data"][0]["b64_json"]), "reply")->guidance, 1)
+      << "no words, nothing to steer by";
   const Reply r = call("POST", "/v1/images/generations", R"({"prompt": "a", "steps": 1, "novel": 1, "other": null})");
   EXPECT_EQ(r.headers.at("x-duet-ignored"), "novel, other");
 }
@@ -440,6 +458,22 @@ TEST_F(ApiTest, BadParametersAreNamed) {
     EXPECT_EQ(r.status, 400) << body << ' ' << r.body;
   }
   refused(call("POST", "/v1/images/generations", std::string(100000, '[')), 400);
+  const auto says = [&](const std::string& body) {
+    const Reply r = call("POST", "/v1/images/generations", body, {{"Content-Type", "application/json"}});
+    EXPECT_EQ(r.status, 400) << body;
+    return Json::parse(r.body)["error"]["message"].get<std::string>();
+  };
+  EXPECT_EQ(says("[]"), "the body: expected a JSON object");
+  EXPECT_TRUE(says("{").ends_with("; a JSON object is expected"));
+  EXPECT_EQ(says(R"({"prompt": "a", "size": "100000x100000"})"),
+            "size: 100000x100000 is too large; sides go up to 2048");
+  EXPECT_TRUE(says(R"({"prompt": "a", "size": "+8x8"})").starts_with("size: expected auto or WIDTHxHEIGHT"));
+  // As the description says: the last seed is one, and the one after it is none.
+  EXPECT_EQ(
+      post("/v1/images/generations", {{"prompt", "a"}, {"steps", 1}, {"seed", int64_t(1) << 53}})["data"][0]["seed"],
+      int64_t(1) << 53);
+  EXPECT_TRUE(says(R"({"prompt": "a", "seed": 9007199254740994})").starts_with("seed: must be from -1 to 9007199254740992"));
+  refused("/v1/images/generations", {{"prompt", "a"}, {"n", 2}, {"seed", int64_t(1) << 53}}, "seed");
   refused(call("POST", "/v1/embeddings", "{\"input\": [" + std::string(400000, ',') + "]}"), 413);
   refused(call("POST", "/v1/images/generations", "prompt=a", {{"Content-Type", "application/x-www-form-urlencoded"}}),
           415);

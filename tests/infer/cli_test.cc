@@ -1,7 +1,8 @@
 // The verbs as a person calls them, in this process: exit codes, what is printed, what is written.
-#include "infer/cli.h"
-
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <stdio_ext.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -12,51 +13,10 @@
 #include "infer/reader.h"
 #include "kernels/files.h"
 #include "kernels/parallel.h"
-#include "tests/infer/tiny.h"
+#include "tests/infer/clirun.h"
 
 namespace duet {
 namespace {
-namespace fs = std::filesystem;
-
-struct Result {
-  int code;
-  std::string out, err;
-};
-
-struct CliTest : testing::Test {
-  TempDir dir;
-  int was = threads();
-  void SetUp() override { save_weights(dir / "tiny", *tiny_model(), tiny_tokenizer(), DType::f32, {{"training", "{\"lr\": 0.5}"}}); }
-  void TearDown() override { set_threads(was), set_precision(Precision::f32); }
-
-  // `args` and the tiny model, unless there is a --weights already
-  Result run(std::vector<std::string> args) {
-    if (std::find(args.begin(), args.end(), "--weights") == args.end() && args[0] != "info" && args[0] != "--version")
-      args.insert(args.begin() + 1, {"--weights", dir / "tiny", "--precision", "f32"});
-    args.insert(args.begin(), "duet");
-    std::vector<const char*> argv;
-    for (const auto& a : args) argv.push_back(a.c_str());
-    CLI::App app;
-    app.require_subcommand(1);
-    add_draw_verbs(app), add_read_verbs(app), add_search_verbs(app), add_eval_verbs(app);
-    testing::internal::CaptureStdout(), testing::internal::CaptureStderr();
-    const int code = run_program(app, int(argv.size()), argv.data());
-    std::fflush(stdout);
-    Result r{code, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
-    return r;
-  }
-  std::string bytes(const std::string& name) { return read_file(dir / name, 1 << 20); }
-  // Refused: exit 1, one line on stderr that holds `says`, nothing new in the folder.
-  void refused(const std::vector<std::string>& args, const std::string& says) {
-    const auto files = [&] { return std::distance(fs::recursive_directory_iterator(dir.path), {}); };
-    const auto before = files();
-    const Result r = run(args);
-    EXPECT_EQ(r.code, 1) << r.out << r.err;
-    EXPECT_NE(r.err.find(says), std::string::npos) << r.err;
-    EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << r.err;
-    EXPECT_EQ(files(), before);
-  }
-};
 
 TEST_F(CliTest, TheSameSeedGivesTheSameBytesWhateverCountAndThreads) {
   ASSERT_EQ(run({"generate", "빨간 원", "--seed", "5", "--steps", "3", "-o", dir / "one.png", "--threads", "1"}).code, 0);
@@ -217,6 +177,10 @@ TEST_F(CliTest, NoWordsDrawSomethingAndARandomSeedIsTold) {
   const auto png = read_file(dir / "x.png", 1 << 20);
   const auto m = read_drawn(as_bytes(png), "x.png");
   EXPECT_NE(r.err.find("seed " + std::to_string(m->seed)), std::string::npos) << r.err;
+  EXPECT_NE(r.err.find("guidance 1,"), std::string::npos) << r.err;
+  EXPECT_EQ(m->guidance, 1) << "no words, nothing to steer by";
+  const auto said = run({"generate", "", "--steps", "2", "--json", "-o", dir / "z.png"});
+  EXPECT_EQ(nlohmann::json::parse(said.out)["guidance"], 1);
   ASSERT_EQ(run({"generate", "", "--steps", "2", "--seed", std::to_string(m->seed), "-o", dir / "y.png"}).code, 0);
   EXPECT_EQ(bytes("x.png"), bytes("y.png"));
 }
@@ -226,6 +190,7 @@ TEST_F(CliTest, GenerateRefuses) {
   refused({"generate", "a", "--negative", "\xed\xa0\x80", "-o", dir / "x.png"}, "--negative: byte 0");
   refused({"generate", "a", "--guide-from", "0.5", "--guide-to", "0.4", "-o", dir / "x.png"}, "--guide-from 0.5 is above");
   refused({"generate", "a", "-o", dir / "x.jpg"}, ".png");
+  refused({"generate", "a", "-n", "2", "--seed", "9007199254740992", "-o", dir / "x.png"}, "--seed");
   refused({"generate", "a", "-o", dir / "no/x.png"}, "make it first");
   refused({"generate", "a", "--size", "30", "-o", dir / "x.png"}, "multiple of 8");
   refused({"generate", "a", "--weights", dir / "nowhere", "-o", dir / "x.png"}, "nowhere");
@@ -242,6 +207,107 @@ TEST_F(CliTest, WrongUsageIsExitCode2) {
   EXPECT_EQ(run({"generate", "a", "--quantize", "int4"}).code, 2);
   EXPECT_EQ(run({"caption", "a.png", "--lang", "fr"}).code, 2);
   EXPECT_EQ(run({"generate", "--help"}).code, 0);
+}
+
+TEST_F(CliTest, NumbersThatAreNoneAreWrongUsage) {
+  const auto wrong = [&](std::vector<std::string> args, const std::string& option) {
+    for (const char* number : {"nan", "inf", "-inf", "x"}) {
+      auto all = args;
+      all.insert(all.end(), {option, number});
+      const Result r = run(all);
+      EXPECT_EQ(r.code, 2) << option << number << r.err;
+      EXPECT_NE(r.err.find(option + ": "), std::string::npos) << r.err;
+    }
+  };
+  for (const char* option : {"--guidance", "--shift", "--guide-from", "--guide-to"})
+    wrong({"generate", "a", "-o", dir / "x.png"}, option);
+  for (const char* option : {"--top-p", "--temperature"}) wrong({"caption", dir / "a.png"}, option);
+  wrong({"serve", "--port", "0"}, "--timeout");
+  EXPECT_FALSE(fs::exists(dir / "x.png"));
+}
+
+// As where a disk is full: what was asked for did not come.
+TEST_F(CliTest, OutputThatCannotBeWrittenIsAFailure) {
+  const int full = open("/dev/full", O_WRONLY | O_CLOEXEC), out = dup(STDOUT_FILENO);
+  if (full < 0) GTEST_SKIP() << "no /dev/full here";
+  for (const std::vector<std::string>& args :
+       {std::vector<std::string>{"info", dir / "tiny"}, {"embed", "--text", "a", "--json"}, {"generate", "--help"}}) {
+    std::fflush(stdout), dup2(full, STDOUT_FILENO);
+    testing::internal::CaptureStderr();
+    const int code = program(args);
+    const std::string err = testing::internal::GetCapturedStderr();
+    __fpurge(stdout), std::clearerr(stdout), dup2(out, STDOUT_FILENO);
+    EXPECT_EQ(code, 1) << args[0];
+    EXPECT_NE(err.find("standard output: cannot write: "), std::string::npos) << err;
+    EXPECT_EQ(std::count(err.begin(), err.end(), '\n'), 1) << err;
+  }
+  close(full), close(out);
+}
+
+// The words are counted as they were given, however long; the file keeps the beginning.
+TEST_F(CliTest, ALongPromptIsCountedWhole) {
+  std::string words = "a red circle";
+  for (int i = 0; i < 400; ++i) words += " a red circle";
+  const size_t tokens = tiny_tokenizer().encode(words).size() + 1;
+  ASSERT_GT(words.size(), 4096u);
+  const Result r = run({"generate", words, "--negative", words, "--steps", "1", "-o", dir / "x.png"});
+  ASSERT_EQ(r.code, 0) << r.err;
+  for (const char* what : {"the prompt has ", "the negative prompt has "})
+    EXPECT_NE(r.err.find(what + std::to_string(tokens) + " tokens; the last " + std::to_string(tokens - 64) +
+                         " are left out, and"),
+              std::string::npos)
+        << r.err;
+}
+
+TEST_F(CliTest, WhatIsWrittenIsCheckedBeforeTheWork) {
+  save_picture(dir / "a.png", tiny_picture(1));
+  refused({"search", dir.path, "a", "-o", dir / "x.jpg"}, "-o " + (dir / "x.jpg") + ": duet writes PNG");
+  refused({"search", dir.path, "a", "-o", dir / "no/x.png"}, "no folder " + (dir / "no"));
+  refused({"data", "show", dir.path, "-o", dir / "no/x.png"}, "no folder " + (dir / "no"));
+  refused({"data", "show", dir.path, "-o", dir / "x.jpg"}, "duet writes PNG");
+  for (const char* verb : {"scenes", "icons", "retrieval", "classify", "caption"}) {
+    std::vector<std::string> args{"eval", verb, "--json", dir / "no/x.json"};
+    if (verb != std::string("scenes")) args.push_back(dir / "nowhere");
+    refused(args, "--json " + (dir / "no/x.json") + ": no folder");
+  }
+  refused({"eval", "caption", dir / "nowhere", "--json", dir.path}, "is a folder");
+  for (const char* option : {"--refs", "--results"})
+    refused({"eval", "caption", dir / "nowhere", option, dir / "no/x"}, std::string(option) + " ");
+  refused({"eval", "scenes", "--sheet", dir / "x.webp"}, "--sheet ");
+  refused({"eval", "generate", dir / "nowhere", "--sheet", dir / "no/x.png"}, "--sheet ");
+  for (const char* out : {"a.png", "a.png/deep/er"})
+    refused({"eval", "generate", dir / "nowhere", "--out", dir / out}, (dir / "a.png") + " is a file; name a folder");
+}
+
+TEST_F(CliTest, FoldersThatCannotBeMadeAreNamed) {
+  std::ofstream(dir / "file") << "here";
+  const std::string folder = dir / "file/below";
+  refused({"quantize", dir / "tiny", "-o", folder},
+          "duet: " + folder + ": cannot make this folder: Not a directory; name another");
+  refused({"demo", "--out", folder}, folder + "/drawn: cannot make this folder: ");
+  refused({"data", "build", "scenes", "--scenes", "4", "--out", folder}, "cannot make this folder: ");
+  refused({"train", std::string(DUET_SOURCE_DIR) + "/assets/configs/tiny.toml", "--set",
+           "tokenizer=" + std::string(DUET_SOURCE_DIR) + "/tests/golden/tokenizer.json", "--set", "out=" + folder},
+          folder + ": cannot make this folder: ");
+}
+
+TEST_F(CliTest, DemoReadsThePicturesThatCanBeRead) {
+  fs::create_directories(dir / "own");
+  refused({"demo", "--out", dir / "demo", "--pictures", dir / "nope"},
+          "--pictures " + (dir / "nope") + ": no such folder");
+  save_picture(dir / "own/dog.png", tiny_picture(1)), save_picture(dir / "own/cat.png", tiny_picture(2));
+  std::ofstream(dir / "own/bad.png") << "nothing";
+  const Result r = run({"demo", "--out", dir / "demo", "--pictures", dir / "own", "--json"});
+  EXPECT_EQ(r.code, 1) << "as caption: all else is done";
+  EXPECT_NE(r.err.find("bad.png: this is no picture that duet knows; save"), std::string::npos) << r.err;
+  const auto j = nlohmann::json::parse(r.out);
+  EXPECT_EQ(j["read"].size(), 2u);
+  const auto png = read_file(j["drawn"][0]["file"], 1 << 20);
+  EXPECT_EQ(read_drawn(as_bytes(png), "drawn")->steps, 24) << "as the weights say";
+  fs::remove(dir / "own/cat.png");
+  const Result few = run({"demo", "--out", dir / "few", "--pictures", dir / "own"});
+  EXPECT_EQ(few.code, 1);
+  EXPECT_FALSE(fs::exists(dir / "few")) << "nothing is drawn first";
 }
 
 TEST_F(CliTest, CaptionNamesABadPictureAndGoesOn) {

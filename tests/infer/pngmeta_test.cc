@@ -24,6 +24,15 @@ TEST(PngMeta, ReadsBackWhatItWrote) {
   EXPECT_EQ(decode_image(png, "x.png").rgba, tiny_picture(1).rgba);
 }
 
+TEST(PngMeta, ADrawnSizeIsThereWhereItIsAnother) {
+  const auto own = [](const DrawnMeta& m) { return drawn_texts(m)[1].value; };
+  EXPECT_EQ(own(example()).find("drawn_"), std::string::npos);
+  DrawnMeta m = example();
+  m.drawn_width = 32, m.drawn_height = 16;
+  EXPECT_NE(own(m).find("\"drawn_width\": 32, \"drawn_height\": 16"), std::string::npos) << own(m);
+  EXPECT_EQ(read_drawn(encode_png(tiny_picture(1), drawn_texts(m)), "x.png"), m);
+}
+
 TEST(PngMeta, InfotextIsWhatOtherToolsRead) {
   EXPECT_EQ(infotext(example()),
             "빨간 원, \"정말\" 🍎\\, emoji\nNegative prompt: fuzzy <b>&amp;\n"

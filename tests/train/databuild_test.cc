@@ -140,14 +140,27 @@ TEST(DataBuild, OwnFolderAndTarsKeepTheirWords) {
     put_png(t / ("mine/cats/c." + std::to_string(i) + ".png"), picture(i));
     put(t / ("mine/cats/c." + std::to_string(i) + ".txt"), i % 2 ? "a cat" : "a dog");
   }
-  put_png(t / "mine/wordless.png", picture(99));
-  build(t, t / "out", {t / "mine"});
+  for (int i = 0; i < 7; i++) put_png(t / ("mine/wordless" + std::to_string(i) + ".png"), picture(90 + i));
+  put(t / "mine/moving.gif", "GIF89a");
+  put_png(t / "mine/old.png", picture(98)), put(t / "mine/old.txt", "\xb0\xed\xbe\xe7");
+  const std::string log = build(t, t / "out", {t / "mine"});
+  const auto j = nlohmann::json::parse(slurp(t / "out/dataset.json"))["sources"][0];
+  EXPECT_EQ(j["found"], 69);
+  EXPECT_EQ(j["dropped"],
+            nlohmann::json({{"no caption", 7}, {"not PNG, JPEG or WebP", 1}, {"caption is not UTF-8", 1}}));
+  EXPECT_NE(log.find("no caption: wordless4.png: no wordless4.txt or wordless4.json beside it\n"), std::string::npos)
+      << log;
+  EXPECT_EQ(log.find("wordless5.png"), std::string::npos) << "the first few are named";
+  EXPECT_NE(log.find("not PNG, JPEG or WebP: moving.gif\n"), std::string::npos) << log;
+  EXPECT_NE(log.find("caption is not UTF-8: old.png: "), std::string::npos) << log;
+  EXPECT_EQ(log.find("\xef\xbf\xbd"), std::string::npos);
   Dataset train = Dataset::open(t / "out", "train");
   EXPECT_EQ(train.size() + Dataset::open(t / "out", "val").size(), 60);
   EXPECT_FALSE(fs::exists(t / "out/heldout/000000.tar")) << "class names repeat: nothing of them can be held out";
   std::set<std::string> words;
   for (int64_t i = 0; i < train.size(); i++) words.insert(train.meta(i).caption);
   EXPECT_EQ(words, (std::set<std::string>{"a cat", "a dog"}));
+  EXPECT_EQ(train.meta(0).group, "cats");
 
   build(t, t / "again", {t / "out"});  // a data set as a source: splits stay
   EXPECT_EQ(Dataset::open(t / "again", "train").size(), train.size());

@@ -315,7 +315,11 @@ TEST_F(LoaderTest, WrongConfigIsRefusedByKey) {
   EXPECT_NE(said([](auto& c) { c.weights = {1, 2}; }).find("data.weights"), std::string::npos);
   EXPECT_NE(said([](auto& c) { c.weights = {0}; }).find("data.weights"), std::string::npos);
   EXPECT_NE(said([](auto& c) { c.dirs.clear(); }).find("data.dirs"), std::string::npos);
-  EXPECT_NE(said([](auto& c) { c.split = "nope"; }).find("nope"), std::string::npos);
+  EXPECT_NE(
+      said([](auto& c) { c.split = "nope"; }).find("nope is empty (the set has 2 in train); try data.split=train"),
+      std::string::npos);
+  EXPECT_NE(said([](auto& c) { c.scenes = 1; }).find("data.dirs are named but data.scenes = 1 leaves them no share"),
+            std::string::npos);
   EXPECT_NE(said([](auto& c) { c.dirs = {"/nowhere"}; }).find("/nowhere"), std::string::npos);
 }
 

@@ -129,10 +129,13 @@ TEST(Table, StylesAreCalledByTheFirstRowThatFits) {
 
 TEST(Table, WrongRowsAreCountedAndWrongTablesRefused) {
   TestFolder t;
-  put(t / "x.tsv", "file\tname\n../secret.png\tone\n/etc/x.png\ttwo\na.png\n\nb.png\tfour\textra\nc.png\tfine\n");
+  put(t / "x.tsv",
+      "file\tname\n../secret.png\tone\n/etc/x.png\ttwo\na.png\n\nb.png\tfour\textra\nc.png\tfine\nd.png\t\xb0\xed\n");
   SourceReport report;
   EXPECT_EQ(rows_of(t / "x.tsv", report).size(), 1u);
-  EXPECT_EQ(report.found, 5);
+  EXPECT_EQ(report.found, 6);
+  EXPECT_EQ(report.dropped["caption is not UTF-8"], 1);
+  EXPECT_EQ(report.examples.back(), "caption is not UTF-8: " + t / "x.tsv" + ": line 8, column 'name', byte 0 (0xb0)");
   EXPECT_EQ(report.dropped["file outside the folder"], 2);
   EXPECT_EQ(report.dropped["not as many cells as columns"], 2);
 

@@ -1,0 +1,129 @@
+// The verbs about data sets, training and tokenizers, as a person calls them.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <csignal>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "fusion/shards.h"
+#include "infer/cli.h"
+#include "tests/infer/clirun.h"
+
+namespace duet {
+namespace {
+
+struct CliDataTest : CliTest {
+  // A set with so many pictures of each split.
+  void build(const std::string& name, const std::vector<std::pair<std::string, int>>& splits, bool groups = false) {
+    for (const auto& [split, n] : splits) {
+      fs::create_directories(dir / name + "/" + split);
+      ShardWriter w(dir / name + "/" + split, "", 100);
+      for (int i = 0; i < n; ++i) {
+        Record r;
+        r.key = split + "/" + std::to_string(i),
+        r.image_bytes = encode_png(tiny_picture(uint64_t(i) + 50 * split.size()));
+        r.meta.caption = "a thing " + std::to_string(i), r.meta.style = "flat";
+        if (groups) r.meta.group = i % 2 ? "cats" : "dogs";
+        w.add(to_sample(r));
+      }
+      w.finish();
+    }
+  }
+  std::vector<std::string> train(std::vector<std::string> more) const {
+    const std::string root = DUET_SOURCE_DIR;
+    std::vector<std::string> args{
+        "train", root + "/assets/configs/tiny.toml", "--set",    "tokenizer=" + root + "/tests/golden/tokenizer.json",
+        "--set", "out=" + dir.path + "/run",         "--device", "cpu"};
+    args.insert(args.end(), more.begin(), more.end());
+    return args;
+  }
+};
+
+TEST_F(CliDataTest, AnEmptySplitIsNoBrokenSet) {
+  build("set", {{"train", 4}, {"val", 2}, {"heldout", 0}, {"pairs", 3}}, true);
+  const std::string has = "heldout is empty (the set has 4 in train, 2 in val, 3 in pairs); try --split train";
+  for (const char* verb : {"caption", "retrieval", "classify"}) refused({"eval", verb, dir / "set"}, has);
+  refused({"data", "show", dir / "set", "--split", "heldout", "-o", dir / "x.png"}, has);
+  const std::vector<std::string> drawn{"eval", "generate", dir / "set", "-n",        "2", "--steps",
+                                       "1",    "--scenes", "0",         "--diverse", "0"};
+  for (const char* split : {"train", "pairs"}) {
+    auto args = drawn;
+    args.insert(args.end(), {"--split", split, "--out", dir / split});
+    const Result r = run(args);
+    EXPECT_EQ(r.code, 0) << r.err;
+  }
+  auto args = drawn;
+  args.insert(args.end(), {"--split", "heldout", "--out", dir / "no"});
+  refused(args, "no captions in these splits");
+  fs::create_directories(dir / "nothing/train");
+  args[2] = dir / "nothing";
+  refused(args, dir / "nothing" + ": no data set");
+}
+
+TEST_F(CliDataTest, PairsAreASplitToo) {
+  build("set", {{"train", 4}, {"pairs", 3}}, true);
+  EXPECT_EQ(run({"eval", "caption", dir / "set", "--split", "pairs", "--beam", "1"}).code, 0);
+  EXPECT_EQ(run({"eval", "retrieval", dir / "set", "--split", "pairs"}).code, 0);
+  const Result r = run({"search", dir / "set", "a thing", "--split", "pairs", "--no-sheet", "--json"});
+  ASSERT_EQ(r.code, 0) << r.err;
+  EXPECT_EQ(nlohmann::json::parse(r.out)["pictures"], 3);
+}
+
+TEST_F(CliDataTest, ASetWithoutCategoriesSaysHowToGiveSome) {
+  build("set", {{"val", 2}});
+  refused({"eval", "classify", dir / "set", "--split", "val"},
+          "its pictures have no categories; build it from a folder with a folder");
+  build("with", {{"val", 4}}, true);
+  EXPECT_EQ(run({"eval", "classify", dir / "with", "--split", "val"}).code, 0);
+}
+
+TEST_F(CliDataTest, ATokenizerIsTrainedOnUtf8) {
+  std::ofstream(dir / "good.txt") << "a red circle\n빨간 원\n", std::ofstream(dir / "bad.txt") << "a\nb\xb0\xed\n";
+  EXPECT_EQ(run({"tokenizer", "train", dir / "good.txt", "--vocab", "280", "-o", dir / "t.json"}).code, 0);
+  refused({"tokenizer", "train", dir / "good.txt", dir / "bad.txt", "--vocab", "280", "-o", dir / "u.json"},
+          dir / "bad.txt" + ": line 2, byte 1 (0xb0) is not UTF-8");
+}
+
+TEST_F(CliDataTest, TrainingOnlyScenesRefusesNamedFolders) {
+  build("set", {{"train", 4}});
+  refused(train({"--set", "data.dirs=[\"" + dir.path + "/set\"]"}),
+          "data.scenes = 1 leaves them no share; set data.scenes below 1");
+  EXPECT_EQ(
+      run(train({"--set", "data.dirs=[\"" + dir.path + "/set\"]", "--set", "data.scenes=0", "--set", "steps=1"})).code,
+      0);
+  EXPECT_TRUE(fs::exists(dir / "run/model/model.safetensors"));
+}
+
+TEST_F(CliDataTest, TrainSaysWhatIsWrong) {
+  const Result r = run(train({"--export", ""}));
+  EXPECT_EQ(r.code, 2) << r.out << r.err;
+  EXPECT_NE(r.err.find("--export: name a folder"), std::string::npos) << r.err;
+  EXPECT_FALSE(fs::exists(dir / "run"));
+  refused(train({"--set", "steps"}), "for example optimizer.lr=0.001");
+}
+
+// What a stopped run says next works as it stands.
+TEST_F(CliDataTest, AStoppedRunSaysHowItsWeightsAreWritten) {
+  // Ctrl-C as soon as there is a log: the run has taken the signal over by then.
+  std::atomic<bool> over = false;
+  std::thread interrupt([&] {
+    while (!over && !fs::exists(dir / "run/log.jsonl")) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    if (!over) std::raise(SIGINT);
+  });
+  const Result r = run(train({"--set", "steps=100000000"}));
+  over = true, interrupt.join();
+  std::signal(SIGINT, SIG_DFL), std::signal(SIGTERM, SIG_DFL);
+  ASSERT_EQ(r.code, 0) << r.err;
+  EXPECT_NE(r.out.find("stopped after "), std::string::npos) << r.out;
+  EXPECT_NE(r.out.find(" --export " + dir.path + "/run/model"), std::string::npos) << r.out;
+  for (const char* weights : {"run", "run/model"})
+    refused({"generate", "a", "-o", dir / "x.png", "--weights", dir / weights},
+            dir.path + "/run holds checkpoints of a training run");
+  ASSERT_EQ(run(train({"--export", dir / "run/model"})).code, 0);
+  EXPECT_EQ(run({"info", dir / "run/model"}).code, 0);
+}
+
+}  // namespace
+}  // namespace duet
