@@ -34,6 +34,7 @@ class State:
         self.captions = None   # what Describe says, in turn
         self.info = None       # what png-info says whatever it is given
         self.model = 'duet-xs'
+        self.sampling = {'steps': 24, 'guidance': 5}  # what the model wants to be drawn with
         self.seen = []         # (path, fields)
 
 
@@ -107,7 +108,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == '/v1/models':
             if self.allowed():
-                model = {'id': self.state.model, 'object': 'model', 'created': 0, 'owned_by': 'duet', 'size': SIDE}
+                model = {'id': self.state.model, 'object': 'model', 'created': 0, 'owned_by': 'duet', 'size': SIDE, 'sampling': self.state.sampling}
                 self.answer({'object': 'list', 'data': [model]})
             return
         if self.path == '/health':

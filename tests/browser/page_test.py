@@ -37,6 +37,21 @@ new MutationObserver(() => seen.push(document.querySelectorAll('#grid .coming im
         self.assertEqual([b.text for b in self.all('#grid .badge')], ['AI-made'] * 4)
         self.assertEqual(self.js("return document.querySelector('#grid img').naturalWidth"), 64)
 
+    def test_steps_and_guidance_are_the_models_until_somebody_chooses(self):
+        def asked():
+            self.draw('a blue star', 1)
+            fields = self.asked('/v1/images/generations')[-1]
+            return fields['steps'], fields['guidance']
+        self.assertEqual(asked(), (24, 5))
+        self.state.sampling = {'steps': 4, 'guidance': 1}  # the server was started anew, with other weights
+        self.open()
+        self.assertEqual(asked(), (4, 1))
+        self.js("document.getElementById('settings').open = true")
+        self.js("const s = document.getElementById('steps'); s.value = 7; s.dispatchEvent(new Event('input', {bubbles: true}))")
+        self.state.sampling = {'steps': 24, 'guidance': 5}
+        self.open()
+        self.assertEqual(asked(), (7, 5))  # what was chosen stays
+
     def test_download_is_the_servers_file(self):
         self.draw('a blue star', 1)
         saved = self.downloads()
