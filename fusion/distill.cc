@@ -13,17 +13,10 @@ class Teacher {
   Teacher(const Model& m, const JointBatch& batch, const JointConfig& c)
       : m_(m), B_(batch.B), P_((batch.size / m.config.patch) * (batch.size / m.config.patch)) {
     const int side = int(batch.size / m.config.patch);
-    std::vector<int32_t> ids, text_at{0}, from;
-    std::vector<Sequence> texts, pictures, joint;
-    for (int64_t b = 0; b <= B_; ++b) {
-      const std::vector<int> none{batch.null_token, 0};
-      const auto& text = b < B_ ? batch.text[size_t(b)] : none;
-      CHECK(text.size() >= 2, "a caption has a language mark and an end");
-      ids.insert(ids.end(), text.begin(), text.end() - 1);
-      texts.push_back({Segment::text(int(text.size()) - 1)});
-      text_at.push_back(int32_t(ids.size()));
-    }
-    std::vector<int32_t> at, row;
+    const PackedWords packed = pack_words(batch);
+    const std::vector<int32_t>& text_at = packed.at;
+    std::vector<Sequence> pictures, joint;
+    std::vector<int32_t> from, at, row;
     for (int64_t i = 0; i < 2 * B_; ++i) {
       const int64_t b = i % B_, text = i >= B_ || without_words(batch, c, b) ? B_ : b;
       const Segment image = Segment::image(side, side, int(b) + 1);
@@ -36,7 +29,7 @@ class Teacher {
       }
       joint.push_back({m.prompt(text_at[size_t(text) + 1] - text_at[size_t(text)]), image});
     }
-    words_ = m.text_stem(Tensor::ints(ids), make_layout(texts));
+    words_ = m.text_stem(packed.ids, make_layout(packed.sequences));
     alone_ = make_layout(pictures), joint_ = make_layout(joint);
     from_ = Tensor::ints(from), at_ = Tensor::ints(at), row_ = Tensor::ints(row);
     std::vector<int32_t> twin;

@@ -25,6 +25,21 @@ bool without_words(const JointBatch& batch, const JointConfig& c, int64_t b) {
   return uniform(mix(batch.seed, 3), uint64_t(b)) < c.drop;
 }
 
+PackedWords pack_words(const JointBatch& batch) {
+  PackedWords w;
+  std::vector<int32_t> ids;
+  for (int64_t b = 0; b <= batch.B; ++b) {
+    const std::vector<int> none{batch.null_token, 0};
+    const auto& text = b < batch.B ? batch.text[size_t(b)] : none;
+    CHECK(text.size() >= 2, "a caption has a language mark and an end");
+    ids.insert(ids.end(), text.begin(), text.end() - 1);
+    w.sequences.push_back({Segment::text(int(text.size()) - 1)});
+    w.at.push_back(int32_t(ids.size()));
+  }
+  w.ids = Tensor::ints(ids);
+  return w;
+}
+
 void make_noisy(const JointBatch& batch, const Tensor& noisy, const Tensor& clean, const std::vector<float>& t) {
   const int64_t rows = noisy.shape().rows(), P = rows / batch.B;
   Tensor level({rows});
@@ -47,18 +62,12 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
   make_noisy(batch, noisy, clean, t);
   copy_values(patches.slice(B * P * V, {R * P, V}), clean.slice(0, {R * P, V}));
 
-  // Texts: the captions without their last token, then the text of no words.
-  std::vector<Sequence> texts, pictures, joint;
-  std::vector<int32_t> ids, text_at{0}, target;
-  for (int64_t b = 0; b <= B; ++b) {
-    const std::vector<int> none{batch.null_token, 0};
-    const auto& text = b < B ? batch.text[size_t(b)] : none;
-    CHECK(text.size() >= 2, "a caption has a language mark and an end");
-    ids.insert(ids.end(), text.begin(), text.end() - 1);
-    texts.push_back({Segment::text(int(text.size()) - 1)});
-    text_at.push_back(int32_t(ids.size()));
-    if (b < R) target.insert(target.end(), text.begin() + 1, text.end());
-  }
+  const PackedWords packed = pack_words(batch);
+  const std::vector<int32_t>& text_at = packed.at;
+  std::vector<Sequence> pictures, joint;
+  std::vector<int32_t> target;
+  for (int64_t b = 0; b < R; ++b)
+    target.insert(target.end(), batch.text[size_t(b)].begin() + 1, batch.text[size_t(b)].end());
   for (int64_t b = 0; b < B + R; ++b) pictures.push_back({Segment::image(int(side), int(side), int(b + 1))});
 
   Rows r;
@@ -90,7 +99,7 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
   }
 
   const Model::Times times = m.times(t);
-  const Var words = m.text_stem(Tensor::ints(ids), make_layout(texts));
+  const Var words = m.text_stem(packed.ids, make_layout(packed.sequences));
   const Layout alone = make_layout(pictures);
   const Tensor place = alone.pos.slice(0, {B * P, 2});
   const Var seen = m.vision_stem(patches, alone, times);

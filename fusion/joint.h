@@ -44,6 +44,13 @@ struct JointLoss {
   Var total;
   Later flow, caption, contrast;  // unweighted: per value, per token, per pair
 };
+// The batch's captions without their last token, then the text of no words, one after the other.
+struct PackedWords {
+  Tensor ids;                       // (N) i32
+  std::vector<int32_t> at{0};       // (B + 2): where each begins
+  std::vector<Sequence> sequences;  // one segment each, for the text stem
+};
+PackedWords pack_words(const JointBatch&);  // refuses a caption of fewer than two tokens
 // Whether picture b of the batch is drawn without its words.
 bool without_words(const JointBatch&, const JointConfig&, int64_t b);
 // noisy (B P, patch^2 4) = the batch's pictures at noise levels t (B); clean: the same shape, from patchify().

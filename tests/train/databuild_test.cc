@@ -37,15 +37,6 @@ std::string build(const TestFolder& cache, const std::string& out, std::vector<s
   return log.str();
 }
 
-std::string refusal(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
-
 std::map<std::string, std::string> files_of(const std::string& folder) {
   std::map<std::string, std::string> all;
   for (auto& e : fs::recursive_directory_iterator(folder)) {

@@ -31,15 +31,6 @@ const Candidate* by_key(const std::vector<Candidate>& all, const std::string& ke
   return it == all.end() ? nullptr : &*it;
 }
 
-std::string refusal(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
-
 TEST(Words, ConceptsForgetArticlesCaseAndPunctuation) {
   EXPECT_EQ(concept_of("A turkey."), "turkey");
   EXPECT_EQ(concept_of("Turkey"), "turkey");

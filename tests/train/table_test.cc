@@ -22,15 +22,6 @@ namespace {
 
 using Pair = std::pair<std::string, std::string>;  // concept, style
 
-std::string refusal(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
-
 std::vector<Candidate> rows_of(const std::string& table, SourceReport& report, const std::string& styles = "") {
   SourceOptions options;
   options.styles = styles;
