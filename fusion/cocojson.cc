@@ -37,8 +37,7 @@ bool is_picture(const fs::path& p) {
 // Formats that people have pictures in and nothing here reads.
 bool is_other_picture(const fs::path& p) {
   const std::string e = lower_extension(p);
-  for (const char* other :
-       {".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".ico", ".psd"})
+  for (const char* other : {".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".ico", ".psd"})
     if (e == other) return true;
   return false;
 }
@@ -194,15 +193,13 @@ void read_folder(const std::string& folder, const EachRecord& each, const EachFa
         const auto bytes = slurp(txt.string(), kMaxWords);
         const std::string_view words = as_text(bytes);
         if (const size_t at = broken_utf8(words); at != words.npos)
-          return bad(name, "caption is not UTF-8",
-                     join(txt.string(), ": ", shown_byte(words, at), "; convert it with iconv"));
+          return bad(name, "caption is not UTF-8", join(txt.string(), ": ", shown_byte(words, at), "; convert it with iconv"));
         meta.say(std::string(words)), empty = txt.string() + " is empty";
       }
       if (!meta.has_text())
-        return bad(name, "no caption",
-                   !empty.empty()
-                       ? empty
-                       : join("no ", txt.filename().string(), " or ", json.filename().string(), " beside it"));
+        return bad(
+            name, "no caption",
+            !empty.empty() ? empty : join("no ", txt.filename().string(), " or ", json.filename().string(), " beside it"));
       if (meta.group.empty()) meta.group = fs::path(name).parent_path().generic_string();
       each({key_of(name), slurp(path.string(), kMaxPicture), std::move(meta)});
     });

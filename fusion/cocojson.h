@@ -11,9 +11,9 @@ using EachRecord = std::function<void(Record&&)>;
 // A file that is left out: why, in words to count by, and what there is to say of it alone ("": nothing more).
 using EachFault = std::function<void(const std::string& file, const std::string& reason, const std::string& detail)>;
 
-// COCO captions (https://cocodataset.org/#format-data): {"images":[{"id","file_name"}], "annotations":[{"image_id","caption"}]}.
-// The first caption of a picture is `caption`, the others `captions`. In order of the `images` list. A picture that is
-// missing, too large or outside `folder` goes to `bad`. Refuses a file that is not such JSON.
+// COCO captions (https://cocodataset.org/#format-data): {"images":[{"id","file_name"}],
+// "annotations":[{"image_id","caption"}]}. The first caption of a picture is `caption`, the others `captions`. In order of the
+// `images` list. A picture that is missing, too large or outside `folder` goes to `bad`. Refuses a file that is not such JSON.
 void read_coco(const std::string& json, const std::string& folder, const EachRecord& each, const EachFault& bad);
 
 // A folder of pictures, walked in order of path. The words of a picture come from the folder's metadata.jsonl (one object

@@ -69,9 +69,12 @@ struct Reader {
   template <std::floating_point T>
   void read(T& to, const std::string& path, const Value& v) const {
     double x = 0;
-    if (const int64_t* n = std::get_if<int64_t>(&v.is)) x = double(*n);
-    else if (const double* d = std::get_if<double>(&v.is)) x = *d;
-    else expected(path, v, "a number");
+    if (const int64_t* n = std::get_if<int64_t>(&v.is))
+      x = double(*n);
+    else if (const double* d = std::get_if<double>(&v.is))
+      x = *d;
+    else
+      expected(path, v, "a number");
     if (!std::isfinite(T(x))) expected(path, v, "a finite number in range");
     to = T(x);
   }
@@ -115,8 +118,10 @@ struct Reader {
   void read(const Field& field, const std::string& path, const Value& v) const {
     std::visit(
         [&]<class T>(const T& at) {
-          if constexpr (std::is_pointer_v<T>) read(*at, path, v);
-          else read(at, path, v);
+          if constexpr (std::is_pointer_v<T>)
+            read(*at, path, v);
+          else
+            read(at, path, v);
         },
         field.at);
   }
@@ -216,9 +221,7 @@ void print_json(const Fields& fields, std::string& out) {
 
 }  // namespace
 
-void load_toml(const std::string& path, const Fields& fields) {
-  parse_toml(read_file(path, kMostBytes), path, fields);
-}
+void load_toml(const std::string& path, const Fields& fields) { parse_toml(read_file(path, kMostBytes), path, fields); }
 
 void parse_toml(std::string_view text, const std::string& name, const Fields& fields) {
   Reader{name}.read(fields, "", read_toml(text, name));
@@ -244,8 +247,7 @@ void set_key(const Fields& fields, std::string_view assignment) {
     Field field = reader.find(level, seen, key, {});
     seen = under(seen, key);
     if (dot == std::string_view::npos) {
-      bool plain = std::holds_alternative<std::string*>(field.at) &&
-                   (text.empty() || (text[0] != '"' && text[0] != '\''));
+      bool plain = std::holds_alternative<std::string*>(field.at) && (text.empty() || (text[0] != '"' && text[0] != '\''));
       Value value;
       if (plain) {
         value.is = std::string(text);

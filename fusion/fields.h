@@ -36,8 +36,7 @@ struct FieldList {
 struct Field {
   std::string name;
   std::variant<bool*, int*, int64_t*, float*, double*, std::string*, std::vector<bool>*, std::vector<int>*,
-               std::vector<int64_t>*, std::vector<float>*, std::vector<double>*, std::vector<std::string>*, Fields,
-               FieldList>
+               std::vector<int64_t>*, std::vector<float>*, std::vector<double>*, std::vector<std::string>*, Fields, FieldList>
       at;
 };
 
@@ -54,30 +53,48 @@ std::string to_toml(const Fields& fields);  // all keys, readable by parse_toml
 std::string to_json(const Fields& fields);  // all keys, readable by from_json
 
 template <class C>
-concept HasFields = requires(C& c) { c.fields([](const char*, auto&) {}); };
+concept HasFields = requires(C& c) {
+  c.fields([](const char*, auto&) {});
+};
 
 template <HasFields C>
-void load_toml(const std::string& path, C& cfg) { load_toml(path, fields_of(cfg)); }
+void load_toml(const std::string& path, C& cfg) {
+  load_toml(path, fields_of(cfg));
+}
 template <HasFields C>
-void parse_toml(std::string_view text, const std::string& name, C& cfg) { parse_toml(text, name, fields_of(cfg)); }
+void parse_toml(std::string_view text, const std::string& name, C& cfg) {
+  parse_toml(text, name, fields_of(cfg));
+}
 template <HasFields C>
-void set_key(C& cfg, std::string_view assignment) { set_key(fields_of(cfg), assignment); }
+void set_key(C& cfg, std::string_view assignment) {
+  set_key(fields_of(cfg), assignment);
+}
 template <HasFields C>
-void from_json(std::string_view text, const std::string& name, C& cfg) { from_json(text, name, fields_of(cfg)); }
+void from_json(std::string_view text, const std::string& name, C& cfg) {
+  from_json(text, name, fields_of(cfg));
+}
 // Writing only reads through the pointers, so a const config may lend them.
 template <HasFields C>
-std::string to_toml(const C& cfg) { return to_toml(fields_of(const_cast<C&>(cfg))); }
+std::string to_toml(const C& cfg) {
+  return to_toml(fields_of(const_cast<C&>(cfg)));
+}
 template <HasFields C>
-std::string to_json(const C& cfg) { return to_json(fields_of(const_cast<C&>(cfg))); }
+std::string to_json(const C& cfg) {
+  return to_json(fields_of(const_cast<C&>(cfg)));
+}
 
 namespace detail {
 
 template <class T>
 struct ListItem {};
 template <class T>
-struct ListItem<std::vector<T>> { using type = T; };
+struct ListItem<std::vector<T>> {
+  using type = T;
+};
 template <class T>
-concept StructList = requires { requires HasFields<typename ListItem<T>::type>; };
+concept StructList = requires {
+  requires HasFields<typename ListItem<T>::type>;
+};
 
 }  // namespace detail
 
@@ -88,13 +105,15 @@ Fields fields_of(C& cfg) {
     if constexpr (HasFields<T>) {
       out.push_back({name, fields_of(value)});
     } else if constexpr (detail::StructList<T>) {
-      out.push_back({name, FieldList{[&value] { return value.size(); },
-                                     [&value](size_t n) { value.clear(), value.resize(n); },
+      out.push_back({name, FieldList{[&value] { return value.size(); }, [&value](size_t n) { value.clear(), value.resize(n); },
                                      [&value](size_t i) { return fields_of(value[i]); }}});
     } else {
-      static_assert(requires { Field{name, &value}; },
-                    "a config field is a bool, int, int64_t, float, double, string, a vector of these, a struct with "
-                    "fields(), or a vector of such structs");
+      static_assert(
+          requires {
+            Field{name, &value};
+          },
+          "a config field is a bool, int, int64_t, float, double, string, a vector of these, a struct with "
+          "fields(), or a vector of such structs");
       out.push_back({name, &value});
     }
   });

@@ -55,8 +55,8 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
   const int64_t R = std::clamp<int64_t>(std::llround(double(B) * c.read), 1, B);
   std::vector<float> t(size_t(B + R), 1.0f);
   for (int64_t b = 0; b < B; ++b)
-    t[size_t(b)] = batch.goal ? batch.goal->t.at(size_t(b))
-                              : sample_t(mix(batch.seed, 1), uint64_t(b), float(c.t_mean), float(c.t_std));
+    t[size_t(b)] =
+        batch.goal ? batch.goal->t.at(size_t(b)) : sample_t(mix(batch.seed, 1), uint64_t(b), float(c.t_mean), float(c.t_std));
   const Tensor clean = patchify(batch.pixels, B, batch.size, batch.size, m.config.patch).to(m.device());
   const Tensor patches({(B + R) * P, V}, DType::f32, m.device()), noisy = patches.slice(0, {B * P, V});
   make_noisy(batch, noisy, clean, t);
@@ -66,8 +66,7 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
   const std::vector<int32_t>& text_at = packed.at;
   std::vector<Sequence> pictures, joint;
   std::vector<int32_t> target;
-  for (int64_t b = 0; b < R; ++b)
-    target.insert(target.end(), batch.text[size_t(b)].begin() + 1, batch.text[size_t(b)].end());
+  for (int64_t b = 0; b < R; ++b) target.insert(target.end(), batch.text[size_t(b)].begin() + 1, batch.text[size_t(b)].end());
   for (int64_t b = 0; b < B + R; ++b) pictures.push_back({Segment::image(int(side), int(side), int(b + 1))});
 
   Rows r;
@@ -112,24 +111,22 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
     for (int64_t b = 0; b < B; ++b) row.insert(row.end(), size_t(P), int32_t(b + 1));
     Tensor weight({B * P});
     for (int64_t p = 0; p < B * P; ++p) weight.data()[p] = flow_weight(t[size_t(p / P)]) / float(B * P * V);
-    const Var x = m.flow_head(gather(h, {}, Tensor::ints(r.noisy)), patches.slice(0, {B * P, V}), place,
-                              Tensor::ints(row), times);
+    const Var x =
+        m.flow_head(gather(h, {}, Tensor::ints(r.noisy)), patches.slice(0, {B * P, V}), place, Tensor::ints(row), times);
     parts.emplace_back(square_error(x, batch.goal ? batch.goal->target : clean, weight), float(c.flow));
     loss.flow.t = parts.back().first.value();
   }
   if (c.caption > 0) {
     Tensor weight({int64_t(target.size())});
     for (auto& w : weight.floats()) w = 1 / float(target.size());
-    parts.emplace_back(
-        cross_entropy(m.token_logits(gather(h, {}, Tensor::ints(r.caption))), Tensor::ints(target), weight),
-        float(c.caption));
+    parts.emplace_back(cross_entropy(m.token_logits(gather(h, {}, Tensor::ints(r.caption))), Tensor::ints(target), weight),
+                       float(c.caption));
     loss.caption.t = parts.back().first.value();
   }
   if (c.contrast > 0 && !kept.empty()) {
     const Var u = m.picture_embedding(gather(h, {}, Tensor::ints(r.clean)), Tensor::ints(r.clean_at));
     const Var v = m.text_embedding(gather(h, {}, Tensor::ints(r.words)), Tensor::ints(r.words_at));
-    parts.emplace_back(sigmoid_contrastive(gather(u, {}, Tensor::ints(kept)), v, m.log_scale, m.bias, same),
-                       float(c.contrast));
+    parts.emplace_back(sigmoid_contrastive(gather(u, {}, Tensor::ints(kept)), v, m.log_scale, m.bias, same), float(c.contrast));
     loss.contrast.t = parts.back().first.value();
   }
   loss.total = weighted_sum(parts);

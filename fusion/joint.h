@@ -27,12 +27,12 @@ struct FlowGoal {
 
 struct JointBatch {
   int64_t B = 0, size = 0;
-  const float* pixels = nullptr;           // (B,size,size,4) in [-1,1]
-  std::vector<std::vector<int>> text;      // language mark, caption, end
-  std::vector<uint64_t> same;              // equal values: equal captions
-  uint64_t seed = 0;                       // of noise levels, noise and dropped words
-  int null_token = 1;                      // the whole text of a picture drawn without words
-  const FlowGoal* goal = nullptr;          // none: the pictures, at noise levels of the seed's
+  const float* pixels = nullptr;       // (B,size,size,4) in [-1,1]
+  std::vector<std::vector<int>> text;  // language mark, caption, end
+  std::vector<uint64_t> same;          // equal values: equal captions
+  uint64_t seed = 0;                   // of noise levels, noise and dropped words
+  int null_token = 1;                  // the whole text of a picture drawn without words
+  const FlowGoal* goal = nullptr;      // none: the pictures, at noise levels of the seed's
 };
 
 // A number that stays on the device until it is read, which waits for the device; 0 when there is none.

@@ -86,8 +86,8 @@ Var Model::fuse(const Var& in, const Layout& l, const Times& t, std::vector<KvCa
                 const std::vector<int32_t>* used) const {
   Var x = in;
   for (size_t i = 0; i < fusion_.size(); ++i)
-    x = fusion_[i](x, l, t.fusion ? t.fusion : Var(Tensor::zeros({1, 6 * config.width})),
-                   caches ? &(*caches)[i] : nullptr, used);
+    x = fusion_[i](x, l, t.fusion ? t.fusion : Var(Tensor::zeros({1, 6 * config.width})), caches ? &(*caches)[i] : nullptr,
+                   used);
   return x;
 }
 

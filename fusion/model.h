@@ -23,9 +23,9 @@ struct ModelConfig {
   int64_t head = 64;     // D
   int64_t hidden = 704;  // F of SwiGLU
   int64_t vision_depth = 3, text_depth = 3, fusion_depth = 8;
-  int64_t embed = 256;  // E of the contrastive head
-  float theta = 100;    // rotary base; positions are small
-  int64_t refine = 0;   // channels of the refiner behind the flow head; 0: none
+  int64_t embed = 256;        // E of the contrastive head
+  float theta = 100;          // rotary base; positions are small
+  int64_t refine = 0;         // channels of the refiner behind the flow head; 0: none
   bool whole_prompt = false;  // in the fusion blocks a prompt's tokens see all of it; else causal, as in the stem
   template <class V>
   void fields(V&& v) {
@@ -72,8 +72,8 @@ class Model {
 
  private:
   Var table_;  // (V,C), tied: input embedding and output head
-  Linear patch_in_, place_in_, time1_, time2_, time_vision_, time_fusion_, time_head_, time_skip_, flow_out_,
-      embed_picture_, embed_text_;
+  Linear patch_in_, place_in_, time1_, time2_, time_vision_, time_fusion_, time_head_, time_skip_, flow_out_, embed_picture_,
+      embed_text_;
   Var own_flow_, own_text_, own_pool_;  // modulation of the norms before the heads
   Linear outer_out_;
   Var own_skip_;

@@ -49,10 +49,7 @@ Index make_index(const int32_t* place, const int32_t* row, int64_t N, int64_t pa
   std::vector<int32_t> time[2];
   for (int64_t c = 0; c < N * cells; ++c)
     for (int k = 0; k < 2; ++k) time[k].push_back(2 * (row[c / cells] - 1) + k);
-  return {Tensor::ints(to_cells),
-          Tensor::ints(to_patches),
-          Tensor::ints(near),
-          {Tensor::ints(time[0]), Tensor::ints(time[1])}};
+  return {Tensor::ints(to_cells), Tensor::ints(to_patches), Tensor::ints(near), {Tensor::ints(time[0]), Tensor::ints(time[1])}};
 }
 
 // The last few: every step of a training run or a drawing asks for the same, and what a card keeps of them is then
@@ -94,8 +91,7 @@ Refiner::Refiner(int64_t width, int64_t channels, int64_t patch, Init& i) : chan
   out_ = Linear(channels, kCellValues, i, 0, true);
 }
 
-Var Refiner::operator()(const Var& guess, const Tensor& noisy, const Tensor& place, const Tensor& row,
-                        const Var& time) const {
+Var Refiner::operator()(const Var& guess, const Tensor& noisy, const Tensor& place, const Tensor& row, const Var& time) const {
   const int64_t N = guess.shape().rows(), each = patch_ * patch_ / (kCell * kCell), cells = N * each;
   CHECK(place.count() == 2 * N && row.count() == N, "a place and a row for each of ", N, " patches");
   const Index at = index_of(place, row, patch_);
@@ -103,9 +99,7 @@ Var Refiner::operator()(const Var& guess, const Tensor& noisy, const Tensor& pla
   const auto to_cells = [&](const Var& x) {
     return reshape(gather(reshape(x, {cells * kCell, kCell * 4}), {}, at.to_cells), {cells, kCellValues});
   };
-  const auto near = [&](const Var& x) {
-    return reshape(gather(x, zeros_row(x), at.near), {cells, kNear * x.shape().last()});
-  };
+  const auto near = [&](const Var& x) { return reshape(gather(x, zeros_row(x), at.near), {cells, kNear * x.shape().last()}); };
   const auto add_time = [&](const Var& x, int k) { return add(x, activation(gather(times, {}, at.time[k]))); };
   const Var u = add(guess_(near(to_cells(guess))), noisy_(near(to_cells(activation(Var(noisy))))));
   const Var v = between_(near(silu(add_time(u, 0))));

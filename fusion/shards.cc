@@ -74,7 +74,8 @@ bool entry_bytes(archive* a, std::span<const uint8_t> tar, int64_t size, std::sp
     la_int64_t offset;
     int rc = archive_read_data_block(a, &block, &n, &offset);
     if (rc == ARCHIVE_EOF) break;
-    if (rc != ARCHIVE_OK) refuse(where, ": cannot be read (", error_text(a), "); the tar is damaged or cut short, copy it again");
+    if (rc != ARCHIVE_OK)
+      refuse(where, ": cannot be read (", error_text(a), "); the tar is damaged or cut short, copy it again");
     if (n == 0) continue;
     auto p = static_cast<const uint8_t*>(block);
     bool inside = p >= tar.data() && p + n <= tar.data() + tar.size();
@@ -94,8 +95,7 @@ std::vector<ShardView> index_shard(std::span<const uint8_t> tar, const std::stri
   Reader r;
   archive_read_support_format_tar(r.a);
   if (tar.empty()) refuse(name, ": empty file, not a tar; build or copy it again");
-  if (archive_read_open_memory(r.a, tar.data(), tar.size()) != ARCHIVE_OK)
-    refuse(name, ": not a tar (", error_text(r.a), ")");
+  if (archive_read_open_memory(r.a, tar.data(), tar.size()) != ARCHIVE_OK) refuse(name, ": not a tar (", error_text(r.a), ")");
 
   std::vector<ShardView> out;
   for (int64_t entries = 0;; entries++) {
@@ -120,9 +120,12 @@ std::vector<ShardView> index_shard(std::span<const uint8_t> tar, const std::stri
     std::span<const uint8_t> bytes;
     int64_t size = archive_entry_size(e);
     std::string where = join(name, ": byte ", archive_read_header_position(r.a), ": ", ext, " of a sample");
-    if (!plain_name(key) || !plain_name(ext)) fault = kBadName;
-    else if (size > limits.entry_bytes) fault = join("file over ", limits.entry_bytes >> 20, " MiB");
-    else if (!entry_bytes(r.a, tar, size, &bytes, where)) fault = "sparse file";
+    if (!plain_name(key) || !plain_name(ext))
+      fault = kBadName;
+    else if (size > limits.entry_bytes)
+      fault = join("file over ", limits.entry_bytes >> 20, " MiB");
+    else if (!entry_bytes(r.a, tar, size, &bytes, where))
+      fault = "sparse file";
 
     if (out.empty() || out.back().key != key) out.push_back({key, {}, {}});
     ShardView& v = out.back();

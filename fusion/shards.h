@@ -28,8 +28,8 @@ struct ShardView {  // the same, pointing into the bytes of the tar
 };
 
 struct ShardLimits {
-  int64_t entries = 4'000'000;         // files in one tar
-  int64_t entry_bytes = 256ll << 20;   // bytes of one file
+  int64_t entries = 4'000'000;        // files in one tar
+  int64_t entry_bytes = 256ll << 20;  // bytes of one file
 };
 
 // Every sample of a tar in memory, in order. Refuses (Error naming the tar and the byte) what is no tar, is cut short or
@@ -111,13 +111,13 @@ class Dataset {
   // split that is empty it says which others are not, and how to ask for one: `option` and its name ("": no such option).
   static Dataset open(const std::string& dir, const std::string& split, const std::string& option = "--split ");
 
-  int64_t size() const;                             // sound samples: one picture and its metadata each
+  int64_t size() const;  // sound samples: one picture and its metadata each
   const std::string& key(int64_t i) const;
   std::span<const uint8_t> image(int64_t i) const;  // lives as long as any copy of this Dataset
   Meta meta(int64_t i) const;                       // throws Error when its JSON is broken or its text is not UTF-8
   std::string name(int64_t i) const;                // "train/000000.tar: key", for messages
   Record record(int64_t i) const;
-  const std::vector<Fault>& faults() const;         // samples left out, with the reason
+  const std::vector<Fault>& faults() const;  // samples left out, with the reason
 
  private:
   struct Index;

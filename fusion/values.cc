@@ -64,12 +64,21 @@ Value from_element(simdjson::dom::element e, const std::string& name) {
   using simdjson::dom::element_type;
   Value value;
   switch (e.type()) {
-    case element_type::BOOL: value.is = bool(e); break;
-    case element_type::INT64: value.is = int64_t(e); break;
+    case element_type::BOOL:
+      value.is = bool(e);
+      break;
+    case element_type::INT64:
+      value.is = int64_t(e);
+      break;
     case element_type::UINT64:  // past int64_t: no integer field can hold it, a float can
-    case element_type::DOUBLE: value.is = double(e); break;
-    case element_type::STRING: value.is = std::string(std::string_view(e)); break;
-    case element_type::NULL_VALUE: break;
+    case element_type::DOUBLE:
+      value.is = double(e);
+      break;
+    case element_type::STRING:
+      value.is = std::string(std::string_view(e));
+      break;
+    case element_type::NULL_VALUE:
+      break;
     case element_type::ARRAY: {
       Value::List list;
       for (auto child : simdjson::dom::array(e)) list.push_back(from_element(child, name));

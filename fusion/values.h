@@ -15,7 +15,7 @@ struct Value {
     std::vector<Value> values;      // one a key
   };
   std::variant<std::monostate, bool, int64_t, double, std::string, List, Table> is;  // monostate: a date, a null
-  int line = 0;                                                                       // from 1; 0 where not known
+  int line = 0;                                                                      // from 1; 0 where not known
 };
 
 // The top table. Refuses, with name and line, what is not TOML; more than 1 MB; more than 4096 dots in all (a dotted key

@@ -54,8 +54,8 @@ static std::string checkpoints_near(const fs::path& folder) {
     for (const auto& e : fs::directory_iterator(at, none))
       if (e.path().filename().string().starts_with("step-") && e.is_directory(none))
         return join(at.string(),
-                    " holds checkpoints of a training run: write their weights with 'duet train CONFIG --set out=",
-                    at.string(), " --export DIR'; or ");
+                    " holds checkpoints of a training run: write their weights with 'duet train CONFIG --set out=", at.string(),
+                    " --export DIR'; or ");
   }
   return "";
 }

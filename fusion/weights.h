@@ -33,7 +33,8 @@ struct Loaded {
   uint64_t hash = 0;  // of the weights file
   Sampling sampling = {};
 };
-// On device() (kernels/device.h). Refuses a file that is not ours, is damaged, lacks a tensor or has another shape, or belongs to another tokenizer.
+// On device() (kernels/device.h). Refuses a file that is not ours, is damaged, lacks a tensor or has another shape, or belongs
+// to another tokenizer.
 Loaded load_weights(const std::string& path);
 
 }  // namespace duet

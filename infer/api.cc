@@ -56,9 +56,7 @@ void send_page(const HttpRequest& r, const WebFile& f, Exchange& out) {
 
 }  // namespace
 
-Image decode_strangers(std::span<const uint8_t> bytes, const std::string& name) {
-  return decode_image(bytes, name, kPictures);
-}
+Image decode_strangers(std::span<const uint8_t> bytes, const std::string& name) { return decode_image(bytes, name, kPictures); }
 
 Api::Api(const ModelInfo& m, Engine& e, ApiOptions o) : model(m), engine(e), options(std::move(o)) {}
 
@@ -105,8 +103,7 @@ HttpService::Plan Api::admit(const HttpRequest& r) {
     throw HttpError(401, "a key is needed: Authorization: Bearer KEY", {}, "invalid_api_key");
   if (!route) {
     for (const Route& other : routes())
-      if (matches(other.path, r.path))
-        throw HttpError(405, join("this route takes ", other.method), {}, "method_not_allowed");
+      if (matches(other.path, r.path)) throw HttpError(405, join("this route takes ", other.method), {}, "method_not_allowed");
     throw HttpError(404, "there is no such route; GET /openapi.json lists them", {}, "not_found");
   }
   bool pictures = false;
@@ -189,8 +186,7 @@ std::vector<uint8_t> Api::inline_bytes(const std::string& url, const std::string
   if (body.starts_with("data:")) {
     const size_t comma = body.find(',');
     if (comma == body.npos || !body.substr(0, comma).ends_with(";base64"))
-      throw HttpError(400, param + ": a data URL in base64 is expected: data:image/png;base64,...", param,
-                      "invalid_value");
+      throw HttpError(400, param + ": a data URL in base64 is expected: data:image/png;base64,...", param, "invalid_value");
     body.remove_prefix(comma + 1);
   } else if (const size_t scheme = body.substr(0, 32).find(':'); scheme != body.npos) {
     throw HttpError(400, param + ": this server fetches nothing; send the picture itself as a data URL", param,
@@ -204,8 +200,7 @@ std::vector<uint8_t> Api::inline_bytes(const std::string& url, const std::string
 void Call::send(const nlohmann::ordered_json& j) const {
   Headers headers;
   if (!params.unknown().empty()) headers.emplace_back("x-duet-ignored", params.unknown());
-  out.send(200, "application/json", j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
-           std::move(headers));
+  out.send(200, "application/json", j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), std::move(headers));
 }
 
 void Call::begin_events() const {

@@ -169,8 +169,8 @@ struct Answer {
   }
   bool chunk(Json delta, Json finish) const {
     Json j = head("chat.completion.chunk");
-    j["choices"] = Json::array(
-        {{{"index", 0}, {"delta", std::move(delta)}, {"logprobs", nullptr}, {"finish_reason", std::move(finish)}}});
+    j["choices"] =
+        Json::array({{{"index", 0}, {"delta", std::move(delta)}, {"logprobs", nullptr}, {"finish_reason", std::move(finish)}}});
     if (with_usage) j["usage"] = nullptr;
     return c.event("", j);
   }
@@ -237,8 +237,8 @@ void chat(Call& c) {
   task.options.sample = read_sampling(c.params);
   const std::vector<std::string> stops = read_stops(c);
   task.options.korean = c.params.text("lang", wants_korean(q.text) ? "ko" : "en") == "ko";
-  task.options.most = int(std::min<int64_t>(
-      task.options.most, c.params.integer("max_completion_tokens", c.params.integer("max_tokens", 256))));
+  task.options.most =
+      int(std::min<int64_t>(task.options.most, c.params.integer("max_completion_tokens", c.params.integer("max_tokens", 256))));
   const Event e = c.api.run(c, std::move(task), [&](Event& so_far) {
     // Of several pictures each line would have to wait for the one before it: they are said when all are done.
     return so_far.kind != Event::words || q.pictures.size() > 1 || answer.say(before_stop(so_far.text, stops, true));

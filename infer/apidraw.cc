@@ -116,9 +116,7 @@ std::vector<uint8_t> file_of(const Sketch& s, const DrawPlan& plan, const Event&
   return encode_png(image, drawn_texts(m));
 }
 
-const char* mime_of(Format f) {
-  return f == Format::png ? "image/png" : f == Format::jpeg ? "image/jpeg" : "image/webp";
-}
+const char* mime_of(Format f) { return f == Format::png ? "image/png" : f == Format::jpeg ? "image/jpeg" : "image/webp"; }
 const char* name_of(Format f) { return f == Format::png ? "png" : f == Format::jpeg ? "jpeg" : "webp"; }
 
 }  // namespace duet

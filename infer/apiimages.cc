@@ -69,17 +69,14 @@ Json common(const ModelInfo& m, const Sketch& s, const DrawPlan& plan) {
 // Tokens that were read, and patches that were drawn.
 Json usage(const ModelInfo& m, const Sketch& s, const DrawPlan& plan) {
   const int64_t p = m.model.config.patch, each = plan.drawn_width / p * (plan.drawn_height / p);
-  const int64_t text = int64_t(plan.task.pictures[0].prompt.size()), image = s.from.empty() ? 0 : each,
-                out = each * s.count;
+  const int64_t text = int64_t(plan.task.pictures[0].prompt.size()), image = s.from.empty() ? 0 : each, out = each * s.count;
   return {{"input_tokens", text + image},
           {"output_tokens", out},
           {"total_tokens", text + image + out},
           {"input_tokens_details", {{"text_tokens", text}, {"image_tokens", image}}}};
 }
 
-std::string url_of(const Sketch& s, const std::string& base64) {
-  return join("data:", mime_of(s.format), ";base64,", base64);
-}
+std::string url_of(const Sketch& s, const std::string& base64) { return join("data:", mime_of(s.format), ";base64,", base64); }
 
 void whole(Call& c, Sketch& s) {
   const DrawPlan plan = plan_of(c.api.model, s);
@@ -168,8 +165,7 @@ void edits(Call& c) {
                       "mask", "invalid_value");
     for (size_t i = 3; i < mask.rgba.size(); i += 4) s.change.push_back(mask.rgba[i] == 0);
     if (std::find(s.change.begin(), s.change.end(), 1) == s.change.end())
-      throw HttpError(400,
-                      "mask: no pixel is transparent, so nothing may change; make alpha 0 what is to be drawn anew",
+      throw HttpError(400, "mask: no pixel is transparent, so nothing may change; make alpha 0 what is to be drawn anew",
                       "mask", "invalid_value");
     // A size of its own would move what is to stay.
     if (!c.params.has("size") || c.params.text("size") == "auto") s.width = s.from.width, s.height = s.from.height;

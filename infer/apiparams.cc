@@ -33,8 +33,7 @@ Value from_words(const Field& f, const std::string& words) {
   } else if (f.kind == Field::integer || f.kind == Field::number) {
     double x = 0;
     const auto [end, error] = std::from_chars(words.data(), words.data() + words.size(), x);
-    if (error != std::errc() || end != words.data() + words.size())
-      bad(f.name, "expected a number, not ", shown(words));
+    if (error != std::errc() || end != words.data() + words.size()) bad(f.name, "expected a number, not ", shown(words));
     if (f.kind == Field::integer && x == std::floor(x) && std::abs(x) < 9e15)
       v.is = int64_t(x);
     else
@@ -54,9 +53,7 @@ bool among(std::string_view choices, std::string_view word) {
   return false;
 }
 
-std::string plain(double x) {
-  return x == std::floor(x) && std::abs(x) < 9e15 ? std::to_string(int64_t(x)) : json_number(x);
-}
+std::string plain(double x) { return x == std::floor(x) && std::abs(x) < 9e15 ? std::to_string(int64_t(x)) : json_number(x); }
 
 }  // namespace
 
@@ -95,8 +92,8 @@ Params::Params(const HttpRequest& r, std::span<const Field> fields, bool forms, 
                       "invalid_json");
     }
   } else {
-    throw HttpError(415, forms ? "Content-Type must be application/json or multipart/form-data"
-                               : "Content-Type must be application/json");
+    throw HttpError(
+        415, forms ? "Content-Type must be application/json or multipart/form-data" : "Content-Type must be application/json");
   }
   for (const Field& f : fields) check(f);
   for (const std::string& key : table_.keys) {
@@ -127,8 +124,7 @@ void Params::check(const Field& f) {
   switch (f.kind) {
     case Field::text:
       if (!s) bad(f.name, "expected words (a JSON string)");
-      if (f.most > 0 && s->size() > size_t(f.most))
-        bad(f.name, s->size(), " bytes; at most ", plain(f.most), " are read");
+      if (f.most > 0 && s->size() > size_t(f.most)) bad(f.name, s->size(), " bytes; at most ", plain(f.most), " are read");
       if (!valid_utf8(*s)) bad(f.name, "not UTF-8");
       break;
     case Field::choice:

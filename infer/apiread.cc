@@ -84,8 +84,7 @@ std::vector<std::string> read_labels(const Call& c) {
   } else {
     bad("labels", "expected a list of words, or words with commas between");
   }
-  if (out.size() < 2 || out.size() > kMostLabels)
-    bad("labels", join("expected 2 to ", kMostLabels, ", not ", out.size()));
+  if (out.size() < 2 || out.size() > kMostLabels) bad("labels", join("expected 2 to ", kMostLabels, ", not ", out.size()));
   return out;
 }
 
@@ -102,8 +101,7 @@ void embeddings(Call& c) {
     for (const Value& item : *list) take(c, item, in);
   }
   const ModelConfig& m = c.api.model.model.config;
-  if (c.params.integer("dimensions", m.embed) != m.embed)
-    bad("dimensions", join("this model's embeddings have ", m.embed));
+  if (c.params.integer("dimensions", m.embed) != m.embed) bad("dimensions", join("this model's embeddings have ", m.embed));
   in.tokens += int64_t(in.task.pictures.size()) * (m.size / m.patch) * (m.size / m.patch);
   const Event e = c.api.run(c, std::move(in.task));
   const bool base64 = c.params.text("encoding_format", "float") == "base64";
@@ -111,8 +109,7 @@ void embeddings(Call& c) {
   size_t picture = 0, text = 0;
   for (size_t i = 0; i < in.picture.size(); ++i) {
     const auto& row = in.picture[i] ? e.pictures[picture++] : e.texts[text++];
-    data.push_back(
-        {{"object", "embedding"}, {"index", i}, {"embedding", base64 ? Json(little_endian(row)) : Json(row)}});
+    data.push_back({{"object", "embedding"}, {"index", i}, {"embedding", base64 ? Json(little_endian(row)) : Json(row)}});
   }
   c.send({{"object", "list"},
           {"data", std::move(data)},
@@ -148,10 +145,8 @@ void classify_route(Call& c) {
     std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return p[a] > p[b]; });
     Json probabilities = Json::array();
     for (const size_t l : order) probabilities.push_back({{"label", labels[l]}, {"probability", p[l]}});
-    data.push_back({{"object", "classification"},
-                    {"index", i},
-                    {"label", labels[order[0]]},
-                    {"probabilities", std::move(probabilities)}});
+    data.push_back(
+        {{"object", "classification"}, {"index", i}, {"label", labels[order[0]]}, {"probabilities", std::move(probabilities)}});
   }
   c.send({{"object", "list"}, {"data", std::move(data)}, {"model", c.api.model.name}});
 }

@@ -19,9 +19,7 @@ void ready(Call& c) {
   c.send({{"status", "ok"}, {"model", c.api.model.name}, {"waiting", s.waiting}, {"drawing", s.drawing}});
 }
 
-void metrics(Call& c) {
-  c.out.send(200, "text/plain; version=0.0.4; charset=utf-8", c.api.metrics.text(c.api.engine.stats()));
-}
+void metrics(Call& c) { c.out.send(200, "text/plain; version=0.0.4; charset=utf-8", c.api.metrics.text(c.api.engine.stats())); }
 
 Json model_json(const ModelInfo& m) {
   const ModelConfig& c = m.model.config;
@@ -29,8 +27,7 @@ Json model_json(const ModelInfo& m) {
           {"object", "model"},
           {"created", m.created},
           {"owned_by", "duet"},
-          {"architecture",
-           {{"input_modalities", {"text", "image"}}, {"output_modalities", {"text", "image", "embedding"}}}},
+          {"architecture", {{"input_modalities", {"text", "image"}}, {"output_modalities", {"text", "image", "embedding"}}}},
           {"hash", m.hash},
           {"size", c.size},
           {"sampling", {{"steps", m.sampling.steps}, {"guidance", m.sampling.guidance}}},
@@ -42,8 +39,7 @@ void models(Call& c) { c.send({{"object", "list"}, {"data", Json::array({model_j
 
 void model(Call& c) {
   if (c.tail != c.api.model.name)
-    throw HttpError(404, "there is no such model here; GET /v1/models names the one there is", "model",
-                    "model_not_found");
+    throw HttpError(404, "there is no such model here; GET /v1/models names the one there is", "model", "model_not_found");
   c.send(model_json(c.api.model));
 }
 
@@ -55,8 +51,10 @@ std::vector<Field> drawing_fields(std::vector<Field> more) {
   const std::vector<Field> shared = {
       {"n", F::integer, "how many pictures, with seeds one up each", 1, kMostPictures},
       {"size", F::text, "auto or WIDTHxHEIGHT in pixels", 0, 16},
-      {"quality", F::choice, "steps, where these are not given: medium as the model is meant to be drawn with (GET /v1/models, sampling), low half, high twice as many", 0, 0,
-       "auto|standard|hd|low|medium|high"},
+      {"quality", F::choice,
+       "steps, where these are not given: medium as the model is meant to be drawn with (GET /v1/models, sampling), low half, "
+       "high twice as many",
+       0, 0, "auto|standard|hd|low|medium|high"},
       {"response_format", F::choice, "url gives a data URL", 0, 0, "url|b64_json"},
       {"output_format", F::choice, "format of the file; PNG carries its settings", 0, 0, "png|jpeg|webp"},
       {"output_compression", F::integer, "quality of JPEG and WebP", 0, 100},
@@ -109,20 +107,10 @@ const std::vector<Route>& routes() {
        .handler = ready,
        .fields = {},
        .quick = true},
-      {.method = "GET",
-       .path = "/metrics",
-       .summary = "Prometheus metrics",
-       .handler = metrics,
-       .fields = {},
-       .quick = true},
+      {.method = "GET", .path = "/metrics", .summary = "Prometheus metrics", .handler = metrics, .fields = {}, .quick = true},
       {.method = "GET", .path = "/openapi.json", .summary = "This description", .handler = describe, .fields = {}},
       {.method = "GET", .path = "/v1/models", .summary = "The model", .handler = models, .fields = {}, .quick = true},
-      {.method = "GET",
-       .path = "/v1/models/{id}",
-       .summary = "The model",
-       .handler = model,
-       .fields = {},
-       .quick = true},
+      {.method = "GET", .path = "/v1/models/{id}", .summary = "The model", .handler = model, .fields = {}, .quick = true},
       {.method = "POST",
        .path = "/v1/images/generations",
        .summary = "Draw pictures from words",
@@ -145,18 +133,17 @@ const std::vector<Route>& routes() {
        .path = "/v1/images/variations",
        .summary = "Draw a picture like one",
        .handler = variations,
-       .fields = drawing_fields(
-           {{"image", F::file, "the picture", 0, 0, "", true},
-            {"prompt", F::text, "words to draw under; none: what the model sees on the picture", 0, kMostPrompt},
-            {"strength", F::number, "0: as given, 1: from noise alone", 0.01, 1}}),
+       .fields =
+           drawing_fields({{"image", F::file, "the picture", 0, 0, "", true},
+                           {"prompt", F::text, "words to draw under; none: what the model sees on the picture", 0, kMostPrompt},
+                           {"strength", F::number, "0: as given, 1: from noise alone", 0.01, 1}}),
        .forms = true,
        .body = true},
       {.method = "POST",
        .path = "/v1/chat/completions",
        .summary = "Say what is on a picture, or which of some choices fits it",
        .handler = chat,
-       .fields = {{"messages", F::any, "of the user's, the last with a picture and the last with words", 0, 0, "",
-                   true},
+       .fields = {{"messages", F::any, "of the user's, the last with a picture and the last with words", 0, 0, "", true},
                   {"model", F::text, "the model's name", 0, 256},
                   {"choices", F::any, "list of words: which fits the picture"},
                   {"lang", F::choice, "language of the answer, where the words do not tell", 0, 0, "en|ko"},
@@ -227,15 +214,9 @@ const std::vector<Route>& routes() {
        .path = "/sdapi/v1/interrogate",
        .summary = "Say what is on a picture",
        .handler = sd_interrogate,
-       .fields = {{"image", F::text, "the picture, base64", 0, 0, "", true},
-                  {"model", F::text, "without effect", 0, 256}},
+       .fields = {{"image", F::text, "the picture, base64", 0, 0, "", true}, {"model", F::text, "without effect", 0, 256}},
        .body = true},
-      {.method = "GET",
-       .path = "/sdapi/v1/options",
-       .summary = "Settings",
-       .handler = sd_options,
-       .fields = {},
-       .quick = true},
+      {.method = "GET", .path = "/sdapi/v1/options", .summary = "Settings", .handler = sd_options, .fields = {}, .quick = true},
       {.method = "POST",
        .path = "/sdapi/v1/options",
        .summary = "Settings; there is one model",
@@ -300,8 +281,7 @@ Json openapi(const ModelInfo& m) {
     Json op{{"summary", r.summary}};
     if (r.open) op["security"] = Json::array();
     if (std::string_view(r.path).ends_with("{id}"))
-      op["parameters"] =
-          Json::array({{{"name", "id"}, {"in", "path"}, {"required", true}, {"schema", {{"type", "string"}}}}});
+      op["parameters"] = Json::array({{{"name", "id"}, {"in", "path"}, {"required", true}, {"schema", {{"type", "string"}}}}});
     if (!r.fields.empty()) {
       Json properties = Json::object(), required = Json::array();
       for (const Field& f : r.fields) {

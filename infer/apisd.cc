@@ -102,8 +102,7 @@ void sd_img2img(Call& c) {
                       "mask", "invalid_value");
     const bool invert = c.params.integer("inpainting_mask_invert", 0) != 0;
     for (size_t i = 0; i < mask.rgba.size(); i += 4)
-      s.change.push_back((mask.rgba[i + 3] >= 128 && mask.rgba[i] + mask.rgba[i + 1] + mask.rgba[i + 2] >= 3 * 128) !=
-                         invert);
+      s.change.push_back((mask.rgba[i + 3] >= 128 && mask.rgba[i] + mask.rgba[i + 1] + mask.rgba[i + 2] >= 3 * 128) != invert);
     s.width = s.height = 0;
   }
   draw_it(c, s);
@@ -182,8 +181,7 @@ void sd_interrogate(Call& c) {
 }
 
 void sd_options(Call& c) {
-  c.send(
-      {{"sd_model_checkpoint", c.api.model.name}, {"sd_checkpoint_hash", c.api.model.hash}, {"samples_format", "png"}});
+  c.send({{"sd_model_checkpoint", c.api.model.name}, {"sd_checkpoint_hash", c.api.model.hash}, {"samples_format", "png"}});
 }
 void sd_set_options(Call& c) {
   const std::string name = c.params.text("sd_model_checkpoint", c.api.model.name);

@@ -42,8 +42,7 @@ std::optional<std::vector<uint8_t>> from_base64(std::string_view s) {
     }
     if (pads > 0 || kValue[uint8_t(c)] < 0) return std::nullopt;
     bits = bits << 6 | uint32_t(kValue[uint8_t(c)]);
-    if (++digits % 4 == 0)
-      out.push_back(uint8_t(bits >> 16)), out.push_back(uint8_t(bits >> 8)), out.push_back(uint8_t(bits));
+    if (++digits % 4 == 0) out.push_back(uint8_t(bits >> 16)), out.push_back(uint8_t(bits >> 8)), out.push_back(uint8_t(bits));
   }
   const size_t rest = digits % 4;
   if (rest == 1 || (pads > 0 && (rest == 0 || pads != 4 - rest))) return std::nullopt;

@@ -82,8 +82,7 @@ std::vector<int> Beams::certain() const {
 
 const Beam& Beams::best() const {
   CHECK(!done_.empty(), "a finished search");
-  return *std::max_element(done_.begin(), done_.end(),
-                           [this](const Beam& a, const Beam& b) { return score(a) < score(b); });
+  return *std::max_element(done_.begin(), done_.end(), [this](const Beam& a, const Beam& b) { return score(a) < score(b); });
 }
 
 }  // namespace duet

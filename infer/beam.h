@@ -27,7 +27,7 @@ class Beams {
   std::vector<int> advance(const float* logits, int64_t V);
   // Of a single live sequence: its next token, which somebody else chose, and the log-probability of it.
   void take(int token, double log_prob);
-  const Beam& best() const;  // when done
+  const Beam& best() const;          // when done
   std::vector<int> certain() const;  // the tokens that best() will begin with, whatever follows
   void stop() { live_.clear(); }     // no more steps; best() may have nothing to give
 

@@ -31,8 +31,10 @@ std::string fill_template(const std::string& sentence, const std::string& label)
   CHECK(at != std::string::npos, "a template with {}: ", sentence);
   std::string before = sentence.substr(0, at);
   if (before == "a " || before.ends_with(" a ")) {
-    if (has_article(label)) before.resize(before.size() - 2);
-    else if (starts_with_vowel(label)) before.replace(before.size() - 2, 2, "an ");
+    if (has_article(label))
+      before.resize(before.size() - 2);
+    else if (starts_with_vowel(label))
+      before.replace(before.size() - 2, 2, "an ");
   }
   return before + label + sentence.substr(at + 2);
 }
@@ -43,10 +45,11 @@ std::vector<std::string> built_in_templates(const std::string& label) {
   return {"{}", "a {}", "{}, emoji", "a {}, photo", "a {}, drawing"};
 }
 
-Classifier::Classifier(const Model& m, const Tokenizer& tokenizer, std::vector<std::string> labels,
-                       const std::string& sentence, ClassifyBy by)
+Classifier::Classifier(const Model& m, const Tokenizer& tokenizer, std::vector<std::string> labels, const std::string& sentence,
+                       ClassifyBy by)
     : model_(m), tokenizer_(tokenizer), labels_(std::move(labels)), by_(by) {
-  if (labels_.size() < 2) refuse("labels: ", labels_.size(), " given; two or more are needed, with commas between: \"cat,dog\"");
+  if (labels_.size() < 2)
+    refuse("labels: ", labels_.size(), " given; two or more are needed, with commas between: \"cat,dog\"");
   if (!sentence.empty() && sentence.find("{}") == std::string::npos)
     refuse("template '", sentence, "' has no {} for the label to stand in; for example \"a picture of {}\"");
   for (size_t i = 0; i < labels_.size(); ++i) {

@@ -38,10 +38,9 @@ int flushed(int code) {
   errno = 0;
   if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return code;
   if (errno == 0) std::fputc('\n', stdout), std::fflush(stdout);  // it failed earlier: once more, for the reason
-  std::fprintf(
-      stderr,
-      "duet: standard output: cannot write: %s; what was printed is cut short, free some space or write elsewhere\n",
-      errno ? std::strerror(errno) : "a write failed");
+  std::fprintf(stderr,
+               "duet: standard output: cannot write: %s; what was printed is cut short, free some space or write elsewhere\n",
+               errno ? std::strerror(errno) : "a write failed");
   return code ? code : 1;
 }
 
@@ -61,8 +60,7 @@ int run_program(CLI::App& app, int argc, const char* const* argv) {
     return flushed(app.exit(e) == 0 ? 0 : 2);
   } catch (const std::filesystem::filesystem_error& e) {  // its own words are the library's, not a person's
     std::fflush(stdout);
-    std::fprintf(stderr, "duet: %s: %s; may it be read and written here?\n", e.path1().c_str(),
-                 e.code().message().c_str());
+    std::fprintf(stderr, "duet: %s: %s; may it be read and written here?\n", e.path1().c_str(), e.code().message().c_str());
     return 1;
   } catch (const std::exception& e) {
     std::fflush(stdout);
@@ -96,8 +94,7 @@ void check_folder_target(const std::string& option, const std::string& path) {
   std::error_code none;
   std::filesystem::path there = std::filesystem::absolute(path);
   while (there.has_relative_path() && !std::filesystem::exists(there, none)) there = there.parent_path();
-  if (!std::filesystem::is_directory(there, none))
-    refuse(option, " ", path, ": ", there.string(), " is a file; name a folder");
+  if (!std::filesystem::is_directory(there, none)) refuse(option, " ", path, ": ", there.string(), " is a file; name a folder");
   refuse_unless_writable(option, path, there);
 }
 
@@ -115,7 +112,9 @@ void add_device_option(CLI::App* verb, std::string& device) {
 }
 
 void add_open_options(CLI::App* verb, OpenOptions& o) {
-  verb->add_option("--weights", o.weights, "model folder or .safetensors, or the name of weights that ship: xs, xs-fast (default: $DUET_WEIGHTS, else xs)");
+  verb->add_option(
+      "--weights", o.weights,
+      "model folder or .safetensors, or the name of weights that ship: xs, xs-fast (default: $DUET_WEIGHTS, else xs)");
   add_device_option(verb, o.device);
   verb->add_option("--precision", o.precision, "f32, bf16, or auto: bf16 on a card and where the CPU is faster with it")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))
@@ -139,9 +138,8 @@ void add_draw_options(CLI::App* verb, DrawOptions& o) {
   verb->add_option("--guide-to", o.guide_to, "guidance up to this time; steps without it take half as long")
       ->check(within(0, 1))
       ->capture_default_str();
-  verb->add_option(
-          "--shift", o.shift,
-          "above 1: more of the steps near noise, below 1: near the picture (default: as the weights say, else 3)")
+  verb->add_option("--shift", o.shift,
+                   "above 1: more of the steps near noise, below 1: near the picture (default: as the weights say, else 3)")
       ->check(within(0.05, 20));
   verb->add_flag("--heun", o.heun, "second-order steps: twice the time a step, fewer steps needed");
 }
@@ -193,8 +191,10 @@ std::vector<BadPicture> for_pictures(
     std::vector<std::string> names;
     std::vector<Image> images;
     for (size_t i = 0; i < n; ++i) {
-      if (read[i]) names.push_back(paths[first + i]), images.push_back(std::move(*read[i]));
-      else blame(paths[first + i], why[i]);
+      if (read[i])
+        names.push_back(paths[first + i]), images.push_back(std::move(*read[i]));
+      else
+        blame(paths[first + i], why[i]);
     }
     if (!images.empty()) piece(names, images);
   }

@@ -17,8 +17,8 @@ void add_tokenizer_verbs(CLI::App&);
 void add_train_verb(CLI::App&);
 void add_plan_verb(CLI::App&);
 void add_demo_verb(CLI::App&);
-void add_draw_verbs(CLI::App&);    // generate
-void add_read_verbs(CLI::App&);    // caption, classify, embed
+void add_draw_verbs(CLI::App&);  // generate
+void add_read_verbs(CLI::App&);  // caption, classify, embed
 void add_serve_verb(CLI::App&);
 void add_search_verbs(CLI::App&);  // search, info, quantize
 void add_eval_verbs(CLI::App&);    // eval scenes, icons, retrieval, classify, caption, generate
@@ -40,8 +40,8 @@ void add_device_option(CLI::App*, std::string& device);  // --device
 // --weights, --device, --precision, --quantize, --threads
 void add_open_options(CLI::App*, OpenOptions&);
 
-void add_draw_options(CLI::App*, DrawOptions&);   // --steps, --guidance, --guide-from, --guide-to, --shift, --heun
-void check_draw_options(const DrawOptions&);      // refuses an interval that ends before it begins
+void add_draw_options(CLI::App*, DrawOptions&);  // --steps, --guidance, --guide-from, --guide-to, --shift, --heun
+void check_draw_options(const DrawOptions&);     // refuses an interval that ends before it begins
 
 // The text, or a refusal that names the first byte that is not UTF-8.
 const std::string& utf8_or_refuse(const char* what, const std::string& text);

@@ -74,7 +74,8 @@ Image on_grey(const Image& picture) {
   Image page(kCell, kCell);
   constexpr int kSquare = kCell / 8;
   for (int y = 0; y < kCell; y += kSquare)
-    for (int x = 0; x < kCell; x += kSquare) fill(page, x, y, kSquare, kSquare, (x + y) / kSquare % 2 ? 0x8a8d92ff : 0xa2a5aaff);
+    for (int x = 0; x < kCell; x += kSquare)
+      fill(page, x, y, kSquare, kSquare, (x + y) / kSquare % 2 ? 0x8a8d92ff : 0xa2a5aaff);
   blit(page, shown, 0, 0);
   return page;
 }
@@ -106,8 +107,7 @@ struct Samples {
 
 class Demo {
  public:
-  Demo(const DemoOptions& o)
-      : o_(o), out_(o.out), start_(std::chrono::steady_clock::now()), opened_(open_model(o.open)) {
+  Demo(const DemoOptions& o) : o_(o), out_(o.out), start_(std::chrono::steady_clock::now()), opened_(open_model(o.open)) {
     settle(o_.draw, opened_.loaded.sampling);
     precision_ = arithmetic();
     done("open", fmt::format("{}, {:.1f} M parameters, {}, {} threads", opened_.loaded.path,
@@ -146,8 +146,7 @@ class Demo {
       samples_.pictures.insert(samples_.pictures.end(), images.begin(), images.end());
       for (const auto& path : paths) samples_.labels.push_back(label_of(path));
     });
-    if (samples_.paths.size() < 2)
-      refuse(folder, ": two pictures or more that can be read are needed to choose between");
+    if (samples_.paths.size() < 2) refuse(folder, ": two pictures or more that can be read are needed to choose between");
   }
 
   void read_pictures() {
@@ -170,8 +169,12 @@ class Demo {
       right += labels[best] == samples_.labels[i];
       Json all;
       for (size_t l = 0; l < labels.size(); ++l) all[labels[l]] = p[l];
-      report_["read"].push_back({{"file", samples_.paths[i]}, {"caption", en[i].text}, {"caption_ko", ko[i].text},
-                                 {"name", samples_.labels[i]}, {"label", labels[best]}, {"probabilities", all}});
+      report_["read"].push_back({{"file", samples_.paths[i]},
+                                 {"caption", en[i].text},
+                                 {"caption_ko", ko[i].text},
+                                 {"name", samples_.labels[i]},
+                                 {"label", labels[best]},
+                                 {"probabilities", all}});
       cells.emplace_back(samples_.pictures[i], en[i].text + " / " + ko[i].text);
     }
     report_["classified_right"] = right;
@@ -218,15 +221,19 @@ class Demo {
     std::error_code none;
     const std::string exe = fs::proximate(fs::read_symlink("/proc/self/exe", none), none).string();
     std::printf("\n");
-    for (const auto& [file, what] : {std::pair{"grid.png", "the prompts and what was drawn"}, {"drawn/", "each drawing, with its prompt and seed inside"},
-                                     {"read.png", "pictures and their captions"}, {"search.png", "queries and what was found"},
+    for (const auto& [file, what] : {std::pair{"grid.png", "the prompts and what was drawn"},
+                                     {"drawn/", "each drawing, with its prompt and seed inside"},
+                                     {"read.png", "pictures and their captions"},
+                                     {"search.png", "queries and what was found"},
                                      {"captions.json", "all of it, with probabilities and times"}})
       fmt::print("{:<24} {}\n", (out_ / file).string(), what);
-    std::printf("\nTry next:\n"
-                "  %s generate \"a pink star\" -n 4 --grid -o star.png\n"
-                "  %s caption YOUR.png --lang both\n"
-                "  %s search FOLDER \"red\"\n"
-                "  %s --help\n", exe.c_str(), exe.c_str(), exe.c_str(), exe.c_str());
+    std::printf(
+        "\nTry next:\n"
+        "  %s generate \"a pink star\" -n 4 --grid -o star.png\n"
+        "  %s caption YOUR.png --lang both\n"
+        "  %s search FOLDER \"red\"\n"
+        "  %s --help\n",
+        exe.c_str(), exe.c_str(), exe.c_str(), exe.c_str());
   }
 
  private:

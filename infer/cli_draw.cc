@@ -44,8 +44,7 @@ std::string numbered(const std::string& file, const std::string& part) {
 
 // The words as the model gets them. None at all: the text of no words, which draws whatever it likes.
 // given: all of them, before a caption's length was cut to.
-std::vector<int> ids_of(const Tokenizer& tokenizer, const char* what, const std::string& words,
-                        const std::string& given) {
+std::vector<int> ids_of(const Tokenizer& tokenizer, const char* what, const std::string& words, const std::string& given) {
   if (words.empty()) return {};
   const size_t whole = 1 + tokenizer.encode(given).size();
   if (whole > kMostTokens)
@@ -60,8 +59,8 @@ struct Kept {
 };
 
 // Pictures `first` to before `last`, each the best of its own --best-of seeds. words: as the model was told.
-std::vector<Kept> draw_piece(const Opened& opened, const GenerateOptions& o, const DrawRequest& request, const std::string& words,
-                             int first, int last) {
+std::vector<Kept> draw_piece(const Opened& opened, const GenerateOptions& o, const DrawRequest& request,
+                             const std::string& words, int first, int last) {
   const int w = o.draw.width, h = o.draw.height;
   std::vector<DrawRequest> requests;
   for (int64_t i = int64_t(first) * o.best; i < int64_t(last) * o.best; ++i) {
@@ -70,12 +69,12 @@ std::vector<Kept> draw_piece(const Opened& opened, const GenerateOptions& o, con
   }
   const auto pixels = draw(opened.model(), opened.tokenizer(), requests, o.draw);
   std::vector<Image> drawn;
-  for (size_t i = 0; i < requests.size(); ++i) drawn.push_back(from_pixels(pixels.data() + i * size_t(w) * size_t(h) * 4, w, h));
+  for (size_t i = 0; i < requests.size(); ++i)
+    drawn.push_back(from_pixels(pixels.data() + i * size_t(w) * size_t(h) * 4, w, h));
   std::vector<Kept> out;
   for (size_t i = 0; i < drawn.size(); i += size_t(o.best)) {
     const std::span<const Image> own(&drawn[i], size_t(o.best));
-    const size_t best =
-        o.best > 1 ? best_of(own_scores(opened.model(), opened.tokenizer(), words, own, BestBy::both)) : 0;
+    const size_t best = o.best > 1 ? best_of(own_scores(opened.model(), opened.tokenizer(), words, own, BestBy::both)) : 0;
     out.push_back({own[best], int64_t(requests[i + best].seed)});
   }
   return out;
@@ -144,11 +143,21 @@ void generate(GenerateOptions o) {
                  o.draw.guidance, S, S, meta.precision.c_str(), seconds);
     return;
   }
-  nlohmann::ordered_json j{{"prompt", meta.prompt}, {"negative", meta.negative}, {"style", meta.style},
-                           {"files", files},        {"steps", meta.steps},       {"guidance", o.draw.guidance},
-                           {"heun", meta.heun},     {"shift", meta.shift},       {"guide_from", meta.guide_from},
-                           {"guide_to", meta.guide_to}, {"width", S},                {"height", S},
-                           {"precision", meta.precision}, {"model", meta.model}, {"model_hash", meta.model_hash},
+  nlohmann::ordered_json j{{"prompt", meta.prompt},
+                           {"negative", meta.negative},
+                           {"style", meta.style},
+                           {"files", files},
+                           {"steps", meta.steps},
+                           {"guidance", o.draw.guidance},
+                           {"heun", meta.heun},
+                           {"shift", meta.shift},
+                           {"guide_from", meta.guide_from},
+                           {"guide_to", meta.guide_to},
+                           {"width", S},
+                           {"height", S},
+                           {"precision", meta.precision},
+                           {"model", meta.model},
+                           {"model_hash", meta.model_hash},
                            {"seconds", seconds}};
   if (o.grid) j["grid"] = grid;
   std::printf("%s\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
@@ -161,8 +170,12 @@ void add_draw_verbs(CLI::App& app) {
   auto o = std::make_shared<GenerateOptions>();
   verb->add_option("PROMPT", o->prompt, "what to draw, English or Korean; \"\" draws whatever the model likes")->required();
   verb->add_option("-o,--out", o->out, "FILE.png; with -n above 1 FILE-1.png ... (default: duet-SEED.png)");
-  verb->add_option("-n,--count", o->count, "how many, with seeds SEED, SEED+1 ...")->check(CLI::Range(1, 10000))->capture_default_str();
-  verb->add_option("--best-of", o->best, "draw as many for each and keep the one that the model reads best")->check(CLI::Range(1, 64))->capture_default_str();
+  verb->add_option("-n,--count", o->count, "how many, with seeds SEED, SEED+1 ...")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  verb->add_option("--best-of", o->best, "draw as many for each and keep the one that the model reads best")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   verb->add_option("--seed", o->seed, "0 and up; the same seed and settings give the same bytes (default: random, printed)")
       ->check(CLI::Range(int64_t(0), kMostSeed));
   verb->add_option("--size", o->size, "pixels a side (default: what the model learned)")->check(CLI::Range(1, kMostSize));

@@ -98,8 +98,10 @@ void put_drawing(Json& j, const EvalOptions& o) {
 void report(const EvalOptions& o, const Json& j, const std::string& table) {
   std::fprintf(o.json == "-" ? stderr : stdout, "%s", table.c_str());
   const std::string text = j.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
-  if (o.json == "-") std::fputs(text.c_str(), stdout);
-  else if (!o.json.empty()) write_file(o.json, text);
+  if (o.json == "-")
+    std::fputs(text.c_str(), stdout);
+  else if (!o.json.empty())
+    write_file(o.json, text);
 }
 
 void write_sheet(const EvalOptions& o, const Image& sheet) {
@@ -137,8 +139,7 @@ void run_scenes(EvalOptions o) {
   const Opened opened = open_model(o.open);
   settle(o.draw, opened.loaded.sampling);
   if (opened.size() < 16) refuse(opened.loaded.path, ": draws ", opened.size(), " pixels a side; the checker needs 16");
-  const SceneEval e =
-      eval_scenes(drawing_model(o, opened), {o.n, o.seed, o.batch, o.sheet.empty() ? 0 : o.show});
+  const SceneEval e = eval_scenes(drawing_model(o, opened), {o.n, o.seed, o.batch, o.sheet.empty() ? 0 : o.show});
   Json j = header("scenes", o, opened);
   put_drawing(j, o);
   j["n"] = o.n, j["beam"] = o.beam;
@@ -197,7 +198,8 @@ void run_retrieval(const EvalOptions& o) {
   Json j = header("retrieval", o, opened);
   j["split"] = o.split, j["sets"] = named_sets(sets), j["among_train"] = o.among_train;
   for (const auto& r : e.rows) {
-    Json row = {{"set", r.set}, {"lang", language(r.korean)}, {"direction", r.from_text ? "text_to_picture" : "picture_to_text"}};
+    Json row = {
+        {"set", r.set}, {"lang", language(r.korean)}, {"direction", r.from_text ? "text_to_picture" : "picture_to_text"}};
     row.update(of(r.ranks));
     j["rows"].push_back(row);
   }
@@ -226,11 +228,13 @@ void run_classify(const EvalOptions& o) {
   Json j = header("classify", o, opened);
   j["split"] = o.split, j["set"] = set.name, j["by"] = o.by, j["templates"] = classifier.templates();
   j["n"] = s.n, j["classes"] = s.classes, j["classes_present"] = s.present;
-  j["accuracy"] = {{"share", s.accuracy}, {"interval_95", of(s.accuracy_interval)}, {"majority", s.majority}, {"uniform", s.uniform}};
-  j["balanced_accuracy"] = {{"share", s.balanced}, {"interval_95", of(s.balanced_interval)}, {"one_class", s.balanced_chance},
+  j["accuracy"] = {
+      {"share", s.accuracy}, {"interval_95", of(s.accuracy_interval)}, {"majority", s.majority}, {"uniform", s.uniform}};
+  j["balanced_accuracy"] = {{"share", s.balanced},
+                            {"interval_95", of(s.balanced_interval)},
+                            {"one_class", s.balanced_chance},
                             {"uniform", s.uniform}};
-  for (size_t c = 0; c < e.labels.size(); ++c)
-    j["by_class"][e.labels[c]] = {{"right", s.right[c]}, {"total", s.total[c]}};
+  for (size_t c = 0; c < e.labels.size(); ++c) j["by_class"][e.labels[c]] = {{"right", s.right[c]}, {"total", s.total[c]}};
   report(o, j, heading("Zero-shot classes of " + set.name + ", " + o.split + ", by " + o.by, o, opened) + e.table());
 }
 
@@ -245,8 +249,11 @@ void run_caption(const EvalOptions& o) {
   j["names_concept"] = {{"share", e.named}, {"interval_95", of(e.named_interval)}};
   j["shared_words"] = {{"bleu_1", e.bleu1}, {"bleu_4", e.bleu4}, {"rouge_l", e.rouge_l}, {"cider_d", e.cider_d}};
   for (const auto& s : e.said)
-    j["captions"].push_back({{"key", set.keys[size_t(s.picture)]}, {"said", s.text}, {"references", s.references},
-                             {"exact", s.exact}, {"names_concept", s.named}});
+    j["captions"].push_back({{"key", set.keys[size_t(s.picture)]},
+                             {"said", s.text},
+                             {"references", s.references},
+                             {"exact", s.exact},
+                             {"names_concept", s.named}});
   j["seconds"] = e.caption_seconds;
   report(o, j,
          heading(fmt::format("Captions of {}, {}, {}, beam {}", set.name, o.split, o.lang, o.beam), o, opened) + e.table());
@@ -257,14 +264,17 @@ void run_caption(const EvalOptions& o) {
 }  // namespace
 
 void add_eval_verbs(CLI::App& app) {
-  auto* eval = app.add_subcommand("eval", "what a model can do, in figures: generate, scenes, icons, retrieval, classify, caption");
+  auto* eval =
+      app.add_subcommand("eval", "what a model can do, in figures: generate, scenes, icons, retrieval, classify, caption");
   eval->require_subcommand(1);
   add_generate_eval(eval);
 
   auto* scenes = eval->add_subcommand("scenes", "draw scenes from prompts and let a program check them; caption true scenes");
   EvalOptions& s = options("scenes");
   s.beam = 1;
-  scenes->add_option("-n,--count", s.n, "scenes of each of seen, unseen in en, ko")->check(CLI::Range(1, 100000))->capture_default_str();
+  scenes->add_option("-n,--count", s.n, "scenes of each of seen, unseen in en, ko")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
   scenes->add_option("--beam", s.beam, "beams of a caption; 1: greedy")->check(CLI::Range(1, 64))->capture_default_str();
   scenes->add_option("--sheet", s.sheet, "PNG of drawings of each group, with what is wrong");
   scenes->add_option("--show", s.show, "drawings of each group on the sheet")->check(CLI::Range(1, 200))->capture_default_str();

@@ -55,7 +55,8 @@ Json json_of(const GenerateEval& e, const GenerateEval::Group& g) {
     for (int l = 0; l < 2; ++l)
       if (const auto& s = m.side[l]; s.n)
         row[language(l)] = {{"n", s.n}, {"value", or_null(s.value)}, {"interval_95", of(s.interval)}};
-    if (m.paired) row["korean_minus_english"] = {{"n", m.paired}, {"value", or_null(m.gap)}, {"interval_95", of(m.gap_interval)}};
+    if (m.paired)
+      row["korean_minus_english"] = {{"n", m.paired}, {"value", or_null(m.gap)}, {"interval_95", of(m.gap_interval)}};
     row["true_pictures"] = or_null(m.truth), row["chance"] = or_null(m.chance);
   }
   for (int64_t p : g.prompts)
@@ -122,9 +123,10 @@ Image copies_sheet(const GenerateEval& e, const Options& o) {
                        e.prompts[size_t(d->prompt)].text[d->korean],
                        fmt::format("{:.3f}", d->to_nearest),
                        !d->near_copy});
-  return captioned_sheet("left: drawn; right: the nearest training picture and its distance; red: a near-copy; the closest of " +
-                             std::to_string(e.groups.size()) + " groups",
-                         cells);
+  return captioned_sheet(
+      "left: drawn; right: the nearest training picture and its distance; red: a near-copy; the closest of " +
+          std::to_string(e.groups.size()) + " groups",
+      cells);
 }
 
 void run(Options o) {
@@ -143,8 +145,13 @@ void run(Options o) {
   if (o.scenes > 0) scenes = eval_scenes(model, {o.scenes, o.eval.seed, o.eval.batch, std::min(o.show, o.scenes)});
 
   const char* precise = precision() == Precision::bf16 ? "bf16" : "f32";
-  Json j = {{"eval", "generate"}, {"weights", opened.loaded.path}, {"weights_xxh3", hex64(opened.loaded.hash)},
-            {"precision", precise}, {"seed", o.eval.seed}, {"n", o.eval.n}, {"seeds_a_prompt", GenerateEval::kSeeds}};
+  Json j = {{"eval", "generate"},
+            {"weights", opened.loaded.path},
+            {"weights_xxh3", hex64(opened.loaded.hash)},
+            {"precision", precise},
+            {"seed", o.eval.seed},
+            {"n", o.eval.n},
+            {"seeds_a_prompt", GenerateEval::kSeeds}};
   j["steps"] = o.draw.steps, j["guidance"] = o.draw.guidance, j["guide_from"] = o.draw.guide_from;
   j["guide_to"] = o.draw.guide_to, j["shift"] = o.draw.shift, j["heun"] = o.draw.heun;
   j["best_of"] = o.best;
@@ -154,15 +161,18 @@ void run(Options o) {
         {{"name", s.set.name}, {"split", s.split}, {"pictures", s.set.pictures.size()}, {"unreadable", s.set.bad}});
   for (const auto& g : e.groups) j["groups"][g.name] = json_of(e, g);
   if (o.scenes > 0) j["scenes"] = json_of(scenes);
-  j["seconds"] = {{"draw", e.draw_seconds}, {"compare", e.compare_seconds},
-                  {"scenes", scenes.draw_seconds + scenes.caption_seconds}};
+  j["seconds"] = {
+      {"draw", e.draw_seconds}, {"compare", e.compare_seconds}, {"scenes", scenes.draw_seconds + scenes.caption_seconds}};
 
   std::string how = fmt::format("{} steps, guidance {}", o.draw.steps, o.draw.guidance);
-  if (o.draw.guide_from > 0 || o.draw.guide_to < 1) how += fmt::format(" for t in {} to {}", o.draw.guide_from, o.draw.guide_to);
+  if (o.draw.guide_from > 0 || o.draw.guide_to < 1)
+    how += fmt::format(" for t in {} to {}", o.draw.guide_from, o.draw.guide_to);
   how += fmt::format(", shift {}{}", o.draw.shift, o.draw.heun ? ", Heun" : "");
   if (o.best > 1) how += fmt::format(", best of {} by {}", o.best, o.best_by);
   PageHead head{"What " + opened.name + " draws",
-                {{"weights", hex64(opened.loaded.hash)}, {"precision", precise}, {"sampler", how},
+                {{"weights", hex64(opened.loaded.hash)},
+                 {"precision", precise},
+                 {"sampler", how},
                  {"seed", std::to_string(o.eval.seed)}}};
   for (const auto& s : sets) head.facts.push_back({s.set.name + " " + s.split, std::to_string(s.set.pictures.size())});
   const fs::path out = o.out;
@@ -180,10 +190,12 @@ void run(Options o) {
 
 void add_generate_eval(CLI::App* eval) {
   auto* verb = eval->add_subcommand(
-      "generate", "draw captions in both languages; judge the drawings by measures that are not the model's; a page with pictures");
+      "generate",
+      "draw captions in both languages; judge the drawings by measures that are not the model's; a page with pictures");
   auto o = std::make_shared<Options>();
   verb->add_option("DIR", o->dirs, "data sets, as 'duet data build' writes them")->required();
-  verb->add_option("-n,--count", o->eval.n, "prompts of each group: seen, held-out concepts, held-out pairs of concept and style")
+  verb->add_option("-n,--count", o->eval.n,
+                   "prompts of each group: seen, held-out concepts, held-out pairs of concept and style")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();
   verb->add_option("--split", o->eval.splits, "whose captions are drawn: train, heldout, pairs, val; may be given again")

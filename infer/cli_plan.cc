@@ -80,8 +80,7 @@ Plan measure_plan(const TrainConfig& c) {
   const Measured few = run(kFew, 1), more = run(kMore, 1), read = run(kMore, kMore);
   const Measured step = measure([&] { return optimizer.step(1, 1e-6), 0.0; });
   const auto sample = [&](double Measured::*what) {
-    const double drawn = (more.*what - few.*what) / double(kMore - kFew),
-                 said = (read.*what - more.*what) / double(kMore - 1);
+    const double drawn = (more.*what - few.*what) / double(kMore - kFew), said = (read.*what - more.*what) / double(kMore - 1);
     return std::max(0.0, drawn + c.loss.read * said);
   };
   p.sample_flops = sample(&Measured::flops), p.sample_bytes = sample(&Measured::bytes);
@@ -130,14 +129,12 @@ void print_plan(const TrainConfig& c, const Plan& p, bool json) {
   }
   std::printf("parameters     %.2f million (%.0f MiB as bf16)\n", double(p.parameters) / 1e6,
               double(p.parameters) * 2 / (1 << 20));
-  std::printf("a sample       %.2f GFLOP of products, forward and backward, captions of %d tokens\n",
-              p.sample_flops / 1e9, c.data.max_tokens);
-  std::printf("a step         %.2f TFLOP: %.0f samples and the optimizer's %.3f\n", step / 1e12, batch,
-              p.step_flops / 1e12);
+  std::printf("a sample       %.2f GFLOP of products, forward and backward, captions of %d tokens\n", p.sample_flops / 1e9,
+              c.data.max_tokens);
+  std::printf("a step         %.2f TFLOP: %.0f samples and the optimizer's %.3f\n", step / 1e12, batch, p.step_flops / 1e12);
   std::printf("the run        %lld steps, %.2f million samples, %.2e FLOP\n", (long long)c.steps, samples / 1e6, total);
-  std::printf("memory, f32    %.2f GiB: parameters and optimizer %.2f, activations of a batch of %d %.2f\n",
-              memory / (1 << 30), p.fixed_bytes / (1 << 30), c.data.batch,
-              double(c.data.batch) * p.sample_bytes / (1 << 30));
+  std::printf("memory, f32    %.2f GiB: parameters and optimizer %.2f, activations of a batch of %d %.2f\n", memory / (1 << 30),
+              p.fixed_bytes / (1 << 30), c.data.batch, double(c.data.batch) * p.sample_bytes / (1 << 30));
   std::printf("this CPU       %s: %.0f GFLOP/s in steps of %lld samples just now, %d threads, %s\n", span(here).c_str(),
               p.rate / 1e9, (long long)kMore, threads(), precision_name(precision(), false));
   std::printf("an H100        %s at %.0f TFLOP/s: supposed, %.0f %% of the measured rate of large products\n",

@@ -14,9 +14,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-void print(const Json& j) {
-  std::printf("%s\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
-}
+void print(const Json& j) { std::printf("%s\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str()); }
 void add_bad(Json& list, const std::vector<BadPicture>& bad) {
   for (const auto& b : bad) list.push_back({{"file", b.path}, {"error", b.why}});
 }
@@ -118,8 +116,10 @@ struct EmbedArgs {
 void embed_verb(const EmbedArgs& o) {
   std::vector<std::string> pictures, texts, names;
   for (const auto& item : o.items) {
-    if (!o.text && names_picture(item)) pictures.push_back(item);
-    else texts.push_back(clean_caption(utf8_or_refuse("text", item)));
+    if (!o.text && names_picture(item))
+      pictures.push_back(item);
+    else
+      texts.push_back(clean_caption(utf8_or_refuse("text", item)));
   }
   const Opened opened = open_model(o.open);
   const int64_t E = opened.model().config.embed;
@@ -161,12 +161,15 @@ void add_read_verbs(CLI::App& app) {
   auto c = std::make_shared<CaptionArgs>();
   caption->add_option("IMAGE", c->pictures, "JPEG, PNG or WebP of any size, or folders of them")->required();
   caption->add_option("--lang", c->lang, "en, ko or both")->check(CLI::IsMember({"en", "ko", "both"}))->capture_default_str();
-  caption->add_option("--beam", c->beam, "wordings followed at a time; 1: the likeliest next word")->check(CLI::Range(1, 64))->capture_default_str();
-  caption
-      ->add_option("--temperature", c->sample.temperature, "above 0: words are drawn by chance instead of searched for")
+  caption->add_option("--beam", c->beam, "wordings followed at a time; 1: the likeliest next word")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  caption->add_option("--temperature", c->sample.temperature, "above 0: words are drawn by chance instead of searched for")
       ->check(within(0, 10))
       ->capture_default_str();
-  caption->add_option("--top-k", c->sample.top_k, "drawn from the k likeliest words alone; 0: all")->check(CLI::Range(0, 1000000))->capture_default_str();
+  caption->add_option("--top-k", c->sample.top_k, "drawn from the k likeliest words alone; 0: all")
+      ->check(CLI::Range(0, 1000000))
+      ->capture_default_str();
   caption->add_option("--top-p", c->sample.top_p, "drawn from the likeliest words that together reach p")
       ->check(within(0.0001, 1))
       ->capture_default_str();
@@ -184,10 +187,13 @@ void add_read_verbs(CLI::App& app) {
   classify->add_option("--by", l->by, "embedding: the contrastive head; caption: how likely the model would say it")
       ->check(CLI::IsMember({"embedding", "caption"}))
       ->capture_default_str();
-  classify->add_option("--top", l->top, "labels printed for each picture")->check(CLI::Range(1, 1000000))->capture_default_str();
+  classify->add_option("--top", l->top, "labels printed for each picture")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str();
   classify->add_flag("--json", l->json, "all probabilities, and the templates used");
   add_open_options(classify, l->open);
-  classify->footer("  duet classify photos/ --labels \"cat,dog,airplane\"\n  duet classify a.png --labels \"고양이,개\" --by caption");
+  classify->footer(
+      "  duet classify photos/ --labels \"cat,dog,airplane\"\n  duet classify a.png --labels \"고양이,개\" --by caption");
   classify->callback([l] { classify_verb(*l); });
 
   auto* embed = app.add_subcommand("embed", "unit vectors of pictures and texts; close where they mean the same");

@@ -21,9 +21,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-void print(const Json& j) {
-  std::printf("%s\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
-}
+void print(const Json& j) { std::printf("%s\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str()); }
 
 struct SearchArgs {
   std::string dir, query, out = "search.png", split;
@@ -45,7 +43,8 @@ void search_verb(const SearchArgs& o) {
   const std::string maker = hex64(opened.loaded.hash) + " " + arithmetic();
   const std::string cache = o.no_cache ? "" : (fs::path(o.dir) / ".duet-index.safetensors").string();
   const PictureIndex index = index_gallery(m, maker, gallery, cache, [](int64_t done, int64_t of) {
-    if (done == of || done % 1024 == 0) std::fprintf(stderr, "duet: %lld of %lld pictures read\n", (long long)done, (long long)of);
+    if (done == of || done % 1024 == 0)
+      std::fprintf(stderr, "duet: %lld of %lld pictures read\n", (long long)done, (long long)of);
   });
   for (const auto& f : index.faults) std::fprintf(stderr, "duet: %s\n", f.c_str());
   const auto hits = nearest(index, query.data(), o.count);
@@ -72,7 +71,8 @@ void search_verb(const SearchArgs& o) {
     std::printf("%s\n", o.out.c_str());
   }
   if (!index.faults.empty())
-    refuse(index.faults.size(), " of ", gallery.items.size(), " pictures could not be read (named above); all others were searched");
+    refuse(index.faults.size(), " of ", gallery.items.size(),
+           " pictures could not be read (named above); all others were searched");
 }
 
 struct InfoArgs {
@@ -105,9 +105,16 @@ void info_verb(const InfoArgs& o) {
   const int64_t parameters = count_params(*l.model);
   const uint64_t bytes = fs::file_size(l.path);
   if (o.json) {
-    print({{"file", l.path}, {"bytes", bytes}, {"xxh3", hex64(l.hash)}, {"parameters", parameters}, {"dtype", types},
-           {"config", config}, {"tokenizer", {{"tokens", l.tokenizer.size()}, {"xxh3", hex64(l.tokenizer.hash())}}},
-           {"metadata", meta}, {"checksums", file.has_checksums()}, {"tensors", tensors}});
+    print({{"file", l.path},
+           {"bytes", bytes},
+           {"xxh3", hex64(l.hash)},
+           {"parameters", parameters},
+           {"dtype", types},
+           {"config", config},
+           {"tokenizer", {{"tokens", l.tokenizer.size()}, {"xxh3", hex64(l.tokenizer.hash())}}},
+           {"metadata", meta},
+           {"checksums", file.has_checksums()},
+           {"tensors", tensors}});
     return;
   }
   std::printf("file        %s\n", l.path.c_str());
@@ -172,8 +179,9 @@ void add_search_verbs(CLI::App& app) {
   auto q = std::make_shared<std::pair<std::string, std::string>>();
   quantize->add_option("WEIGHTS", q->first, "model folder or .safetensors (default: $DUET_WEIGHTS, else assets/xs)");
   quantize->add_option("-o,--out", q->second, "folder for model.safetensors and tokenizer.json")->required();
-  quantize->footer("Every verb reads them. They save room; --quantize int8 is what makes products faster, with any weights.\n"
-                   "  duet quantize assets/xs -o xs-int8");
+  quantize->footer(
+      "Every verb reads them. They save room; --quantize int8 is what makes products faster, with any weights.\n"
+      "  duet quantize assets/xs -o xs-int8");
   quantize->callback([q] { quantize_verb(q->first, q->second); });
 }
 

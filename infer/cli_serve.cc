@@ -65,7 +65,8 @@ void serve(const ServeOptions& o) {
   struct stat file {};
   const int64_t created = stat(opened.loaded.path.c_str(), &file) == 0 ? int64_t(file.st_mtime) : 0;
   Engine engine(opened.model(), opened.tokenizer(), {.waiting = o.queue});
-  Api api({opened.model(), opened.tokenizer(), opened.name, hex64(opened.loaded.hash), created, opened.loaded.sampling}, engine, api_options);
+  Api api({opened.model(), opened.tokenizer(), opened.name, hex64(opened.loaded.hash), created, opened.loaded.sampling}, engine,
+          api_options);
   api.decoder = &decoder;
   HttpServer server(api, o.host, o.port);
   server.stop_on_signals();
@@ -86,8 +87,7 @@ void add_serve_verb(CLI::App& app) {
   verb->add_option("--host", o->host, "address to listen on; any but this machine's own needs --api-key-file")
       ->capture_default_str();
   verb->add_option("--port", o->port, "0: a free one, printed")->check(CLI::Range(0, 65535))->capture_default_str();
-  verb->add_option("--api-key-file", o->key_file,
-                   "keys that are let in, one a line; all routes but /health then need one");
+  verb->add_option("--api-key-file", o->key_file, "keys that are let in, one a line; all routes but /health then need one");
   verb->add_option("--allow-host", o->hosts, "names that people call this server by, beside localhost and addresses");
   verb->add_option("--queue", o->queue, "pictures that may wait")->check(CLI::Range(1, 10000))->capture_default_str();
   verb->add_option("--timeout", o->timeout, "seconds a request may take, its wait included")

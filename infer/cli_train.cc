@@ -22,9 +22,22 @@ void on_signal(int) {
 }
 
 // What a person wants to see while it trains: the same words, the same noise, again and again.
-const char* const kWords[] = {"a red circle", "파란 별", "a small green triangle above a yellow square",
-                              "빨간 원이 파란 사각형의 왼쪽에 있다", "grinning face", "고양이", "rocket", "사과",
-                              "dog face", "무지개", "airplane", "피자", "red heart", "나무", "butterfly", "자동차"};
+const char* const kWords[] = {"a red circle",
+                              "파란 별",
+                              "a small green triangle above a yellow square",
+                              "빨간 원이 파란 사각형의 왼쪽에 있다",
+                              "grinning face",
+                              "고양이",
+                              "rocket",
+                              "사과",
+                              "dog face",
+                              "무지개",
+                              "airplane",
+                              "피자",
+                              "red heart",
+                              "나무",
+                              "butterfly",
+                              "자동차"};
 
 void sample_grid(const Model& m, const Tokenizer& tokenizer, int64_t step, const std::string& dir) {
   std::vector<DrawRequest> requests;

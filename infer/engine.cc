@@ -24,8 +24,7 @@ struct Job::State {
 Event Job::next() {
   std::unique_lock l(state_->mutex);
   // The engine says so too, but after the pass that it is in.
-  if (!state_->wake.wait_until(l, state_->deadline, [&] { return !state_->events.empty(); }))
-    return {.kind = Event::late};
+  if (!state_->wake.wait_until(l, state_->deadline, [&] { return !state_->events.empty(); })) return {.kind = Event::late};
   Event e = std::move(state_->events.front());
   state_->events.pop_front();
   return e;
@@ -125,9 +124,7 @@ void Engine::loop() {
   for (;;) {
     {
       std::unique_lock l(mutex_);
-      wake_.wait(l, [&] {
-        return stop_ || !drawings_.empty() || !readings_.empty() || !active_.empty() || !reading_.empty();
-      });
+      wake_.wait(l, [&] { return stop_ || !drawings_.empty() || !readings_.empty() || !active_.empty() || !reading_.empty(); });
       if (stop_) break;
     }
     clear_gone();
@@ -195,8 +192,8 @@ void Engine::admit_drawings() {
     if (gone(next->job)) continue;
     const auto& task = std::get<DrawTask>(next->job->task);
     try {
-      active_.push_back({next->job, next->index,
-                         Drawing(model_, tokenizer_, task.pictures[next->index], task.options, task.given.get())});
+      active_.push_back(
+          {next->job, next->index, Drawing(model_, tokenizer_, task.pictures[next->index], task.options, task.given.get())});
       rows += active_.back().drawing.rows();
     } catch (const std::exception& e) {
       end(next->job, {.kind = Event::refused, .text = e.what()});
@@ -290,8 +287,7 @@ void Engine::admit_reading() {
     pictures.insert(pictures.end(), own.begin(), own.end());
   }
   try {
-    reading_.push_back(
-        {CaptionRun(model_, tokenizer_, pictures, std::get<CaptionTask>(together[0]->task).options), parts});
+    reading_.push_back({CaptionRun(model_, tokenizer_, pictures, std::get<CaptionTask>(together[0]->task).options), parts});
   } catch (const std::exception& e) {
     for (const auto& s : together) end(s, {.kind = Event::refused, .text = e.what()});
   }

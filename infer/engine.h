@@ -16,8 +16,8 @@
 
 #include "infer/classify.h"
 #include "infer/fairqueue.h"
-#include "infer/reader.h"
 #include "infer/flowbatch.h"
+#include "infer/reader.h"
 
 namespace duet {
 
@@ -92,9 +92,8 @@ struct EngineStats {
 };
 
 struct EngineLimits {
-  int waiting = 64;  // pictures and reading tasks in the queue
-  int64_t rows =
-      2048;  // of the model in one pass: a guided picture has two for each patch. A larger picture goes alone
+  int waiting = 64;     // pictures and reading tasks in the queue
+  int64_t rows = 2048;  // of the model in one pass: a guided picture has two for each patch. A larger picture goes alone
 };
 
 class Engine {

@@ -50,9 +50,12 @@ std::vector<const Kind*> kinds(const std::vector<Eval::Picture>& pictures) {
   std::vector<const Kind*> out;
   for (const auto& p : pictures) {
     const auto known = looks.find(p.concept_words);
-    if (p.of->split == "train") out.push_back(&kSeen);
-    else if (p.of->split == "val") out.push_back(&kVal);
-    else out.push_back(known == looks.end() ? &kConcepts : known->second.contains(p.look) ? &kRepeats : &kPairs);
+    if (p.of->split == "train")
+      out.push_back(&kSeen);
+    else if (p.of->split == "val")
+      out.push_back(&kVal);
+    else
+      out.push_back(known == looks.end() ? &kConcepts : known->second.contains(p.look) ? &kRepeats : &kPairs);
   }
   return out;
 }
@@ -178,7 +181,8 @@ GenerateEval eval_generate(const EvalModel& m, const std::vector<SplitSet>& sets
   if (o.n < 1 || o.batch < 1) refuse("-n ", o.n, " and --batch ", o.batch, ": at least 1 is needed");
   Eval e;
   e.pictures = list_all(sets);
-  const auto trained = std::count_if(e.pictures.begin(), e.pictures.end(), [](const auto& p) { return p.of->split == "train"; });
+  const auto trained =
+      std::count_if(e.pictures.begin(), e.pictures.end(), [](const auto& p) { return p.of->split == "train"; });
   if (trained < 2) refuse("these data sets have ", trained, " training pictures; memorization needs those of training");
   choose(e, o);
   double start = seconds();

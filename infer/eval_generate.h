@@ -22,11 +22,11 @@ struct SplitSet {
 };
 
 struct GenerateEvalOptions {
-  int n = 100;                                      // prompts of each group; each in both languages where it has both
+  int n = 100;  // prompts of each group; each in both languages where it has both
   std::vector<std::string> splits = {"train", "heldout", "pairs"};  // whose captions are drawn
-  uint64_t seed = 1;                                // of the choice, the noise and the intervals
+  uint64_t seed = 1;                                                // of the choice, the noise and the intervals
   int batch = 24;
-  int diverse = 16;                                 // prompts of each group that are drawn from kSeeds noises; 0: none
+  int diverse = 16;  // prompts of each group that are drawn from kSeeds noises; 0: none
 };
 
 struct Measure {
@@ -36,8 +36,8 @@ struct Measure {
     double value = kNone;
     Interval interval;  // 95 %
   };
-  std::string name;  // see kMeasures
-  Side side[2];      // English, Korean
+  std::string name;                      // see kMeasures
+  Side side[2];                          // English, Korean
   double truth = kNone, chance = kNone;  // what true pictures reach; what guessing reaches; kNone: does not apply
   int64_t paired = 0;                    // prompts (of recall: true pictures) that the difference is taken over
   double gap = kNone;                    // Korean minus English
@@ -46,8 +46,8 @@ struct Measure {
 
 struct MeasureKind {
   const char *name, *title, *meaning;
-  bool share;      // a share of 1, else a number
-  int better;      // +1: more is, -1: less is, 0: to be read beside the true pictures' value
+  bool share;  // a share of 1, else a number
+  int better;  // +1: more is, -1: less is, 0: to be read beside the true pictures' value
 };
 extern const std::vector<MeasureKind> kMeasures;
 const MeasureKind& kind_of(const Measure&);
@@ -56,8 +56,8 @@ struct GenerateEval {
   static constexpr int kWithin[3] = {1, 10, 50};
   static constexpr int kSeeds = 4;
   struct Prompt {
-    int64_t source = 0;  // its own picture, of `pictures`
-    std::string text[2];  // English, Korean; empty where there is no caption
+    int64_t source = 0;             // its own picture, of `pictures`
+    std::string text[2];            // English, Korean; empty where there is no caption
     std::vector<int64_t> drawn[2];  // of `drawn`: the first is measured, the others are further seeds
   };
   struct Drawn {
@@ -66,7 +66,7 @@ struct GenerateEval {
     bool korean = false;
     uint64_t seed = 0;
     // Of a prompt's first drawing only:
-    int64_t rank = 0, candidates = 0;  // of the pictures with its words among all of its look, of all splits; 1 is best
+    int64_t rank = 0, candidates = 0;     // of the pictures with its words among all of its look, of all splits; 1 is best
     double to_source = 0, to_others = 0;  // distance to those pictures (the nearest), mean to all others of the look
     int64_t nearest = -1;                 // training picture, of `pictures`
     double to_nearest = 0;

@@ -118,7 +118,8 @@ IconEval eval_icons(const EvalModel& m, const std::vector<EvalSet>& sets, const 
   };
   for (size_t s = 0; s < sets.size(); ++s)
     for (bool korean : {false, true})
-      add_row(sets[s].name + " " + language(korean), [&](const IconDrawing& d) { return d.set == int(s) && d.korean == korean; });
+      add_row(sets[s].name + " " + language(korean),
+              [&](const IconDrawing& d) { return d.set == int(s) && d.korean == korean; });
   for (bool korean : {false, true})
     add_row(std::string("all ") + language(korean), [&](const IconDrawing& d) { return d.korean == korean; });
   add_row("all", [](const IconDrawing&) { return true; });
@@ -134,8 +135,8 @@ IconEval eval_icons(const EvalModel& m, const std::vector<EvalSet>& sets, const 
 }
 
 std::string IconEval::table() const {
-  std::string out = fmt::format("{:<14}{:>6}{:>8}  {:<28}{:<18}{:>12}\n", "own source", "n", "among", "within 10 (95 %; chance)",
-                                "first (chance)", "median rank");
+  std::string out = fmt::format("{:<14}{:>6}{:>8}  {:<28}{:<18}{:>12}\n", "own source", "n", "among",
+                                "within 10 (95 %; chance)", "first (chance)", "median rank");
   for (const auto& [name, r] : rows)
     out += fmt::format("{:<14}{:>6}{:>8}  {:<28}{:<18}{:>12.1f}\n", name, r.n, r.candidates,
                        fmt::format("{:.1f} % ({:.0f}..{:.0f}; {:.2f} %)", 100 * r.share[2], 100 * r.interval[2].low,
@@ -153,12 +154,14 @@ Image icon_sheet(const IconEval& eval, const std::vector<EvalSet>& sets, int cou
   std::vector<SheetCell> cells;
   for (int64_t i : chosen) {
     const IconDrawing& d = eval.drawings[size_t(i)];
-    cells.push_back({{&d.drawn, &sets[size_t(d.set)].pictures[size_t(d.source)]}, d.prompt, fmt::format("#{}", d.rank), d.rank <= 10});
+    cells.push_back(
+        {{&d.drawn, &sets[size_t(d.set)].pictures[size_t(d.source)]}, d.prompt, fmt::format("#{}", d.rank), d.rank <= 10});
   }
-  return captioned_sheet(fmt::format("left: drawn from the words; right: the training picture of that caption; {} of {} chosen at "
-                                     "random (seed {}); #: rank of the right one by image distance",
-                                     chosen.size(), eval.drawings.size(), seed),
-                         cells);
+  return captioned_sheet(
+      fmt::format("left: drawn from the words; right: the training picture of that caption; {} of {} chosen at "
+                  "random (seed {}); #: rank of the right one by image distance",
+                  chosen.size(), eval.drawings.size(), seed),
+      cells);
 }
 
 }  // namespace duet

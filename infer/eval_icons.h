@@ -22,10 +22,10 @@ struct IconDrawing {
   bool korean = false;
   std::string prompt;
   Image drawn;
-  int64_t rank = 0;      // of its own source among all of the set; 1 is best
-  int64_t nearest = 0;   // the picture of the set that is nearest to the drawing
+  int64_t rank = 0;     // of its own source among all of the set; 1 is best
+  int64_t nearest = 0;  // the picture of the set that is nearest to the drawing
   double to_source = 0, to_nearest = 0;
-  double spacing = 0;    // from its source to the nearest other picture of the set
+  double spacing = 0;  // from its source to the nearest other picture of the set
 };
 
 struct IconEval {

@@ -28,8 +28,7 @@ EvalModel eval_model(const Opened& opened, const DrawOptions& options, int beam)
   m.size = o->size();
   m.draw = [=](std::span<const std::string> prompts, std::span<const uint64_t> seeds) {
     std::vector<DrawRequest> requests;
-    for (size_t i = 0; i < prompts.size(); ++i)
-      requests.push_back({prompt_ids(o->tokenizer(), prompts[i]), {}, seeds[i]});
+    for (size_t i = 0; i < prompts.size(); ++i) requests.push_back({prompt_ids(o->tokenizer(), prompts[i]), {}, seeds[i]});
     const auto pixels = draw(o->model(), o->tokenizer(), requests, options);
     const int w = options.width ? options.width : o->size(), h = options.height ? options.height : o->size();
     std::vector<Image> out;
@@ -50,15 +49,14 @@ EvalModel eval_model(const Opened& opened, const DrawOptions& options, int beam)
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-Progress::Progress(std::string what, int64_t total)
-    : what_(std::move(what)), total_(total), terminal_(isatty(STDERR_FILENO)) {}
+Progress::Progress(std::string what, int64_t total) : what_(std::move(what)), total_(total), terminal_(isatty(STDERR_FILENO)) {}
 
 void Progress::at(int64_t done) {
   const auto now = Clock::now();
   if (now - last_ < (terminal_ ? std::chrono::milliseconds(300) : std::chrono::seconds(20))) return;
   last_ = now, written_ = true;
-  const double left = std::chrono::duration<double>(now - start_).count() / double(std::max<int64_t>(done, 1)) *
-                      double(total_ - done);
+  const double left =
+      std::chrono::duration<double>(now - start_).count() / double(std::max<int64_t>(done, 1)) * double(total_ - done);
   std::fprintf(stderr, "%s%s: %lld of %lld, %.0f s left%s", terminal_ ? "\r\033[K" : "", what_.c_str(), (long long)done,
                (long long)total_, left, terminal_ ? "" : "\n");
   std::fflush(stderr);
@@ -87,7 +85,8 @@ EvalSet load_set(const std::string& dir, const std::string& split, int size, con
     }
   });
   set.bad = int64_t(data.faults().size());
-  for (const auto& fault : data.faults()) std::fprintf(stderr, "duet: left out %s: %s\n", fault.sample.c_str(), fault.reason.c_str());
+  for (const auto& fault : data.faults())
+    std::fprintf(stderr, "duet: left out %s: %s\n", fault.sample.c_str(), fault.reason.c_str());
   for (size_t i = 0; i < read.size(); ++i) {
     if (!read[i]) {
       std::fprintf(stderr, "duet: left out %s\n", why[i].c_str());

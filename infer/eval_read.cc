@@ -29,8 +29,7 @@ struct Ranks {
   std::vector<int64_t> rank, relevant;
 };
 
-Ranks rank_all(const UnitRows& queries, const UnitRows& candidates,
-               const std::vector<std::vector<int64_t>>& relevant) {
+Ranks rank_all(const UnitRows& queries, const UnitRows& candidates, const std::vector<std::vector<int64_t>>& relevant) {
   Ranks out;
   out.rank.resize(queries.size());
   parallel_for(int64_t(queries.size()), [&](int64_t q) {
@@ -95,10 +94,10 @@ RetrievalEval eval_retrieval(const EvalModel& m, const std::vector<EvalSet>& set
       const Ranks find = rank_all(match.texts, gallery, pictures_of);
       const Ranks tell = rank_all(match.pictures, match.texts, texts_of);
       const uint64_t row = out.rows.size();
-      out.rows.push_back({name, korean, true,
-                          summarize_ranks(find.rank, find.relevant, int64_t(gallery.size()), mix(seed, row))});
-      out.rows.push_back({name, korean, false,
-                          summarize_ranks(tell.rank, tell.relevant, int64_t(texts.size()), mix(seed, row + 1))});
+      out.rows.push_back(
+          {name, korean, true, summarize_ranks(find.rank, find.relevant, int64_t(gallery.size()), mix(seed, row))});
+      out.rows.push_back(
+          {name, korean, false, summarize_ranks(tell.rank, tell.relevant, int64_t(texts.size()), mix(seed, row + 1))});
     }
   };
   for (size_t s = 0; s < sets.size(); ++s) evaluate(sets[s].name, s, s + 1);
@@ -112,8 +111,8 @@ std::string RetrievalEval::table() const {
   for (int k : RankSummary::kWithin) out += fmt::format("  {:<24}", fmt::format("R@{} (95 %; chance)", k));
   out += fmt::format("{:>12}{:>16}\n", "median rank", "R@10 / chance");
   for (const auto& [set, korean, from_text, r] : rows) {
-    out += fmt::format("{:<14}{:<5}{:<17}{:>5}{:>7}", set, language(korean), from_text ? "text to picture" : "picture to text", r.n,
-                       r.candidates);
+    out += fmt::format("{:<14}{:<5}{:<17}{:>5}{:>7}", set, language(korean), from_text ? "text to picture" : "picture to text",
+                       r.n, r.candidates);
     for (int k = 0; k < 3; ++k)
       out += fmt::format("  {:<24}", fmt::format("{:.1f} ({:.0f}..{:.0f}; {:.1f})", 100 * r.share[k], 100 * r.interval[k].low,
                                                  100 * r.interval[k].high, 100 * r.chance[k]));
@@ -140,8 +139,8 @@ std::vector<std::string> categories(const std::vector<const std::vector<Meta>*>&
   return {names.begin(), names.end()};
 }
 
-ClassifyEval eval_classify(const Probabilities& classify, const EvalSet& set, const std::vector<std::string>& labels,
-                           bool deep, uint64_t seed) {
+ClassifyEval eval_classify(const Probabilities& classify, const EvalSet& set, const std::vector<std::string>& labels, bool deep,
+                           uint64_t seed) {
   ClassifyEval out;
   out.labels = labels;
   Progress progress("classifying", int64_t(set.pictures.size()));
@@ -198,7 +197,8 @@ std::string without_style(const std::string& caption) {
 CaptionEval eval_caption(const EvalModel& m, const EvalSet& set, bool korean, uint64_t seed) {
   CaptionEval out;
   for (size_t i = 0; i < set.pictures.size(); ++i)
-    if (auto r = references_in(set.meta[i], korean); !r.empty()) out.said.push_back({int64_t(i), {}, std::move(r), false, false});
+    if (auto r = references_in(set.meta[i], korean); !r.empty())
+      out.said.push_back({int64_t(i), {}, std::move(r), false, false});
   if (out.said.empty()) refuse(set.name, ": no caption in '", language(korean), "' to compare with; choose another --lang");
   Progress progress("captioning", int64_t(out.said.size()));
   const double start = seconds();
@@ -216,8 +216,7 @@ CaptionEval eval_caption(const EvalModel& m, const EvalSet& set, bool korean, ui
   for (auto& s : out.said) {
     CaptionPair p{caption_words(without_style(s.text)), {}};
     for (const auto& r : s.references) p.references.push_back(caption_words(r));
-    for (const auto& r : p.references)
-      s.exact = s.exact || r == p.said, s.named = s.named || names(p.said, r, korean);
+    for (const auto& r : p.references) s.exact = s.exact || r == p.said, s.named = s.named || names(p.said, r, korean);
     exact.push_back(s.exact), named.push_back(s.named);
     pairs.push_back(std::move(p));
   }
@@ -240,7 +239,8 @@ std::string CaptionEval::table() const {
 
 std::string coco_results(const CaptionEval& e) {
   auto out = nlohmann::ordered_json::array();
-  for (const auto& s : e.said) out.push_back({{"image_id", s.picture}, {"caption", joined(caption_words(without_style(s.text)))}});
+  for (const auto& s : e.said)
+    out.push_back({{"image_id", s.picture}, {"caption", joined(caption_words(without_style(s.text)))}});
   return out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
@@ -251,8 +251,10 @@ std::string coco_references(const CaptionEval& e, const EvalSet& set) {
     for (const auto& r : s.references)
       notes.push_back({{"id", notes.size()}, {"image_id", s.picture}, {"caption", joined(caption_words(r))}});
   }
-  const nlohmann::ordered_json out = {{"info", nlohmann::ordered_json::object()}, {"type", "captions"},
-                                      {"licenses", nlohmann::ordered_json::array()}, {"images", images},
+  const nlohmann::ordered_json out = {{"info", nlohmann::ordered_json::object()},
+                                      {"type", "captions"},
+                                      {"licenses", nlohmann::ordered_json::array()},
+                                      {"images", images},
                                       {"annotations", notes}};
   return out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

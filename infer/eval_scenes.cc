@@ -17,8 +17,10 @@ struct Group {
   Lang lang;
   std::string name() const { return std::string(split == SceneSplit::seen ? "seen " : "unseen ") + language(lang == Lang::ko); }
 };
-const Group kGroups[] = {{SceneSplit::seen, Lang::en}, {SceneSplit::seen, Lang::ko},
-                         {SceneSplit::heldout, Lang::en}, {SceneSplit::heldout, Lang::ko}};
+const Group kGroups[] = {{SceneSplit::seen, Lang::en},
+                         {SceneSplit::seen, Lang::ko},
+                         {SceneSplit::heldout, Lang::en},
+                         {SceneSplit::heldout, Lang::ko}};
 
 std::string verdict(const ScenePrompt& p, const Score& s) {
   std::string wrong;

@@ -13,13 +13,13 @@ struct SceneEvalOptions {
   int n = 200;        // prompts, and captions, of each of {seen, unseen} x {en, ko}
   uint64_t seed = 1;  // prompt i comes from (seed, i) in both languages: the scenes are the same, said in each
   int batch = 24;
-  int show = 0;       // drawn pictures of each group kept for a contact sheet
+  int show = 0;  // drawn pictures of each group kept for a contact sheet
 };
 
 struct SceneEval {
   // SceneReport::json of the groups "seen en", "seen ko", "unseen en", "unseen ko": each attribute's right, total, percent
   std::string drawn, captioned;
-  struct Gap {                   // Korean minus English, in points of whole scenes right
+  struct Gap {  // Korean minus English, in points of whole scenes right
     std::string split;
     double points = 0;
     Interval interval;  // paired bootstrap

@@ -46,9 +46,7 @@ std::vector<double> resample_counts(int64_t n, uint64_t seed) {
   return counts;
 }
 
-double mean(std::span<const double> v) {
-  return v.empty() ? 0 : std::accumulate(v.begin(), v.end(), 0.0) / double(v.size());
-}
+double mean(std::span<const double> v) { return v.empty() ? 0 : std::accumulate(v.begin(), v.end(), 0.0) / double(v.size()); }
 
 double median(std::span<const double> values) {
   if (values.empty()) return 0;

@@ -13,7 +13,7 @@ struct Interval {
 // 95 % percentile bootstrap of the mean (Efron 1979): `resamples` draws with replacement, fixed by the seed.
 Interval bootstrap(std::span<const double> values, uint64_t seed, int resamples = 2000);
 
-Interval middle_95(std::vector<double> resampled);  // of at least 40 values
+Interval middle_95(std::vector<double> resampled);              // of at least 40 values
 std::vector<double> resample_counts(int64_t n, uint64_t seed);  // how often each of n is drawn in n draws with replacement
 
 double mean(std::span<const double>);    // 0 of none
@@ -41,12 +41,12 @@ RankSummary summarize_ranks(std::span<const int64_t> ranks, std::span<const int6
 // Classes guessed against classes that are so; every entry in [0, classes).
 struct ClassSummary {
   int64_t n = 0;
-  int classes = 0, present = 0;  // that could be said; that occur
-  double accuracy = 0, balanced = 0;          // balanced: mean over the classes that occur of the share found
-  double majority = 0, uniform = 0;           // always the commonest class; a random one
-  double balanced_chance = 0;                 // what always saying one class that occurs gives: 1 / present
+  int classes = 0, present = 0;                   // that could be said; that occur
+  double accuracy = 0, balanced = 0;              // balanced: mean over the classes that occur of the share found
+  double majority = 0, uniform = 0;               // always the commonest class; a random one
+  double balanced_chance = 0;                     // what always saying one class that occurs gives: 1 / present
   Interval accuracy_interval, balanced_interval;  // bootstrap; balanced: classes resampled within themselves
-  std::vector<int64_t> right, total;          // (classes)
+  std::vector<int64_t> right, total;              // (classes)
 };
 ClassSummary summarize_classes(std::span<const int> truth, std::span<const int> guess, int classes, uint64_t seed);
 

@@ -64,9 +64,12 @@ WordList caption_words(std::string_view text) {
     const std::string_view one = text.substr(i, n);
     i += n;
     if (one == "'" || one == "’") continue;
-    if (one == " " || one == "\t" || one == "\n" || one == "\r" || is_punctuation(one)) end();
-    else if (n == 1 && one[0] >= 'A' && one[0] <= 'Z') word += char(one[0] + 32);
-    else word += one;
+    if (one == " " || one == "\t" || one == "\n" || one == "\r" || is_punctuation(one))
+      end();
+    else if (n == 1 && one[0] >= 'A' && one[0] <= 'Z')
+      word += char(one[0] + 32);
+    else
+      word += one;
   }
   end();
   return out;
@@ -96,9 +99,7 @@ double bleu(const std::vector<CaptionPair>& pairs, int n) {
     log_sum += std::log(match / all) / n;
   }
   for (const auto& p : pairs) {
-    const auto far = [&](const WordList& r) {
-      return std::pair(std::abs(long(r.size()) - long(p.said.size())), r.size());
-    };
+    const auto far = [&](const WordList& r) { return std::pair(std::abs(long(r.size()) - long(p.said.size())), r.size()); };
     size_t nearest = p.references.at(0).size();
     std::pair<long, size_t> best = far(p.references[0]);
     for (const auto& r : p.references)
@@ -119,8 +120,7 @@ double rouge_l(const std::vector<CaptionPair>& pairs) {
       precision = std::max(precision, common / double(p.said.size()));
       recall = std::max(recall, common / double(r.size()));
     }
-    if (precision > 0 && recall > 0)
-      sum += (1 + kBeta * kBeta) * precision * recall / (recall + kBeta * kBeta * precision);
+    if (precision > 0 && recall > 0) sum += (1 + kBeta * kBeta) * precision * recall / (recall + kBeta * kBeta * precision);
   }
   return pairs.empty() ? 0 : sum / double(pairs.size());
 }

@@ -56,8 +56,7 @@ void Drawing::take(const float* with, const float* without) {
     if (stays_[size_t(i)]) x[i] = given_.data()[i];
   if (second_) {
     // v = (x - z) / (1 - t) here and at the end of an Euler step; the mean of both is taken
-    for (int64_t i = 0; i < n; ++i)
-      z[i] += (next - t) * 0.5f * (velocity_.data()[i] + (x[i] - end_.data()[i]) / (1 - next));
+    for (int64_t i = 0; i < n; ++i) z[i] += (next - t) * 0.5f * (velocity_.data()[i] + (x[i] - end_.data()[i]) / (1 - next));
   } else if (options_.heun && step_ + 1 < options_.steps) {
     for (int64_t i = 0; i < n; ++i) {
       velocity_.data()[i] = (x[i] - z[i]) / (1 - t);

@@ -17,7 +17,7 @@ namespace duet {
 struct Given {
   std::vector<float> pixels;    // (H,W,4), see vision/patch.h
   std::vector<uint8_t> change;  // (H,W): 0 stays as given, anything else is drawn anew; empty: all of it
-  double strength = 1;  // (0, 1]: share of the way from noise that is walked; 1: `pixels` matter only where they stay
+  double strength = 1;          // (0, 1]: share of the way from noise that is walked; 1: `pixels` matter only where they stay
 };
 
 // One picture on its way. Made on any thread; taken further by one FlowBatch.
@@ -32,8 +32,8 @@ class Drawing {
   int width() const { return options_.width; }
   int height() const { return options_.height; }
   int64_t rows() const { return P_ * (options_.guidance != 1 ? 2 : 1); }  // of a model's pass, at most: what it costs
-  std::vector<float> guess() const;   // (H,W,4): the model's present one; after a step
-  std::vector<float> pixels() const;  // (H,W,4): the picture, when done
+  std::vector<float> guess() const;                                       // (H,W,4): the model's present one; after a step
+  std::vector<float> pixels() const;                                      // (H,W,4): the picture, when done
 
  private:
   friend class FlowBatch;

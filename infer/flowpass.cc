@@ -2,8 +2,8 @@
 
 namespace duet {
 
-constexpr Var Model::Times::*kTimes[] = {&Model::Times::vision, &Model::Times::fusion, &Model::Times::head,
-                                         &Model::Times::skip, &Model::Times::refine};
+constexpr Var Model::Times::*kTimes[] = {&Model::Times::vision, &Model::Times::fusion, &Model::Times::head, &Model::Times::skip,
+                                         &Model::Times::refine};
 
 FlowPass::FlowPass(const Model& m, const Layout& stem, const Layout& joint, const Tensor& twins, const Tensor& heads,
                    std::vector<KvCache>& caches, const std::vector<int32_t>& used)

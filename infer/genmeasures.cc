@@ -63,7 +63,8 @@ Sets sets_of(const Eval& e, const Eval::Group& g, uint64_t seed) {
   std::vector<int64_t> rest;
   for (size_t i = 0; i < e.pictures.size(); ++i)
     if (!asked[i] && std::binary_search(looks.begin(), looks.end(), e.pictures[i].look)) rest.push_back(int64_t(i));
-  for (int64_t i : sample(int64_t(rest.size()), kMostReference, seed)) others.push_back(&e.pictures[size_t(rest[size_t(i)])].image());
+  for (int64_t i : sample(int64_t(rest.size()), kMostReference, seed))
+    others.push_back(&e.pictures[size_t(rest[size_t(i)])].image());
   for (int l = 0; l < 2; ++l) s.drawn[l] = features(drawn[l]);
   s.truth = features(truth), s.reference = features(others);
   return s;
@@ -134,7 +135,8 @@ Measure frechet_measure(const Sets& s) {
   parallel_for(kBlocks, [&](int64_t b) {
     for (int l = 0; l < 2; ++l)
       if (measured[l]) left[l][size_t(b)] = reference.distance(without(l, int(b), false));
-    if (shared == s.of[0].size()) gap[size_t(b)] = left[1][size_t(b)] - left[0][size_t(b)];
+    if (shared == s.of[0].size())
+      gap[size_t(b)] = left[1][size_t(b)] - left[0][size_t(b)];
     else if (shared >= kFewest)
       gap[size_t(b)] = reference.distance(without(1, int(b), true)) - reference.distance(without(0, int(b), true));
   });
@@ -163,7 +165,8 @@ void manifold_measures(const Sets& s, uint64_t seed, std::vector<Measure>& out) 
     const bool enough = s.drawn[l].size() >= kFewest;
     const auto in = in_manifold(s.drawn[l], some, kNeighbours);
     for (int64_t i : s.of[l]) precise[l].push_back(enough && i >= 0 ? double(in[size_t(i)]) : Measure::kNone);
-    covered[l] = enough ? as_values(in_manifold(some, s.drawn[l], kNeighbours)) : std::vector<double>(some.size(), Measure::kNone);
+    covered[l] =
+        enough ? as_values(in_manifold(some, s.drawn[l], kNeighbours)) : std::vector<double>(some.size(), Measure::kNone);
   }
   out.push_back(of_values("precision", precise[0], precise[1], mix(seed, 2)));
   out.back().truth = mean(as_values(in_manifold(s.truth, some, kNeighbours)));
@@ -208,27 +211,34 @@ void diversity_measure(const Eval& e, const Eval::Group& g, uint64_t seed, std::
 
 const std::vector<MeasureKind> kMeasures = {
     {"within_1", "own picture is the nearest",
-     "The true picture with the prompt's words is the nearest to the drawing among all pictures of the look that was asked.", true, 1},
+     "The true picture with the prompt's words is the nearest to the drawing among all pictures of the look that was asked.",
+     true, 1},
     {"within_10", "own picture within the 10 nearest", "The same, among the ten nearest.", true, 1},
     {"within_50", "own picture within the 50 nearest", "The same, among the fifty nearest.", true, 1},
     {"to_source", "distance to own picture",
      "Mean image distance from a drawing to its true picture; chance: to all other pictures of the look.", false, -1},
     {"near_copies", "near-copies of training pictures",
      "Share of drawings that lie nearer to a training picture than half of what lies between that picture and its own nearest "
-     "other training picture. True: the same of the true pictures of the prompts, beside the rest of training.", true, 0},
+     "other training picture. True: the same of the true pictures of the prompts, beside the rest of training.",
+     true, 0},
     {"to_nearest", "distance to nearest training picture",
      "Mean image distance to the nearest training picture. True: from the true pictures to the nearest other one.", false, 0},
     {"kernel_distance", "kernel distance",
-     "Unbiased squared maximum mean discrepancy (kernel (x.y/D + 1)^3) between the drawings and true pictures of the same looks, "
-     "those of the prompts left out. True: of the prompts' own pictures; 0 means alike.", false, -1},
+     "Unbiased squared maximum mean discrepancy (kernel (x.y/D + 1)^3) between the drawings and true pictures of the same "
+     "looks, "
+     "those of the prompts left out. True: of the prompts' own pictures; 0 means alike.",
+     false, -1},
     {"frechet_distance", "Frechet distance",
      "Frechet distance between the same sets. It falls with the number of pictures: compare it with the value of the true "
-     "pictures, which are as many.", false, -1},
+     "pictures, which are as many.",
+     false, -1},
     {"precision", "precision", "Share of drawings within the manifold of true pictures (3 nearest neighbours).", true, 1},
     {"recall", "recall", "Share of true pictures within the manifold of the drawings.", true, 1},
     {"diversity", "distance between seeds",
-     "Mean image distance between the drawings of one prompt from four seeds. True: between true pictures of different concepts "
-     "of one look.", false, 0},
+     "Mean image distance between the drawings of one prompt from four seeds. True: between true pictures of different "
+     "concepts "
+     "of one look.",
+     false, 0},
 };
 
 const MeasureKind& kind_of(const Measure& m) {

@@ -86,20 +86,23 @@ std::string plot(const MeasureKind& k, const Measure& m) {
   if (!std::isnan(m.chance)) most = std::max(most, m.chance);
   if (k.share) most = 1;
   const auto at = [&](double v) { return std::clamp(v / most, 0.0, 1.0) * kWide; };
-  std::string out = fmt::format("<svg class=\"plot\" width=\"{0}\" height=\"26\" viewBox=\"0 0 {0} 26\" aria-hidden=\"true\">"
-                                "<line x1=\"0\" x2=\"{0}\" y1=\"13\" y2=\"13\" stroke=\"var(--line)\"/>",
-                                kWide);
+  std::string out = fmt::format(
+      "<svg class=\"plot\" width=\"{0}\" height=\"26\" viewBox=\"0 0 {0} 26\" aria-hidden=\"true\">"
+      "<line x1=\"0\" x2=\"{0}\" y1=\"13\" y2=\"13\" stroke=\"var(--line)\"/>",
+      kWide);
   const auto tick = [&](double v, const char* colour) {
     if (!std::isnan(v))
-      out += fmt::format("<line x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"3\" y2=\"23\" stroke=\"var(--{1})\" stroke-width=\"2\"/>", at(v), colour);
+      out += fmt::format("<line x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"3\" y2=\"23\" stroke=\"var(--{1})\" stroke-width=\"2\"/>",
+                         at(v), colour);
   };
   tick(m.chance, "chance"), tick(m.truth, "true");
   for (int l = 0; l < 2; ++l) {
     if (!m.side[l].n) continue;
     const char* colour = l ? "ko" : "en";
     const int y = l ? 18 : 8;
-    out += fmt::format("<line x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{}\" y2=\"{}\" stroke=\"var(--{}\" stroke-width=\"3\" stroke-opacity=\".45\"/>",
-                       at(m.side[l].interval.low), at(m.side[l].interval.high), y, y, std::string(colour) + ")");
+    out += fmt::format(
+        "<line x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{}\" y2=\"{}\" stroke=\"var(--{}\" stroke-width=\"3\" stroke-opacity=\".45\"/>",
+        at(m.side[l].interval.low), at(m.side[l].interval.high), y, y, std::string(colour) + ")");
     out += fmt::format("<circle cx=\"{:.1f}\" cy=\"{}\" r=\"4\" fill=\"var(--{})\"/>", at(m.side[l].value), y, colour);
   }
   return out + "</svg>";
@@ -107,7 +110,8 @@ std::string plot(const MeasureKind& k, const Measure& m) {
 
 std::string measures(const Eval::Group& g) {
   std::string out =
-      "<div class=\"wide\"><table><thead><tr><th scope=\"col\">measure</th><th scope=\"col\"></th><th scope=\"col\" class=\"en\">"
+      "<div class=\"wide\"><table><thead><tr><th scope=\"col\">measure</th><th scope=\"col\"></th><th scope=\"col\" "
+      "class=\"en\">"
       "English</th><th scope=\"col\" class=\"ko\">Korean</th><th scope=\"col\">Korean − English</th><th scope=\"col\" "
       "class=\"true\">true pictures</th><th scope=\"col\" class=\"chance\">chance</th></tr></thead><tbody>";
   for (const auto& m : g.measures) {
@@ -119,7 +123,8 @@ std::string measures(const Eval::Group& g) {
       const std::string gap = k.share ? fmt::format("{:+.1f}", 100 * m.gap) : fmt::format("{:+.3f}", m.gap);
       const Interval& i = m.gap_interval;
       out += "<td>" + gap + "<small>" +
-             (k.share ? fmt::format("{:+.0f} … {:+.0f}", 100 * i.low, 100 * i.high) : fmt::format("{:+.3f} … {:+.3f}", i.low, i.high)) +
+             (k.share ? fmt::format("{:+.0f} … {:+.0f}", 100 * i.low, 100 * i.high)
+                      : fmt::format("{:+.3f} … {:+.3f}", i.low, i.high)) +
              "</small></td>";
     } else {
       out += "<td>–</td>";
@@ -143,20 +148,23 @@ std::vector<const Eval::Drawn*> some(const Eval& e, const Eval::Group& g, size_t
 std::string text_of(const Eval& e, const Eval::Drawn& d) { return e.prompts[size_t(d.prompt)].text[d.korean]; }
 
 std::string beside_own(const Eval& e, const Eval::Group& g, size_t count) {
-  std::string out = "<h3>Drawn, and the true picture</h3><p class=\"soft\">Prompts chosen at random, English and Korean in turn; "
-                    "# is the true picture's rank among all of that look.</p><div class=\"gallery\">";
+  std::string out =
+      "<h3>Drawn, and the true picture</h3><p class=\"soft\">Prompts chosen at random, English and Korean in turn; "
+      "# is the true picture's rank among all of that look.</p><div class=\"gallery\">";
   for (const auto* d : some(e, g, count)) {
     const std::string text = text_of(e, *d);
     out += "<figure><div class=\"row\">" + picture(d->image, "drawn: " + text) +
            picture(e.pictures[size_t(e.prompts[size_t(d->prompt)].source)].image(), "true: " + text) + "</div><figcaption>" +
-           escape_html(text) + fmt::format(" <span class=\"{}\">#{}</span></figcaption></figure>", d->rank <= 10 ? "good" : "mark", d->rank);
+           escape_html(text) +
+           fmt::format(" <span class=\"{}\">#{}</span></figcaption></figure>", d->rank <= 10 ? "good" : "mark", d->rank);
   }
   return out + "</div>";
 }
 
 std::string beside_nearest(const Eval& e, const Eval::Group& g, size_t count) {
-  std::string out = "<h3>Drawn, and the nearest training picture</h3><p class=\"soft\">Those that come closest to a training "
-                    "picture, with their distance.</p><div class=\"gallery\">";
+  std::string out =
+      "<h3>Drawn, and the nearest training picture</h3><p class=\"soft\">Those that come closest to a training "
+      "picture, with their distance.</p><div class=\"gallery\">";
   for (const auto* d : closest_to_training(e, g, count)) {
     const std::string text = text_of(e, *d);
     const auto& near = e.pictures[size_t(d->nearest)];
@@ -192,7 +200,9 @@ std::string tile(const std::string& what, const std::string& value, const std::s
 
 std::string glance(const Eval& e, const SceneEval* scenes) {
   std::string out = "<div class=\"tiles\">";
-  const auto percent = [](double v) { return std::isnan(v) ? "–" : fmt::format("{:.{}f}\u00a0%", 100 * v, v > 0 && v < 0.1 ? 1 : 0); };
+  const auto percent = [](double v) {
+    return std::isnan(v) ? "–" : fmt::format("{:.{}f}\u00a0%", 100 * v, v > 0 && v < 0.1 ? 1 : 0);
+  };
   const auto side = [&](const Measure& m, int l) { return percent(m.side[l].value); };
   for (const auto& g : e.groups) {
     const auto *within = g.find("within_10"), *copies = g.find("near_copies");
@@ -214,9 +224,10 @@ std::string glance(const Eval& e, const SceneEval* scenes) {
 }
 
 std::string scene_section(const SceneEval& s, size_t count) {
-  std::string out = "<h2>Scenes</h2><p class=\"soft\">Plain scenes, drawn from their words and judged by a program that looks; and "
-                    "captions of true scenes, read back. Unseen: combinations that training leaves out.</p><pre>" +
-                    escape_html(s.table) + "</pre><div class=\"gallery one\">";
+  std::string out =
+      "<h2>Scenes</h2><p class=\"soft\">Plain scenes, drawn from their words and judged by a program that looks; and "
+      "captions of true scenes, read back. Unseen: combinations that training leaves out.</p><pre>" +
+      escape_html(s.table) + "</pre><div class=\"gallery one\">";
   const size_t step = std::max<size_t>(1, s.cells.size() / std::max<size_t>(count, 1));
   for (size_t i = 0; i < s.cells.size() && i / step < count; i += step)
     out += "<figure>" + picture(s.cells[i].first, s.cells[i].second) + "<figcaption>" + escape_html(s.cells[i].second) +
@@ -229,12 +240,23 @@ std::string scene_section(const SceneEval& s, size_t count) {
 std::string escape_html(const std::string& utf8) {
   std::string out;
   for (char c : utf8) switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
     }
   return out;
 }
@@ -253,11 +275,12 @@ std::vector<const Eval::Drawn*> closest_to_training(const Eval& e, const Eval::G
 
 std::string generate_page(const Eval& e, const SceneEval* scenes, const PageHead& head, int show) {
   const size_t count = size_t(show);
-  std::string out = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-                    "content=\"width=device-width, initial-scale=1\"><meta http-equiv=\"Content-Security-Policy\" "
-                    "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"><title>" +
-                    escape_html(head.title) + "</title><style>" + kStyle + "</style></head><body><main><h1>" +
-                    escape_html(head.title) + "</h1><ul class=\"facts\">";
+  std::string out =
+      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+      "content=\"width=device-width, initial-scale=1\"><meta http-equiv=\"Content-Security-Policy\" "
+      "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\"><title>" +
+      escape_html(head.title) + "</title><style>" + kStyle + "</style></head><body><main><h1>" + escape_html(head.title) +
+      "</h1><ul class=\"facts\">";
   for (const auto& [name, value] : head.facts) out += "<li>" + escape_html(name) + " <b>" + escape_html(value) + "</b></li>";
   out += "</ul>" + glance(e, scenes) +
          "<p class=\"key\"><span class=\"en\">● English</span><span class=\"ko\">● Korean</span><span class=\"true\">| true "
@@ -268,10 +291,11 @@ std::string generate_page(const Eval& e, const SceneEval* scenes, const PageHead
            seeds(e, g, std::max<size_t>(count / 4, 2));
   }
   if (scenes) out += scene_section(*scenes, count);
-  out += "<h2>How it is measured</h2><p class=\"soft\">None of these measures comes from the model. The image distance compares "
-         "two pictures of 64 pixels in colour, outline and edges at four scales; sets are compared by histograms of edges and "
-         "colours and moments of the outline. Both are fixed formulas that have learned nothing. Prompts, noise and intervals "
-         "follow from the seed.</p><dl>";
+  out +=
+      "<h2>How it is measured</h2><p class=\"soft\">None of these measures comes from the model. The image distance compares "
+      "two pictures of 64 pixels in colour, outline and edges at four scales; sets are compared by histograms of edges and "
+      "colours and moments of the outline. Both are fixed formulas that have learned nothing. Prompts, noise and intervals "
+      "follow from the seed.</p><dl>";
   for (const auto& k : kMeasures) out += fmt::format("<dt>{}</dt><dd>{}</dd>", escape_html(k.title), escape_html(k.meaning));
   return out + "</dl></main></body></html>\n";
 }

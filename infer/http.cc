@@ -30,8 +30,7 @@ std::string error_json(const HttpError& e) {
     return s.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(s);
   };
   const nlohmann::ordered_json j{
-      {"error",
-       {{"message", e.what()}, {"type", type_of(e.status)}, {"param", or_null(e.param)}, {"code", or_null(e.code)}}},
+      {"error", {{"message", e.what()}, {"type", type_of(e.status)}, {"param", or_null(e.param)}, {"code", or_null(e.code)}}},
       {"detail", e.what()}};
   return j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
@@ -39,8 +38,7 @@ std::string error_json(const HttpError& e) {
 Headers error_headers(const HttpError& e) {
   Headers h;
   if (e.retry_after > 0) h.emplace_back("Retry-After", std::to_string(e.retry_after));
-  if (e.status == 401)
-    h.emplace_back("WWW-Authenticate", "Basic realm=\"duet\", charset=\"UTF-8\"");  // browsers ask for it
+  if (e.status == 401) h.emplace_back("WWW-Authenticate", "Basic realm=\"duet\", charset=\"UTF-8\"");  // browsers ask for it
   if (e.status == 408 || (e.status >= 500 && e.status != 503)) h.emplace_back("x-should-retry", "false");
   return h;
 }
@@ -53,8 +51,7 @@ std::string percent_decoded(std::string_view s) {
       continue;
     }
     const int hi = i + 2 < s.size() ? hex_digit(s[i + 1]) : -1, lo = i + 2 < s.size() ? hex_digit(s[i + 2]) : -1;
-    if (hi < 0 || lo < 0 || hi * 16 + lo == 0)
-      throw HttpError(400, "the address holds a % that two hex digits do not follow");
+    if (hi < 0 || lo < 0 || hi * 16 + lo == 0) throw HttpError(400, "the address holds a % that two hex digits do not follow");
     out += char(hi * 16 + lo), i += 2;
   }
   return out;

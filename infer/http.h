@@ -38,8 +38,7 @@ struct HttpError : Error {
       : Error(message), status(status), param(std::move(param)), code(std::move(code)), retry_after(retry_after) {}
 };
 std::string error_json(const HttpError&);
-Headers error_headers(
-    const HttpError&);  // those that its status asks for, and x-should-retry where clients would try in vain
+Headers error_headers(const HttpError&);  // those that its status asks for, and x-should-retry where clients would try in vain
 
 // "a%20b" -> "a b"; refuses what is no pair of hex digits, and a NUL.
 std::string percent_decoded(std::string_view);

@@ -70,8 +70,8 @@ struct HttpServer::Net {
   net::awaitable<void> accept();
   net::awaitable<void> session(Stream);
   net::awaitable<bool> serve(Stream&, beast::flat_buffer&, const std::string& client, bool first);
-  net::awaitable<void> answer(Stream&, Exchange&, net::steady_timer&, const http::request<http::string_body>&,
-                              bool& keep, int& status, const std::string& id);
+  net::awaitable<void> answer(Stream&, Exchange&, net::steady_timer&, const http::request<http::string_body>&, bool& keep,
+                              int& status, const std::string& id);
   net::awaitable<void> watch(Stream&);
   struct Held {  // bytes that a request's body may take, of all that may be taken
     int64_t& all;
@@ -128,8 +128,7 @@ net::awaitable<void> HttpServer::Net::session(Stream stream) {
   }
 }
 
-net::awaitable<bool> HttpServer::Net::refuse_with(Stream& stream, const HttpError& error, const std::string& id,
-                                                  bool bare) {
+net::awaitable<bool> HttpServer::Net::refuse_with(Stream& stream, const HttpError& error, const std::string& id, bool bare) {
   if (!stream.socket().is_open()) co_return false;  // a time that ran out has closed it
   http::response<http::string_body> r{http::int_to_status(unsigned(error.status)), 11};
   r.set(http::field::content_type, "application/json");
@@ -162,8 +161,7 @@ std::optional<HttpError> HttpServer::Net::check_head(Parser& parser, const std::
 }
 
 // One request and its answer; true: another may follow on this connection.
-net::awaitable<bool> HttpServer::Net::serve(Stream& stream, beast::flat_buffer& buffer, const std::string& client,
-                                            bool first) {
+net::awaitable<bool> HttpServer::Net::serve(Stream& stream, beast::flat_buffer& buffer, const std::string& client, bool first) {
   const std::string id = new_id();
   Parser parser;
   parser.header_limit(std::uint32_t(limits.header_bytes));

@@ -20,11 +20,9 @@ HttpRequest head_of(const Parser& parser, const std::string& client, const std::
   const size_t query = std::min(target.find('?'), target.size());
   r.path = percent_decoded(target.substr(0, query));
   if (query < target.size()) r.query = std::string(target.substr(query + 1));
-  if (h.count(http::field::host) != 1 || h.count(http::field::content_type) > 1 ||
-      h.count(http::field::authorization) > 1)
+  if (h.count(http::field::host) != 1 || h.count(http::field::content_type) > 1 || h.count(http::field::authorization) > 1)
     throw HttpError(400, "one Host header is needed, and at most one Content-Type and Authorization");
-  if (h.count(http::field::content_encoding))
-    throw HttpError(415, "Content-Encoding is not read here; send the body as it is");
+  if (h.count(http::field::content_encoding)) throw HttpError(415, "Content-Encoding is not read here; send the body as it is");
   return r;
 }
 

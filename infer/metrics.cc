@@ -34,8 +34,7 @@ std::string Metrics::text(const EngineStats& e) const {
        "counter\n";
   for (const auto& [key, n] : requests_)
     s += fmt::format("duet_requests_total{{route=\"{}\",status=\"{}\"}} {}\n", key.first, key.second, n);
-  s +=
-      "# HELP duet_request_seconds Time from the request's head to its answer\n# TYPE duet_request_seconds histogram\n";
+  s += "# HELP duet_request_seconds Time from the request's head to its answer\n# TYPE duet_request_seconds histogram\n";
   for (const auto& [route, t] : times_) {
     int64_t sum = 0;
     for (size_t i = 0; i < kBounds.size(); ++i)

@@ -66,12 +66,10 @@ FormPart part_of(std::string_view headers, size_t number) {
       p.file = parameter(value, "filename", p.filename);
     }
     if (name == "content-type") p.type = lower(value);
-    if (name == "content-transfer-encoding" && lower(value) != "binary" && lower(value) != "8bit" &&
-        lower(value) != "7bit")
+    if (name == "content-transfer-encoding" && lower(value) != "binary" && lower(value) != "8bit" && lower(value) != "7bit")
       refuse("part ", number, " of the form has a Content-Transfer-Encoding; send its bytes as they are");
   }
-  if (!named || p.name.empty())
-    refuse("part ", number, " of the form has no 'Content-Disposition: form-data; name=...'");
+  if (!named || p.name.empty()) refuse("part ", number, " of the form has no 'Content-Disposition: form-data; name=...'");
   return p;
 }
 
@@ -94,8 +92,7 @@ std::vector<FormPart> parse_multipart(std::string_view content_type, std::string
     if (body.substr(at, 2) == "--") return parts;
     while (at < body.size() && (body[at] == ' ' || body[at] == '\t')) ++at;
     const size_t number = parts.size() + 1;
-    if (body.substr(at, 2) != "\r\n")
-      refuse("part ", number, " of the form: its boundary is not followed by a line break");
+    if (body.substr(at, 2) != "\r\n") refuse("part ", number, " of the form: its boundary is not followed by a line break");
     if (number > kMostParts) refuse("the form has more than ", kMostParts, " parts");
     at += 2;
     const std::string_view room = body.substr(at, kMostPartHeader);
@@ -106,8 +103,7 @@ std::vector<FormPart> parse_multipart(std::string_view content_type, std::string
     at += end + (end == 0 ? 2 : 4);
     // The line break before a boundary belongs to it; of an empty part it is the one that ended the headers.
     const size_t from = at - 2, close = body.find(next, from);
-    if (close == body.npos)
-      refuse("part ", number, " of the form does not end with its boundary; the body is cut short");
+    if (close == body.npos) refuse("part ", number, " of the form does not end with its boundary; the body is cut short");
     parts.back().body = close < at ? std::string_view{} : body.substr(at, close - at);
     at = close + next.size();
   }

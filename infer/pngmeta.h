@@ -25,10 +25,10 @@ struct DrawnMeta {
   double shift = 3, guide_from = 0, guide_to = 1;  // absent in files of before these could be chosen
   int width = 0, height = 0;
   int drawn_width = 0, drawn_height = 0;  // by the model, where it was then enlarged; else 0, and absent from the file
-  std::string precision;          // f32, bf16, int8+bf16: see arithmetic(); the same seed draws other bits in another
-  std::string model, model_hash;  // name of the weights' folder; XXH3 of the file
-  std::string version;            // of duet
-  void take(const DrawOptions&);  // steps, guidance and the like, without the size
+  std::string precision;                  // f32, bf16, int8+bf16: see arithmetic(); the same seed draws other bits in another
+  std::string model, model_hash;          // name of the weights' folder; XXH3 of the file
+  std::string version;                    // of duet
+  void take(const DrawOptions&);          // steps, guidance and the like, without the size
   template <class V>
   void fields(V&& v) {
     v("prompt", prompt), v("negative", negative), v("style", style), v("seed", seed), v("steps", steps);

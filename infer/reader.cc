@@ -25,7 +25,7 @@ bool opaque(const Image& image) {
 
 // Clean pictures (t = 1) on their way through the model.
 struct Pictures {
-  Var rows;                         // (B P, C): the vision stem's
+  Var rows;  // (B P, C): the vision stem's
   Model::Times times;
   std::vector<Sequence> sequences;  // one picture each
   int32_t patches;                  // P
@@ -64,8 +64,7 @@ Tensor rows_of(const std::vector<int32_t>& v) { return Tensor::ints(v); }
 
 // Logits for the token after each text. The stem is causal and small, so it reads each text anew; the fusion blocks take
 // only the last token and find the rest in their caches. A sequence without a text is passed over.
-Tensor next_logits(const Model& m, const std::vector<std::vector<int>>& texts, int32_t patches,
-                   std::vector<KvCache>& caches) {
+Tensor next_logits(const Model& m, const std::vector<std::vector<int>>& texts, int32_t patches, std::vector<KvCache>& caches) {
   std::vector<int32_t> ids, last, used;
   std::vector<Sequence> whole, tail;
   for (const auto& t : texts) {
@@ -230,8 +229,7 @@ std::vector<double> caption_log_probs(const Model& m, const Tokenizer& tokenizer
     const float* row = logits.data();
     for (const auto& t : tokens) {
       double sum = 0;
-      for (size_t i = 0; i < t.size(); ++i, row += V)
-        sum += log_prob_of(row, V, i + 1 < t.size() ? t[i + 1] : tokenizer.eos());
+      for (size_t i = 0; i < t.size(); ++i, row += V) sum += log_prob_of(row, V, i + 1 < t.size() ? t[i + 1] : tokenizer.eos());
       out.push_back(sum);
     }
   }

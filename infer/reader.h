@@ -26,8 +26,8 @@ struct CaptionOptions {
   bool operator==(const CaptionOptions&) const = default;
 };
 struct Caption {
-  std::string text;     // cleaned (text/unicode.h)
-  double log_prob = 0;  // of the text and its end; without the end where it was cut at `most` tokens
+  std::string text;      // cleaned (text/unicode.h)
+  double log_prob = 0;   // of the text and its end; without the end where it was cut at `most` tokens
   std::vector<int> ids;  // its tokens
 };
 
@@ -37,12 +37,12 @@ class CaptionRun {
   static constexpr size_t kMost = 16;  // pictures in one run
   // Refuses a beam that is not within 1 to 64 and a tokenizer without an end token. The pictures are not kept.
   CaptionRun(const Model&, const Tokenizer&, std::span<const Image>, const CaptionOptions&);
-  void step();                                                           // of the pictures that are not done
+  void step();  // of the pictures that are not done
   bool done(size_t i) const { return searches_[i].live().empty(); }
-  bool done() const;                                                     // all are
-  void drop(size_t i) { searches_[i].stop(); }                           // done, without a caption
-  std::string certain(size_t i) const;                                   // how the caption will begin, cleaned
-  Caption caption(size_t i) const;                                       // when done and not dropped
+  bool done() const;                            // all are
+  void drop(size_t i) { searches_[i].stop(); }  // done, without a caption
+  std::string certain(size_t i) const;          // how the caption will begin, cleaned
+  Caption caption(size_t i) const;              // when done and not dropped
 
  private:
   bool drawn() const { return options_.sample.temperature > 0; }  // by chance; else searched for
@@ -59,7 +59,7 @@ std::vector<Caption> caption_pictures(const Model&, const Tokenizer&, std::span<
 // log p(text and its end | picture) of each text, in the language it is written in (see prompt_ids).
 std::vector<double> caption_log_probs(const Model&, const Tokenizer&, const Image&, std::span<const std::string> texts);
 
-Tensor embed_pictures(const Model&, std::span<const Image>);                              // (N,E), unit rows
+Tensor embed_pictures(const Model&, std::span<const Image>);                             // (N,E), unit rows
 Tensor embed_texts(const Model&, const Tokenizer&, std::span<const std::string> texts);  // (N,E), unit rows
 
 }  // namespace duet

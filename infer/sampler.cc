@@ -61,8 +61,7 @@ std::vector<float> draw(const Model& m, int null_token, const std::vector<DrawRe
   const auto pictures = [&] { return Tensor({B * P, V}, DType::f32, m.device()); };
   const Tensor z = pictures();
   std::vector<int32_t> seeds;
-  for (const auto& r : requests)
-    seeds.push_back(int32_t(uint32_t(r.seed))), seeds.push_back(int32_t(uint32_t(r.seed >> 32)));
+  for (const auto& r : requests) seeds.push_back(int32_t(uint32_t(r.seed))), seeds.push_back(int32_t(uint32_t(r.seed >> 32)));
   k.normals(z, Tensor::ints(seeds));
   FlowPass pass(m, stem_layout, joint_layout, twin_rows, head_rows, caches, used);
   FlowPass pass_alone(m, stem_layout, alone_layout, twin_rows.slice(0, {B * P}), head_rows_alone, caches_alone, used_alone);

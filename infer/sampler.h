@@ -13,10 +13,10 @@
 namespace duet {
 
 struct DrawOptions {
-  int steps = 24;          // evaluations along the way (Heun: twice as many)
-  double guidance = 5;     // x = without + guidance (with - without); 1: no second pass
-  double shift = 3;        // see step_time of fusion/flow.h
-  bool heun = false;       // second-order steps
+  int steps = 24;       // evaluations along the way (Heun: twice as many)
+  double guidance = 5;  // x = without + guidance (with - without); 1: no second pass
+  double shift = 3;     // see step_time of fusion/flow.h
+  bool heun = false;    // second-order steps
   // Guidance only while guide_from <= t <= guide_to (arXiv 2404.07724): elsewhere x = with, in one pass instead of two.
   double guide_from = 0, guide_to = 1;
   int width = 0, height = 0;  // 0: the size the model was trained at; multiples of the patch

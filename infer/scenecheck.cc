@@ -28,8 +28,7 @@ Lab oklab(const float* c) {
   float l = std::cbrt(0.4122214708f * r + 0.5363325363f * g + 0.0514459929f * b);
   float m = std::cbrt(0.2119034982f * r + 0.6806995451f * g + 0.1073969566f * b);
   float s = std::cbrt(0.0883024619f * r + 0.2817188376f * g + 0.6299787005f * b);
-  return {0.2104542553f * l + 0.7936177850f * m - 0.0040720468f * s,
-          1.9779984951f * l - 2.4285922050f * m + 0.4505937099f * s,
+  return {0.2104542553f * l + 0.7936177850f * m - 0.0040720468f * s, 1.9779984951f * l - 2.4285922050f * m + 0.4505937099f * s,
           0.0259040371f * l + 0.7827717662f * m - 0.8086757660f * s};
 }
 
@@ -84,12 +83,8 @@ struct Pixels {
 
 Pixels read_pixels(const Image& im, const Ground& ground) {
   size_t n = size_t(im.width) * im.height;
-  Pixels p{im.width,
-           im.height,
-           std::vector<float>(n * 3),
-           std::vector<float>(n),
-           std::vector<uint8_t>(n),
-           std::vector<uint8_t>(n)};
+  Pixels p{
+      im.width, im.height, std::vector<float>(n * 3), std::vector<float>(n), std::vector<uint8_t>(n), std::vector<uint8_t>(n)};
   constexpr float kOffGround = 0.08f;  // about a third of the way to the nearest colour
   for (size_t i = 0; i < n; i++) {
     const uint8_t* px = im.rgba.data() + i * 4;
@@ -284,7 +279,8 @@ SeenScene find_things(const Image& image) {
   float side = float(std::max(image.width, image.height));
   for (size_t i = 0; i < parts.size(); i++) {
     SeenThing thing;
-    if (i < kMostFitted) thing = fit(soft_mask(p, ground, parts[i].first, parts[i].second), parts[i].second, side, parts.size() == 1);
+    if (i < kMostFitted)
+      thing = fit(soft_mask(p, ground, parts[i].first, parts[i].second), parts[i].second, side, parts.size() == 1);
     out.things.push_back(thing);
   }
   return out;

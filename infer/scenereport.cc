@@ -48,8 +48,7 @@ std::string SceneReport::json() const {
   for (auto& [n, t] : groups) {
     auto& g = out[n];
     for (int i = 0; i < kAttributes; i++)
-      g[name(Attribute(i))] = {
-          {"right", t.tally[i].right}, {"total", t.tally[i].total}, {"percent", t.percent(Attribute(i))}};
+      g[name(Attribute(i))] = {{"right", t.tally[i].right}, {"total", t.tally[i].total}, {"percent", t.percent(Attribute(i))}};
     g["whole"] = {{"right", t.whole}, {"total", t.scenes}, {"percent", t.whole_percent()}};
   }
   return out.dump(1);

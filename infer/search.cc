@@ -111,7 +111,8 @@ Gallery open_gallery(const std::string& dir, const std::string& split) {
   auto sets = std::make_shared<std::vector<std::pair<Dataset, int64_t>>>();
   for (const char* s : {"train", "val", "heldout", "pairs"})
     if ((split.empty() || split == s) && holds_tars(fs::path(dir) / s)) add_split(g, *sets, dir, s);
-  if (!split.empty() && sets->empty()) refuse(dir, "/", split, ": no such split of a data set; leave --split out or name another");
+  if (!split.empty() && sets->empty())
+    refuse(dir, "/", split, ": no such split of a data set; leave --split out or name another");
   if (sets->empty() && holds_tars(dir)) add_split(g, *sets, dir, "");
   if (!sets->empty()) {
     if (g.items.empty()) refuse(dir, ": a data set without pictures");
@@ -125,8 +126,8 @@ Gallery open_gallery(const std::string& dir, const std::string& split) {
     std::error_code none;
     const int64_t seen[] = {int64_t(fs::file_size(path, none)),
                             int64_t(fs::last_write_time(path, none).time_since_epoch().count())};
-    const std::string key = fs::relative(path, dir, none).string() + '\n' + std::to_string(seen[0]) + '\n' +
-                            std::to_string(seen[1]);
+    const std::string key =
+        fs::relative(path, dir, none).string() + '\n' + std::to_string(seen[0]) + '\n' + std::to_string(seen[1]);
     g.items.push_back({path, fs::path(path).filename().string(), xxh3(as_bytes(key))});
   }
   g.load = [items = g.items](int64_t i) { return load_image(items[size_t(i)].name); };
@@ -184,9 +185,8 @@ std::vector<Hit> nearest(const PictureIndex& index, const float* query, int64_t 
     hits[size_t(r)] = {index.item[size_t(r)], float(dot)};
   }
   n = std::clamp<int64_t>(n, 0, N);
-  std::partial_sort(hits.begin(), hits.begin() + n, hits.end(), [](const Hit& a, const Hit& b) {
-    return a.cosine != b.cosine ? a.cosine > b.cosine : a.item < b.item;
-  });
+  std::partial_sort(hits.begin(), hits.begin() + n, hits.end(),
+                    [](const Hit& a, const Hit& b) { return a.cosine != b.cosine ? a.cosine > b.cosine : a.item < b.item; });
   hits.resize(size_t(n));
   return hits;
 }

@@ -42,8 +42,8 @@ int64_t widest(const int32_t* limit, int64_t rows) {
 
 }  // namespace
 
-void attention(float* o, float* lse, const float* q, int64_t ldq, const float* k, const float* v, int64_t ldkv,
-               Spans sp, int64_t H, int64_t D) {
+void attention(float* o, float* lse, const float* q, int64_t ldq, const float* k, const float* v, int64_t ldkv, Spans sp,
+               int64_t H, int64_t D) {
   const float scale = 1 / std::sqrt(float(D));
   parallel_for(sp.B * H, [&](int64_t job) {
     const int64_t b = job / H, h = job % H, C = H * D;
@@ -61,8 +61,8 @@ void attention(float* o, float* lse, const float* q, int64_t ldq, const float* k
 }
 
 // P = softmax(S), dP = dO V^T, dS = P (dP - rowsum(dO O)) / sqrt(D); dQ = dS K, dK = dS^T Q, dV = P^T dO
-void attention_bwd(float* dqkv, const float* dout, const float* o, const float* lse, const float* qkv, Spans sp,
-                   int64_t H, int64_t D) {
+void attention_bwd(float* dqkv, const float* dout, const float* o, const float* lse, const float* qkv, Spans sp, int64_t H,
+                   int64_t D) {
   const float scale = 1 / std::sqrt(float(D));
   parallel_for(sp.B * H, [&](int64_t job) {
     const int64_t b = job / H, h = job % H, C = H * D, ld = 3 * C, at = sp.q_at[b], T = sp.q_at[b + 1] - at;

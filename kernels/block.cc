@@ -13,9 +13,9 @@ namespace {
 constexpr int64_t kTokens = 128;
 
 struct Chunk {
-  int64_t b0, b1, n0, n1;  // sequences and tokens
-  int64_t place;           // in WeightSum
-  std::vector<int32_t> at; // of its sequences, from its first token on
+  int64_t b0, b1, n0, n1;   // sequences and tokens
+  int64_t place;            // in WeightSum
+  std::vector<int32_t> at;  // of its sequences, from its first token on
   int64_t tokens() const { return n1 - n0; }
   int64_t sequences() const { return b1 - b0; }
 };
@@ -61,8 +61,16 @@ struct Made {
 class Run {
  public:
   Run(const float* x, const float* mod, const int32_t* row, const BlockTokens& t, const BlockWeights& w, const BlockSizes& z)
-      : x_(x), mod_(mod), row_(row), t_(t), w_(w), z_(z), qkv_(forward_form(w.qkv, 3 * z.C, z.C)),
-        proj_(forward_form(w.proj, z.C, z.C)), up_(forward_form(w.up, 2 * z.F, z.C)), down_(forward_form(w.down, z.C, z.F)) {}
+      : x_(x),
+        mod_(mod),
+        row_(row),
+        t_(t),
+        w_(w),
+        z_(z),
+        qkv_(forward_form(w.qkv, 3 * z.C, z.C)),
+        proj_(forward_form(w.proj, z.C, z.C)),
+        up_(forward_form(w.up, 2 * z.F, z.C)),
+        down_(forward_form(w.down, z.C, z.F)) {}
 
   static int64_t floats(const BlockSizes& z, int64_t M) {  // of a Room that takes what make() needs
     return with_room(M) * (13 * z.C + 3 * z.F + 3 * z.H + 2) + 14 * 16;
@@ -111,8 +119,8 @@ class Run {
         std::copy_n(m.turned + (from + i) * 3 * C + 2 * C, C, cache.v + (to + i) * C);
       }
     }
-    attention(m.o, m.lse, m.turned, 3 * C, cache.k, cache.v, C, {c.at.data(), k_at.data(), t_.limit + c.n0, c.sequences()}, z_.H,
-              C / z_.H);
+    attention(m.o, m.lse, m.turned, 3 * C, cache.k, cache.v, C, {c.at.data(), k_at.data(), t_.limit + c.n0, c.sequences()},
+              z_.H, C / z_.H);
   }
 
   const float *x_, *mod_;
@@ -139,8 +147,8 @@ void block(float* y, const BlockSaved& s, const float* x, const float* mod, cons
   });
 }
 
-void block_bwd(float* dx, bool add, const BlockGrads& g, const float* dy, const float* x, const BlockSaved& s,
-               const float* mod, int64_t R, const BlockTokens& t, const BlockWeights& w, const BlockSizes& z) {
+void block_bwd(float* dx, bool add, const BlockGrads& g, const float* dy, const float* x, const BlockSaved& s, const float* mod,
+               int64_t R, const BlockTokens& t, const BlockWeights& w, const BlockSizes& z) {
   const int64_t C = z.C, H = z.H, F = z.F, D = C / H, W = 6 * C;
   const Chunks chunks(t, kTokens);
   const PackedWeight w_qkv = backward_form(w.qkv, 3 * C, C), w_proj = backward_form(w.proj, C, C),

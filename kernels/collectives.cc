@@ -27,9 +27,7 @@ class Alone : public Collectives {
   void reduce_scatter(const void* in, void* out, int64_t n_out, DType type, Reduce) override {
     move(in, out, size_t(n_out) * size_of(type));
   }
-  void all_gather(const void* in, void* out, int64_t n_in, DType type) override {
-    move(in, out, size_t(n_in) * size_of(type));
-  }
+  void all_gather(const void* in, void* out, int64_t n_in, DType type) override { move(in, out, size_t(n_in) * size_of(type)); }
   void broadcast(void*, int64_t, int root) override { CHECK(root == 0, "root ", root, " of a world of one"); }
   void all_to_all(const void* in, void* out, int64_t bytes) override { move(in, out, size_t(bytes)); }
   void barrier() override {}

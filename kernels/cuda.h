@@ -13,28 +13,29 @@
 #ifdef __CUDACC__
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
-#define DUET_DYNAMIC_SHARED(T, name) \
+#define DUET_DYNAMIC_SHARED(T, name)                                   \
   extern __shared__ __align__(16) unsigned char duet_dynamic_shared[]; \
   T* name = reinterpret_cast<T*>(duet_dynamic_shared)
 // Runs nothing on an empty grid, which CUDA would refuse.
-#define DUET_LAUNCH(kernel, grid, block, shared, ...) \
-  do { \
-    if ((grid).x == 0) break; \
+#define DUET_LAUNCH(kernel, grid, block, shared, ...)                             \
+  do {                                                                            \
+    if ((grid).x == 0) break;                                                     \
     (kernel)<<<(grid), (block), (shared), ::duet::cuda::stream()>>>(__VA_ARGS__); \
-    ::duet::cuda::must(cudaGetLastError(), #kernel); \
+    ::duet::cuda::must(cudaGetLastError(), #kernel);                              \
   } while (0)
 #else
 #include <cuda_shim.h>
 #define DUET_DYNAMIC_SHARED(T, name) T* name = reinterpret_cast<T*>(shim::dynamic_shared)
-#define DUET_LAUNCH(kernel, grid, block, shared, ...) ::duet::cuda::launch_on_host(#kernel, kernel, grid, block, shared, __VA_ARGS__)
+#define DUET_LAUNCH(kernel, grid, block, shared, ...) \
+  ::duet::cuda::launch_on_host(#kernel, kernel, grid, block, shared, __VA_ARGS__)
 #endif
 
 namespace duet::cuda {
 
 using bf16 = __nv_bfloat16;
 
-cudaStream_t stream();                         // all work goes to this one
-void must(cudaError_t, const char* what);      // throws unless cudaSuccess; out of memory and lost drivers in plain words
+cudaStream_t stream();                     // all work goes to this one
+void must(cudaError_t, const char* what);  // throws unless cudaSuccess; out of memory and lost drivers in plain words
 
 #ifndef __CUDACC__
 template <class K, class... A>

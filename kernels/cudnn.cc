@@ -39,8 +39,7 @@ using Dims = std::vector<int64_t>;
 struct Dnn {
   CudaLibrary nvrtc{{"libnvrtc.so.13", "libnvrtc.so.12"}};  // which cuDNN asks the loader for by name
   CudaLibrary library{{"libcudnn.so.9"}};
-#define DUET_DNN(name) \
-  decltype(&cudnn##name) name = library ? library.get<decltype(&cudnn##name)>("cudnn" #name) : nullptr
+#define DUET_DNN(name) decltype(&cudnn##name) name = library ? library.get<decltype(&cudnn##name)>("cudnn" #name) : nullptr
   DUET_DNN(BackendCreateDescriptor);
   DUET_DNN(BackendDestroyDescriptor);
   DUET_DNN(BackendExecute);
@@ -147,8 +146,7 @@ class Builder {
   explicit Builder(const AttentionGraph& g) : g_(g) {
     const int64_t B = g.B, H = g.H, D = g.D;
     scores_ = {B, H, g.q, g.k}, rows_ = {B, H, g.q, 1};
-    q_offset_ = offset(kQOffset), k_offset_ = offset(kKOffset), o_offset_ = offset(kOOffset),
-    lse_offset_ = offset(kLseOffset);
+    q_offset_ = offset(kQOffset), k_offset_ = offset(kKOffset), o_offset_ = offset(kOOffset), lse_offset_ = offset(kLseOffset);
     q_count_ = outside(kQCount, {B, 1, 1, 1}, {1, 1, 1, 1}, kI32),
     k_count_ = outside(kKCount, {B, 1, 1, 1}, {1, 1, 1, 1}, kI32);
     q_dims_ = {B, H, g.q, D}, k_dims_ = {B, H, g.k, D};
@@ -164,8 +162,7 @@ class Builder {
   void forward() {
     const Value v = outside(kV, k_dims_, k_strides_, kBf16, &k_offset_);
     const Value o = outside(kO, q_dims_, o_strides_, kBf16, &o_offset_);
-    const Value s =
-        masked(pointwise(CUDNN_POINTWISE_MUL, product(q_, kt_, scores_, kF32, q_count_, k_count_, {}), scale_));
+    const Value s = masked(pointwise(CUDNN_POINTWISE_MUL, product(q_, kt_, scores_, kF32, q_count_, k_count_, {}), scale_));
     const Value most = reduce(CUDNN_REDUCE_TENSOR_MAX, s, inside(rows_, kF32));
     const Value e = pointwise(CUDNN_POINTWISE_EXP, pointwise(CUDNN_POINTWISE_SUB, s, most));
     const Value sum = reduce(CUDNN_REDUCE_TENSOR_ADD, e, inside(rows_, kF32));
@@ -190,14 +187,13 @@ class Builder {
     pointwise_into(go, CUDNN_POINTWISE_MUL, g, o);
     pointwise_into(row_sum, CUDNN_POINTWISE_MUL, reduce(CUDNN_REDUCE_TENSOR_ADD, go, inside(rows_, kF32)), one);
 
-    const Value s =
-        padded(pointwise(CUDNN_POINTWISE_MUL, product(q_, kt_, scores_, kF32, q_count_, k_count_, {}), scale_));
+    const Value s = padded(pointwise(CUDNN_POINTWISE_MUL, product(q_, kt_, scores_, kF32, q_count_, k_count_, {}), scale_));
     const Value p = pointwise(CUDNN_POINTWISE_EXP, limited(pointwise(CUDNN_POINTWISE_SUB, s, lse_)));
     product_into(dv, turned(p), g, k_count_, {}, q_count_);
 
     const Value dp = product(g, vt, scores_, kF32, q_count_, k_count_, {});
-    const Value ds = pointwise(CUDNN_POINTWISE_MUL,
-                               pointwise(CUDNN_POINTWISE_MUL, pointwise(CUDNN_POINTWISE_SUB, dp, row_sum), p), scale_);
+    const Value ds =
+        pointwise(CUDNN_POINTWISE_MUL, pointwise(CUDNN_POINTWISE_MUL, pointwise(CUDNN_POINTWISE_SUB, dp, row_sum), p), scale_);
     product_into(dk, turned(ds), q_, k_count_, {}, q_count_);
 
     const Value k = inside(k_dims_, kBf16, k_strides_, &k_offset_);
@@ -208,8 +204,8 @@ class Builder {
 
   Desc graph() {
     const Desc g = keep_.make(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
-    check(dnn().BackendSetAttribute(g, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-                                    int64_t(ops_.size()), ops_.data()),
+    check(dnn().BackendSetAttribute(g, CUDNN_ATTR_OPERATIONGRAPH_OPS, CUDNN_TYPE_BACKEND_DESCRIPTOR, int64_t(ops_.size()),
+                                    ops_.data()),
           "operations");
     if (handle_) set(g, CUDNN_ATTR_OPERATIONGRAPH_HANDLE, CUDNN_TYPE_HANDLE, {handle_});
     finish(g, "the graph");
@@ -219,8 +215,8 @@ class Builder {
   void use(cudnnHandle_t h) { handle_ = h; }
 
  private:
-  Value tensor(int64_t id, const Dims& dims, const Dims& strides, cudnnDataType_t type, const Value* ragged,
-               bool is_virtual, bool value) {
+  Value tensor(int64_t id, const Dims& dims, const Dims& strides, cudnnDataType_t type, const Value* ragged, bool is_virtual,
+               bool value) {
     const Desc d = keep_.make(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
     set(d, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, {id});
     set(d, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, {type});
@@ -241,8 +237,8 @@ class Builder {
     return tensor(next_++, dims, strides.empty() ? packed(dims) : strides, t, ragged, true, false);
   }
 
-  void pointwise_into(const Value& y, cudnnPointwiseMode_t mode, const Value& x, const Value& b = {},
-                      const Value& choose = {}, cudnnDataType_t compute = kF32, int64_t axis = -1) {
+  void pointwise_into(const Value& y, cudnnPointwiseMode_t mode, const Value& x, const Value& b = {}, const Value& choose = {},
+                      cudnnDataType_t compute = kF32, int64_t axis = -1) {
     const Desc how = keep_.make(CUDNN_BACKEND_POINTWISE_DESCRIPTOR),
                op = keep_.make(CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR);
     set(how, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, {mode});
@@ -287,8 +283,7 @@ class Builder {
   Value masked(const Value& s) { return limited(padded(s)); }
 
   void product_into(const Value& c, const Value& a, const Value& b, const Value& m, const Value& n, const Value& k) {
-    const Desc how = keep_.make(CUDNN_BACKEND_MATMUL_DESCRIPTOR),
-               op = keep_.make(CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR);
+    const Desc how = keep_.make(CUDNN_BACKEND_MATMUL_DESCRIPTOR), op = keep_.make(CUDNN_BACKEND_OPERATION_MATMUL_DESCRIPTOR);
     set(how, CUDNN_ATTR_MATMUL_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, {kF32});
     if (n.desc) set(how, CUDNN_ATTR_MATMUL_PADDING_VALUE, CUDNN_TYPE_DOUBLE, {0.0});
     finish(how, "a product's type");
@@ -350,8 +345,7 @@ std::vector<Desc> offers(Descriptors& keep, Desc graph, cudnnBackendHeurMode_t m
   std::vector<Desc> found;
   for (int64_t i = 0; i < n; ++i) found.push_back(keep.make(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR));
   if (n)
-    check(dnn().BackendGetAttribute(h, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, n, &got,
-                                    found.data()),
+    check(dnn().BackendGetAttribute(h, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, n, &got, found.data()),
           "engines");
   found.resize(size_t(got));
   return found;
@@ -388,8 +382,7 @@ Plan make_plan(const AttentionGraph& g, cudnnHandle_t handle) {
         continue;
       }
       int64_t n = 0;
-      check(dnn().BackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &n,
-                                      &p.workspace),
+      check(dnn().BackendGetAttribute(plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &n, &p.workspace),
             "workspace");
       p.plan = plan;
       return p;
@@ -403,8 +396,7 @@ void run(const Plan& p, const AttentionGraph& g, const AttentionData& d, cudnnHa
   std::vector<int64_t> ids;
   std::vector<void*> pointers;
   const auto give = [&](Id id, void* p) { ids.push_back(id), pointers.push_back(p); };
-  give(kQ, d.q), give(kK, d.k), give(kV, d.v), give(kO, d.o), give(kLse, d.lse), give(kScale, &scale),
-      give(kLeast, &least);
+  give(kQ, d.q), give(kK, d.k), give(kV, d.v), give(kO, d.o), give(kLse, d.lse), give(kScale, &scale), give(kLeast, &least);
   give(kQOffset, d.q_offset), give(kKOffset, d.k_offset), give(kOOffset, d.o_offset), give(kLseOffset, d.lse_offset);
   give(kQCount, d.q_count), give(kKCount, d.k_count);
   if (g.mask == AttentionMask::limit) give(kLimit, d.limit);
@@ -417,11 +409,10 @@ void run(const Plan& p, const AttentionGraph& g, const AttentionData& d, cudnnHa
   }
   Descriptors keep;
   const Desc pack = keep.make(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-  check(dnn().BackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, int64_t(ids.size()),
-                                  ids.data()),
+  check(dnn().BackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, int64_t(ids.size()), ids.data()),
         "names");
-  check(dnn().BackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR,
-                                  int64_t(pointers.size()), pointers.data()),
+  check(dnn().BackendSetAttribute(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, int64_t(pointers.size()),
+                                  pointers.data()),
         "pointers");
   set(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, {workspace.data<void>()});
   finish(pack, "a variant pack");
@@ -459,8 +450,8 @@ bool cudnn_attention(const AttentionGraph& g, const AttentionData& d, void* stre
 GraphAnswer ask_cudnn(const AttentionGraph& g, const std::string& json) {
   Builder b(g);
   const Desc device = b.keep().make(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
-  check(dnn().BackendSetAttribute(device, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR,
-                                  int64_t(json.size() + 1), json.c_str()),
+  check(dnn().BackendSetAttribute(device, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, int64_t(json.size() + 1),
+                                  json.c_str()),
         "the card's properties");
   finish(device, "the card's properties");
   build(b, g);

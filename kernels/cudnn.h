@@ -7,11 +7,7 @@
 
 namespace duet::cuda {
 
-enum class AttentionMask {
-  full,
-  causal,
-  limit
-};  // within a sequence: all, those up to itself, the first limit[n] keys
+enum class AttentionMask { full, causal, limit };  // within a sequence: all, those up to itself, the first limit[n] keys
 
 // One graph: packed sequences of at most `q` queries and `k` keys; tokens of q lie ldq values apart, of k and v ldk.
 struct AttentionGraph {

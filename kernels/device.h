@@ -90,8 +90,8 @@ struct Kernels {
 
   // Row b P + i of patches (B P, V): t[b] x + (1 - t[b]) e, with e = normal(seed, (b P + i) V + j).
   void (*add_noise)(T patches, T clean, T t, uint64_t seed);
-  void (*normals)(T z, T seed_words);           // z (B,n): normal(seed[b], i); seed_words (B,2) i32, low word first
-  void (*guide)(T guess, T x, float guidance);  // guess (n): x (2n) = with, then without; or x (n) with guidance 1
+  void (*normals)(T z, T seed_words);                       // z (B,n): normal(seed[b], i); seed_words (B,2) i32, low word first
+  void (*guide)(T guess, T x, float guidance);              // guess (n): x (2n) = with, then without; or x (n) with guidance 1
   void (*euler)(T end, T z, T guess, float t, float next);  // end = z + (next - t) (guess - z) / (1 - t)
   // z += (next - t) / 2 ((guess - z) / (1 - t) + (later - end) / (1 - next)): the second half of Heun's step
   void (*heun)(T z, T guess, T end, T later, float t, float next);

@@ -41,8 +41,8 @@ void linear(T y, T x, T w, T bias) {
 
 void product(T c, T a, bool at, T b, bool bt, bool accumulate) {
   CHECK(c.shape().size() == 2, "one product at a time, not ", c.shape());
-  gemm(c.data(), width(c), {a.data(), width(a), at}, {b.data(), width(b), bt}, rows(c), width(c),
-       at ? rows(a) : width(a), {.accumulate = accumulate});
+  gemm(c.data(), width(c), {a.data(), width(a), at}, {b.data(), width(b), bt}, rows(c), width(c), at ? rows(a) : width(a),
+       {.accumulate = accumulate});
 }
 
 // --- blocks
@@ -50,8 +50,7 @@ void norm_mod(T y, T rstd, T x, T mod, T row, int64_t scale, int64_t shift) {
   cpu::norm_mod(f(y), f(rstd), f(x), f(mod), ints(row), mod.dim(1), scale, shift, rows(x), width(x));
 }
 void norm_mod_bwd(T dx, bool add, T dmod, T dy, T x, T rstd, T mod, T row, int64_t scale, int64_t shift) {
-  cpu::norm_mod_bwd(f(dx), add, f(dmod), f(dy), f(x), f(rstd), f(mod), ints(row), mod.dim(1), scale, shift, rows(x),
-                    width(x));
+  cpu::norm_mod_bwd(f(dx), add, f(dmod), f(dy), f(x), f(rstd), f(mod), ints(row), mod.dim(1), scale, shift, rows(x), width(x));
 }
 void gate_add(T y, T x, T h, T mod, T row, int64_t gate) {
   cpu::gate_add(f(y), f(x), f(h), f(mod), ints(row), mod.dim(1), gate, rows(x), width(x));
@@ -65,19 +64,17 @@ void qk_rope(T y, T rstd, T qkv, T gain_q, T gain_k, T pos, float theta) {
 }
 void qk_rope_bwd(T dqkv, T dgain_q, T dgain_k, T dy, T qkv, T rstd, T gain_q, T gain_k, T pos, float theta) {
   const int64_t D = gain_q.count();
-  cpu::qk_rope_bwd(f(dqkv), f(dgain_q), f(dgain_k), f(dy), f(qkv), f(rstd), f(gain_q), f(gain_k), ints(pos), theta,
-                   rows(qkv), width(qkv) / (3 * D), D);
+  cpu::qk_rope_bwd(f(dqkv), f(dgain_q), f(dgain_k), f(dy), f(qkv), f(rstd), f(gain_q), f(gain_k), ints(pos), theta, rows(qkv),
+                   width(qkv) / (3 * D), D);
 }
 void attention(T o, T lse, T qkv, T k, T v, T at, T k_at, T limit) {
   const int64_t C = width(o), H = width(lse);
   const cpu::Spans spans{ints(at), ints(k ? k_at : at), ints(limit), at.count() - 1};
-  cpu::attention(f(o), f(lse), f(qkv), 3 * C, k ? f(k) : f(qkv) + C, v ? f(v) : f(qkv) + 2 * C, k ? C : 3 * C, spans, H,
-                 C / H);
+  cpu::attention(f(o), f(lse), f(qkv), 3 * C, k ? f(k) : f(qkv) + C, v ? f(v) : f(qkv) + 2 * C, k ? C : 3 * C, spans, H, C / H);
 }
 void attention_bwd(T dqkv, T dout, T o, T lse, T qkv, T at, T limit) {
   const int64_t C = width(o), H = width(lse);
-  cpu::attention_bwd(f(dqkv), f(dout), f(o), f(lse), f(qkv), {ints(at), ints(at), ints(limit), at.count() - 1}, H,
-                     C / H);
+  cpu::attention_bwd(f(dqkv), f(dout), f(o), f(lse), f(qkv), {ints(at), ints(at), ints(limit), at.count() - 1}, H, C / H);
 }
 void cache_put(T k, T v, T qkv, T to) {
   const int64_t C = width(k);
@@ -95,9 +92,7 @@ void silu_bwd(T dx, bool add, T dy, T x) { cpu::silu_bwd(f(dx), add, f(dy), f(x)
 void gather(T y, T a, T b, T from) { cpu::gather(f(y), f(a), f(b), ints(from), from.count(), width(y)); }
 void gather_bwd(T da, T db, T dy, T from) { cpu::gather_bwd(f(da), f(db), f(dy), ints(from), from.count(), width(dy)); }
 void segment_mean(T y, T x, T at) { cpu::segment_mean(f(y), f(x), ints(at), rows(y), width(y)); }
-void segment_mean_bwd(T dx, bool add, T dy, T at) {
-  cpu::segment_mean_bwd(f(dx), add, f(dy), ints(at), rows(dy), width(dy));
-}
+void segment_mean_bwd(T dx, bool add, T dy, T at) { cpu::segment_mean_bwd(f(dx), add, f(dy), ints(at), rows(dy), width(dy)); }
 void column_sum(T y, T x) { cpu::column_sum(f(y), f(x), rows(x), width(x)); }
 void add(T y, T a, T b) { cpu::add(f(y), f(a), f(b), y.count()); }
 void add_scaled(T y, T x, float k) {
@@ -114,8 +109,7 @@ void mod_table(T y, T own, T t) {
 void copy_rows(T to, T from, T pairs) {
   const size_t n = size_t(width(to)) * size_of(to.dtype());
   parallel_for(pairs.count() / 2, [&](int64_t i) {
-    std::memcpy(to.data<char>() + size_t(ints(pairs)[2 * i]) * n,
-                from.data<char>() + size_t(ints(pairs)[2 * i + 1]) * n, n);
+    std::memcpy(to.data<char>() + size_t(ints(pairs)[2 * i]) * n, from.data<char>() + size_t(ints(pairs)[2 * i + 1]) * n, n);
   });
 }
 
@@ -124,12 +118,9 @@ void cross_entropy(T nll, T lse, T logits, T target) {
   cpu::cross_entropy(f(nll), f(lse), f(logits), ints(target), rows(logits), width(logits));
 }
 void cross_entropy_bwd(T dlogits, T logits, T lse, T target, T weight, T scale) {
-  cpu::cross_entropy_bwd(f(dlogits), f(logits), f(lse), ints(target), f(weight), scale.data()[0], rows(logits),
-                         width(logits));
+  cpu::cross_entropy_bwd(f(dlogits), f(logits), f(lse), ints(target), f(weight), scale.data()[0], rows(logits), width(logits));
 }
-void square_error(T row, T x, T target) {
-  cpu::square_error(f(row), f(x), f(target), row.count(), x.count() / row.count());
-}
+void square_error(T row, T x, T target) { cpu::square_error(f(row), f(x), f(target), row.count(), x.count() / row.count()); }
 void square_error_bwd(T dx, T x, T target, T weight, T scale) {
   Tensor w = weight.clone();
   for (float& v : w.floats()) v *= scale.data()[0];
@@ -141,8 +132,7 @@ void weighted_total(T y, T x, T weight) {
   y.data()[0] = float(s);
 }
 void sigmoid_contrastive(T loss, T s, T d, T same, T log_scale, T bias) {
-  loss.data()[0] =
-      cpu::sigmoid_contrastive(f(s), f(d), f(d) + 1, ints(same), log_scale.data()[0], bias.data()[0], s.dim(0));
+  loss.data()[0] = cpu::sigmoid_contrastive(f(s), f(d), f(d) + 1, ints(same), log_scale.data()[0], bias.data()[0], s.dim(0));
 }
 void outer_sum(T y, T x, int64_t K, int64_t A, int64_t G) { cpu::outer_sum(f(y), f(x), rows(y), K, A, G); }
 void outer_sum_bwd(T dx, T dy, T x, int64_t K, int64_t A, int64_t G) {
@@ -218,8 +208,8 @@ void euler(T end, T z, T guess, float t, float next) {
 }
 void heun(T z, T guess, T end, T later, float t, float next) {
   for (int64_t i = 0; i < z.count(); ++i)
-    z.data()[i] += (next - t) * 0.5f *
-                   ((guess.data()[i] - z.data()[i]) / (1 - t) + (later.data()[i] - end.data()[i]) / (1 - next));
+    z.data()[i] +=
+        (next - t) * 0.5f * ((guess.data()[i] - z.data()[i]) / (1 - t) + (later.data()[i] - end.data()[i]) / (1 - next));
 }
 
 Kernels make() {

@@ -32,8 +32,8 @@ template <class... A>
   throw Error(join(parts..., " (", file.substr(file.rfind('/') + 1), ":", at.line(), ")"));
 }
 
-#define CHECK(cond, ...) \
-  do { \
+#define CHECK(cond, ...)                                                                             \
+  do {                                                                                               \
     if (!(cond)) ::duet::fail(std::source_location::current(), "expected " #cond ": ", __VA_ARGS__); \
   } while (0)
 

@@ -24,8 +24,7 @@ namespace fs = std::filesystem;
 
 [[noreturn]] void refuse_errno(const std::string& path, const char* what) {
   int e = errno;
-  refuse(path, ": cannot ", what, ": ", std::strerror(e),
-         e == ENOSPC || e == EDQUOT ? "; free some space and try again" : "");
+  refuse(path, ": cannot ", what, ": ", std::strerror(e), e == ENOSPC || e == EDQUOT ? "; free some space and try again" : "");
 }
 
 // A descriptor that closes itself.
@@ -135,8 +134,7 @@ Written write_file(const std::string& path, std::span<const Bytes> parts) {
   static std::atomic<int> serial{0};
   fs::path target(path);
   fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
-  std::string beside =
-      (folder / fmt::format(".tmp-{}-{}-{}", target.filename().string(), ::getpid(), serial++)).string();
+  std::string beside = (folder / fmt::format(".tmp-{}-{}-{}", target.filename().string(), ::getpid(), serial++)).string();
   Written written;
   try {
     written = write_synced(beside, parts);

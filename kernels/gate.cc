@@ -13,8 +13,8 @@ void gate_add(float* y, const float* x, const float* h, const float* mod, const 
   });
 }
 
-void gate_add_bwd(float* dh, bool add, float* dmod, const float* dy, const float* h, const float* mod,
-                  const int32_t* row, int64_t W, int64_t gate, int64_t N, int64_t C) {
+void gate_add_bwd(float* dh, bool add, float* dmod, const float* dy, const float* h, const float* mod, const int32_t* row,
+                  int64_t W, int64_t gate, int64_t N, int64_t C) {
   if (dh)
     for_rows(N, C, [&](int64_t n) {
       const float *dn = dy + n * C, *g = mod + row[n] * W + gate;

@@ -1,7 +1,5 @@
 #include "kernels/gemm.h"
 
-#include "kernels/device.h"
-
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -12,6 +10,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "kernels/device.h"
 #include "kernels/error.h"
 #include "kernels/gemm_tiles.h"
 #include "kernels/parallel.h"
@@ -52,9 +51,7 @@ struct PackedB {
 };
 
 Bf16Unit bf16_unit() { return has_amx() ? Bf16Unit::amx : has_avx512_bf16() ? Bf16Unit::avx512 : Bf16Unit::none; }
-bool bf16_is_fast() {
-  return bf16_unit() == Bf16Unit::amx || (bf16_unit() == Bf16Unit::avx512 && __builtin_cpu_is("amd"));
-}
+bool bf16_is_fast() { return bf16_unit() == Bf16Unit::amx || (bf16_unit() == Bf16Unit::avx512 && __builtin_cpu_is("amd")); }
 const char* precision_name(Precision p, bool on_card) {
   if (p == Precision::f32) return "f32";
   return on_card ? "bf16" : bf16_unit() == Bf16Unit::amx ? "bf16 (AMX)" : "bf16 (AVX-512)";
@@ -108,9 +105,7 @@ static std::shared_ptr<const PackedB> pack(const TileEngine& e, Mat b, int64_t N
   return p;
 }
 
-std::shared_ptr<const PackedB> pack_b(Mat b, int64_t N, int64_t K) {
-  return pack(tiles(current), b, N, K);
-}
+std::shared_ptr<const PackedB> pack_b(Mat b, int64_t N, int64_t K) { return pack(tiles(current), b, N, K); }
 void refuse_without_int8() {
   if (!has_int8()) refuse("int8 needs a CPU with AVX-512 VNNI, and this one has none: use --quantize none");
 }
@@ -126,7 +121,7 @@ struct Packed {
   const char *a, *b;
   size_t a_panel, b_panel;  // bytes of a panel
   int64_t M, N;
-  bool room = false;        // C has room for whole blocks
+  bool room = false;  // C has room for whole blocks
 };
 
 // Block (i, j) of C, for the piece of K that starts at k
@@ -159,7 +154,8 @@ void gemm(float* C, int64_t ldc, Mat A, Mat B, int64_t M, int64_t N, int64_t K, 
   char* pa = scratch<char>(0, int64_t(a_panel) * a_panels);
   const char* pb;
   if (o.packed) {
-    CHECK((&e == &tiles(current) || &e == &kInt8Tiles) && o.packed->N == N && o.packed->K == K, "weights packed for this product");
+    CHECK((&e == &tiles(current) || &e == &kInt8Tiles) && o.packed->N == N && o.packed->K == K,
+          "weights packed for this product");
     pb = o.packed->bytes.data<char>();
   } else {
     char* w = scratch<char>(1, int64_t(b_panel) * b_panels);
@@ -235,13 +231,12 @@ void WeightSum::finish(const std::vector<Job>& sums) {
   parallel_for(int64_t(parts.size()), [&](int64_t n) {
     const WeightSum& s = *parts[size_t(n)].job->sum;
     float* dw = parts[size_t(n)].job->dw;
-    const Packed p{e, s.a_.data<char>(), s.b_.data<char>(), panel_bytes(e, s.places_, true),
-                   panel_bytes(e, s.places_, false), s.O_, s.C_};
+    const Packed p{
+        e, s.a_.data<char>(), s.b_.data<char>(), panel_bytes(e, s.places_, true), panel_bytes(e, s.places_, false), s.O_, s.C_};
     const int64_t first = parts[size_t(n)].first, last = std::min(first + kGroup, (s.O_ + e.rows - 1) / e.rows);
     for (int64_t k = 0; k < s.places_; k += k_step)
       for (int64_t j = 0; j * e.cols < s.C_; ++j)
-        for (int64_t i = first; i < last; ++i)
-          multiply_block(p, dw, s.C_, i, j, k, std::min(k_step, s.places_ - k), true);
+        for (int64_t i = first; i < last; ++i) multiply_block(p, dw, s.C_, i, j, k, std::min(k_step, s.places_ - k), true);
   });
 }
 

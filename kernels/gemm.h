@@ -19,14 +19,15 @@ namespace duet {
 
 enum class Precision { f32, bf16 };
 enum class Bf16Unit { none, avx512, amx };
-Bf16Unit bf16_unit();            // what multiplies bf16 on this CPU
-bool has_int8();                 // it has AVX-512 VNNI, and that is compiled in
+Bf16Unit bf16_unit();  // what multiplies bf16 on this CPU
+bool has_int8();       // it has AVX-512 VNNI, and that is compiled in
 void refuse_without_int8();
-bool bf16_is_fast();             // and it is faster than f32: AMX, or AVX-512 BF16 of AMD
+bool bf16_is_fast();                                  // and it is faster than f32: AMX, or AVX-512 BF16 of AMD
 const char* precision_name(Precision, bool on_card);  // "f32", "bf16", "bf16 (AMX)", "bf16 (AVX-512)"
-Precision precision();           // what products use now; f32 at start
-void set_precision(Precision);   // bf16 without such a CPU or a card is refused
-// By name: bf16, f32, or auto: bf16 on a card and where it is fast on the CPU, else f32. Refuses any other. After choose_device().
+Precision precision();                                // what products use now; f32 at start
+void set_precision(Precision);                        // bf16 without such a CPU or a card is refused
+// By name: bf16, f32, or auto: bf16 on a card and where it is fast on the CPU, else f32. Refuses any other. After
+// choose_device().
 void choose_precision(const std::string& name);
 
 // A matrix in memory: element (r, c) at p[r * ld + c], or p[c * ld + r] when transposed.
@@ -43,8 +44,8 @@ std::shared_ptr<const PackedB> pack_b(Mat b, int64_t N, int64_t K);
 std::shared_ptr<const PackedB> pack_int8(const float* w, int64_t N, int64_t K);
 
 struct GemmOptions {
-  bool accumulate = false;        // add to C
-  const float* bias = nullptr;    // (N) added to every row; not together with accumulate
+  bool accumulate = false;      // add to C
+  const float* bias = nullptr;  // (N) added to every row; not together with accumulate
   const PackedB* packed = nullptr;
   // C has room for with_room(M) rows of whole_columns(N), and what is beyond M and N is nobody's: blocks at the edges need
   // no detour.
@@ -77,8 +78,8 @@ class WeightSum {
 };
 
 void count_flops(int64_t);  // of products done elsewhere: on a card
-int64_t gemm_flops();  // floating-point operations all products of this process have done so far
-double measure_peak(); // FLOP/s of the current precision's tile on all threads, fed from the first cache: the machine's limit
+int64_t gemm_flops();       // floating-point operations all products of this process have done so far
+double measure_peak();  // FLOP/s of the current precision's tile on all threads, fed from the first cache: the machine's limit
 double measure_int8_peak();
 
 // While one lives, linear() keeps the packed form of every weight it meets. Weights must not change meanwhile.

@@ -88,8 +88,7 @@ void multiply(float* C, int64_t ldc, const void* ap, const void* bp, int64_t ks,
 #pragma GCC unroll 12
   for (int r = 0; r < kRows; ++r)
 #pragma GCC unroll 2
-    for (int v = 0; v < kVecs; ++v)
-      acc[r][v] = load ? *reinterpret_cast<const vec*>(C + r * ldc + v * kLanes) : vec{};
+    for (int v = 0; v < kVecs; ++v) acc[r][v] = load ? *reinterpret_cast<const vec*>(C + r * ldc + v * kLanes) : vec{};
   for (int64_t k = 0; k < ks; ++k, a += kRows, b += kCols) {
     vec bv[kVecs];
     __builtin_prefetch(a + kRows * 16), __builtin_prefetch(b + kCols * 12), __builtin_prefetch(b + kCols * 12 + kCols / 2);

@@ -71,9 +71,7 @@ void pack_b(void* out, Mat b, int64_t col, int64_t cols, int64_t k0, int64_t ks)
 }
 
 // _mm512_dpbusd_epi32(sum, x, w), for which GCC 12 copies every sum back and forth to memory.
-inline void add_products(__m512i& sum, __m512i x, __m512i w) {
-  asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w));
-}
+inline void add_products(__m512i& sum, __m512i x, __m512i w) { asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(x), "v"(w)); }
 
 void multiply(float* C, int64_t ldc, const void* ap, const void* bp, int64_t ks, bool load) {
   const float *scale_a = static_cast<const float*>(ap), *scale_b = static_cast<const float*>(bp);
@@ -113,8 +111,7 @@ void multiply(float* C, int64_t ldc, const void* ap, const void* bp, int64_t ks,
 
 bool has_int8() { return __builtin_cpu_supports("avx512vnni"); }
 
-const TileEngine kInt8Tiles{kRows, kCols,  64,     int64_t(1) << 40, kRows * 16, 2,
-                            1,     pack_a, pack_b, multiply,         kLine,      8 * kCols};
+const TileEngine kInt8Tiles{kRows, kCols, 64, int64_t(1) << 40, kRows * 16, 2, 1, pack_a, pack_b, multiply, kLine, 8 * kCols};
 
 }  // namespace duet
 

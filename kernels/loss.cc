@@ -21,8 +21,8 @@ void cross_entropy(float* nll, float* lse, const float* logits, const int32_t* t
   });
 }
 
-void cross_entropy_bwd(float* dlogits, const float* logits, const float* lse, const int32_t* target,
-                       const float* weight, float scale, int64_t N, int64_t V) {
+void cross_entropy_bwd(float* dlogits, const float* logits, const float* lse, const int32_t* target, const float* weight,
+                       float scale, int64_t N, int64_t V) {
   for_rows(N, V, [&](int64_t n) {
     const float* z = logits + n * V;
     float* d = dlogits + n * V;
@@ -56,8 +56,8 @@ void square_error_bwd(float* dx, const float* x, const float* target, const floa
   });
 }
 
-float sigmoid_contrastive(float* s, float* d_log_scale, float* d_bias, const int32_t* same, float log_scale,
-                          float bias, int64_t B) {
+float sigmoid_contrastive(float* s, float* d_log_scale, float* d_bias, const int32_t* same, float log_scale, float bias,
+                          int64_t B) {
   const float k = std::exp(log_scale);
   std::vector<double> loss(static_cast<size_t>(B)), ds(loss), db(loss);
   for_rows(B, B, [&](int64_t i) {

@@ -21,8 +21,7 @@ Block::Block(int64_t C, int64_t heads, int64_t F, float theta, bool pictures, In
     for (int64_t c = 0; c < C; ++c) own.data()[r * 6 * C + 2 * C + c] = own.data()[r * 6 * C + 5 * C + c] = 1;
 }
 
-Var Block::operator()(const Var& x, const Layout& l, const Var& t, KvCache* cache,
-                      const std::vector<int32_t>* used) const {
+Var Block::operator()(const Var& x, const Layout& l, const Var& t, KvCache* cache, const std::vector<int32_t>* used) const {
   const BlockParams p{qkv.w, proj.w, up.w, down.w, gain_q, gain_k};
   const Var mod = mod_table(own, t);
   return cache ? block(x, mod, l, p, heads, theta, *cache, *used) : block(x, mod, l, p, heads, theta);
@@ -37,8 +36,7 @@ Flat flatten(const std::function<void(const Visit&)>& params, Device device) {
     vars.push_back(v);
   });
   Tensor values = Tensor::zeros({f.n});
-  for (size_t i = 0; i < vars.size(); ++i)
-    copy_values(values.slice(f.entries[i].first, vars[i].shape()), vars[i].value());
+  for (size_t i = 0; i < vars.size(); ++i) copy_values(values.slice(f.entries[i].first, vars[i].shape()), vars[i].value());
   f.values = values.to(device), f.grads = Tensor::zeros({f.n}, DType::f32, device);
   if (device == Device::cuda) f.values.keep_rounded();
   f.changed();

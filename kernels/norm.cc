@@ -16,8 +16,8 @@ void norm_mod(float* y, float* rstd, const float* x, const float* mod, const int
 }
 
 // With xh = x rstd and g = dy (1 + scale):  dx = rstd (g - xh mean(g xh))
-void norm_mod_bwd(float* dx, bool add, float* dmod, const float* dy, const float* x, const float* rstd,
-                  const float* mod, const int32_t* row, int64_t W, int64_t scale, int64_t shift, int64_t N, int64_t C) {
+void norm_mod_bwd(float* dx, bool add, float* dmod, const float* dy, const float* x, const float* rstd, const float* mod,
+                  const int32_t* row, int64_t W, int64_t scale, int64_t shift, int64_t N, int64_t C) {
   if (dx)
     for_rows(N, C, [&](int64_t n) {
       const float *xn = x + n * C, *g = dy + n * C, *s = mod + row[n] * W + scale;

@@ -115,8 +115,7 @@ Var gate_add(const Var& x, const Var& h, const Var& given, const Tensor& row, in
 
 Var qk_rope(const Var& qkv, const Var& gq, const Var& gk, const Tensor& pos, int64_t heads, float theta) {
   const int64_t N = qkv.shape().rows(), C = qkv.shape().last() / 3, D = C / heads;
-  CHECK(qkv.shape().last() == 3 * heads * D && gq.shape() == Shape({D}) && gk.shape() == Shape({D}), "qkv ",
-        qkv.shape());
+  CHECK(qkv.shape().last() == 3 * heads * D && gq.shape() == Shape({D}) && gk.shape() == Shape({D}), "qkv ", qkv.shape());
   CHECK(pos.count() == 2 * N, "two positions a token");
   const Tensor y = like(qkv), rstd = f32(qkv, {N, 2 * heads});
   on(qkv).qk_rope(y, rstd, qkv.value(), gq.value(), gk.value(), pos, theta);
@@ -138,9 +137,7 @@ Var attention(const Var& qkv, const Layout& l, int64_t heads) {
   });
 }
 
-DType activation_type(Device d) {
-  return d == Device::cuda && precision() == Precision::bf16 ? DType::bf16 : DType::f32;
-}
+DType activation_type(Device d) { return d == Device::cuda && precision() == Precision::bf16 ? DType::bf16 : DType::f32; }
 
 KvCache::KvCache(int64_t B, int64_t capacity, int64_t C, Device d)
     : k({B, capacity, C}, activation_type(d), d), v({B, capacity, C}, activation_type(d), d), capacity(capacity) {}
@@ -196,8 +193,7 @@ static Var block_step_by_step(const Var& x, const Var& mod, const Layout& l, con
 static bool recompute = false;
 void set_recompute(bool r) { recompute = r; }
 
-static Var block_made_twice(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads,
-                            float theta) {
+static Var block_made_twice(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads, float theta) {
   Tensor y;
   {
     const NoGrad off;
@@ -214,7 +210,8 @@ static Var block_made_twice(const Var& x, const Var& mod, const Layout& l, const
   });
 }
 
-static cpu::BlockSizes check_block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads, float theta) {
+static cpu::BlockSizes check_block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, int64_t heads,
+                                   float theta) {
   const int64_t N = x.shape().rows(), C = x.shape().last(), F = p.down.dim(1), D = C / heads;
   CHECK(l.N() == N && l.row.count() == N && l.pos.count() == 2 * N, "a layout of ", l.N(), " tokens for ", x.shape());
   CHECK(C == heads * D && mod.dim(1) == 6 * C, "modulation ", mod.shape(), " for ", x.shape());
@@ -266,8 +263,8 @@ Var block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, i
   return record(y, inputs, [=](Node& n) {
     Into dx(x);
     const cpu::BlockGrads grads{p.qkv.d(), p.proj.d(), p.up.d(), p.down.d(), p.gain_q.d(), p.gain_k.d(), mod.d()};
-    cpu::block_bwd(dx.t ? dx.t.data() : nullptr, dx.add, grads, n.grad.data(), x.data(), saved(), mod.data(),
-                   mod.dim(0), tokens(l), weights(p), sizes);
+    cpu::block_bwd(dx.t ? dx.t.data() : nullptr, dx.add, grads, n.grad.data(), x.data(), saved(), mod.data(), mod.dim(0),
+                   tokens(l), weights(p), sizes);
   });
 }
 
@@ -276,8 +273,7 @@ Var swiglu(const Var& x) {
   CHECK(x.shape().last() == 2 * F, "an even number of columns, not ", x.shape());
   const Tensor y = like(x, {N, F});
   on(x).swiglu(y, x.value());
-  return record(y, {x},
-                [=](Node& n) { overwrite(x, [&](const Tensor& dx) { on(x).swiglu_bwd(dx, n.grad, x.value()); }); });
+  return record(y, {x}, [=](Node& n) { overwrite(x, [&](const Tensor& dx) { on(x).swiglu_bwd(dx, n.grad, x.value()); }); });
 }
 
 Var silu(const Var& x) {
@@ -339,9 +335,8 @@ Var outer_sum(const Var& x, int64_t K, int64_t A, int64_t G) {
   CHECK(x.shape().last() == K * (A + G) && G <= 16, K, " masks of ", A, " and colours of ", G, " for ", x.shape());
   const Tensor y = like(x, {N, A * G});
   on(x).outer_sum(y, x.value(), K, A, G);
-  return record(y, {x}, [=](Node& n) {
-    overwrite(x, [&](const Tensor& d) { on(x).outer_sum_bwd(d, n.grad, x.value(), K, A, G); });
-  });
+  return record(y, {x},
+                [=](Node& n) { overwrite(x, [&](const Tensor& d) { on(x).outer_sum_bwd(d, n.grad, x.value(), K, A, G); }); });
 }
 
 Var mod_table(const Var& own, const Var& given) {
@@ -369,8 +364,7 @@ Var cross_entropy(const Var& logits, const Tensor& target, const Tensor& weight)
   on(logits).cross_entropy(nll, lse, logits.value(), target);
   on(logits).weighted_total(y, nll, weight);
   return record(y, {logits}, [=](Node& n) {
-    overwrite(logits,
-              [&](const Tensor& d) { on(logits).cross_entropy_bwd(d, logits.value(), lse, target, weight, n.grad); });
+    overwrite(logits, [&](const Tensor& d) { on(logits).cross_entropy_bwd(d, logits.value(), lse, target, weight, n.grad); });
   });
 }
 
@@ -393,8 +387,7 @@ static Tensor classes(const std::vector<uint64_t>& same) {
   return Tensor::ints(c);
 }
 
-Var sigmoid_contrastive(const Var& u, const Var& v, const Var& log_scale, const Var& bias,
-                        const std::vector<uint64_t>& same) {
+Var sigmoid_contrastive(const Var& u, const Var& v, const Var& log_scale, const Var& bias, const std::vector<uint64_t>& same) {
   const int64_t B = u.dim(0);
   CHECK(u.shape() == v.shape() && int64_t(same.size()) == B, u.shape(), " and ", v.shape());
   const Tensor s = f32(u, {B, B}), y = f32(u, {1}), ds = f32(u, {2});

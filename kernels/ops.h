@@ -63,9 +63,8 @@ Var mod_table(const Var& own, const Var& t);
 
 // Losses: scalars (1).
 Var cross_entropy(const Var& logits, const Tensor& target, const Tensor& weight);  // sum of weight * nll
-Var square_error(const Var& x, const Tensor& target, const Tensor& weight);  // sum over rows of weight * |x - target|^2
-Var sigmoid_contrastive(const Var& u, const Var& v, const Var& log_scale, const Var& bias,
-                        const std::vector<uint64_t>& same);
+Var square_error(const Var& x, const Tensor& target, const Tensor& weight);        // sum over rows of weight * |x - target|^2
+Var sigmoid_contrastive(const Var& u, const Var& v, const Var& log_scale, const Var& bias, const std::vector<uint64_t>& same);
 Var weighted_sum(const std::vector<std::pair<Var, float>>& parts);
 
 }  // namespace duet

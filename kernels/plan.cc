@@ -82,8 +82,7 @@ static std::shared_ptr<Packed> pack(const Tensor& at, const Tensor& k_at, const 
     for (int64_t b = 0; b <= whole_batch(B); ++b) v.push_back(int32_t(from[std::min(b, B)] * ld));
     return to_card(v);
   };
-  p->q_offset = offsets(a, ldq), p->k_offset = offsets(ka, ldk), p->o_offset = offsets(a, H * D),
-  p->lse_offset = offsets(a, H);
+  p->q_offset = offsets(a, ldq), p->k_offset = offsets(ka, ldk), p->o_offset = offsets(a, H * D), p->lse_offset = offsets(a, H);
   p->q_count = to_card(q_count), p->k_count = to_card(k_count), p->k_at.assign(ka, ka + B + 1);
   if (mask != cuda::AttentionMask::limit) return p;
   std::vector<int32_t> table(size_t(whole_batch(B) * q), 0);
@@ -100,8 +99,7 @@ std::shared_ptr<const Packed> packed(const Tensor& at, const Tensor& k_at, const
   const auto make = [&] { return pack(at, k_at, limit, H, D, ldq, ldk); };
   const auto p = limit.memo<Packed>("packed", make);
   const auto& g = p->graph;
-  if (g.H == H && g.D == D && g.ldq == ldq && g.ldk == ldk &&
-      std::equal(p->k_at.begin(), p->k_at.end(), ka, ka + B + 1))
+  if (g.H == H && g.D == D && g.ldq == ldq && g.ldk == ldk && std::equal(p->k_at.begin(), p->k_at.end(), ka, ka + B + 1))
     return p;
   return make();
 }

@@ -66,8 +66,8 @@ inline void rotate(float* y, const Angles& a, const int32_t* pos, float sign) {
 
 }  // namespace
 
-void qk_rope(float* y, float* rstd, const float* qkv, const float* gain_q, const float* gain_k, const int32_t* pos,
-             float theta, int64_t N, int64_t H, int64_t D) {
+void qk_rope(float* y, float* rstd, const float* qkv, const float* gain_q, const float* gain_k, const int32_t* pos, float theta,
+             int64_t N, int64_t H, int64_t D) {
   const Angles angles(pos, 2 * N, theta, D);
   const int64_t C = H * D;
   for_rows(N, 3 * C, [&](int64_t n) {
@@ -87,8 +87,7 @@ void qk_rope(float* y, float* rstd, const float* qkv, const float* gain_q, const
 }
 
 void qk_rope_bwd(float* dqkv, float* dgain_q, float* dgain_k, const float* dy, const float* qkv, const float* rstd,
-                 const float* gain_q, const float* gain_k, const int32_t* pos, float theta, int64_t N, int64_t H,
-                 int64_t D) {
+                 const float* gain_q, const float* gain_k, const int32_t* pos, float theta, int64_t N, int64_t H, int64_t D) {
   const Angles angles(pos, 2 * N, theta, D);
   const int64_t C = H * D;
   // Gains are shared by all rows and heads: partial sums of fixed chunks of rows, added in order.

@@ -5,9 +5,8 @@
 namespace duet::cpu {
 
 void gather(float* y, const float* a, const float* b, const int32_t* from, int64_t N, int64_t C) {
-  for_rows(N, C, [&](int64_t n) {
-    std::copy_n(from[n] >= 0 ? a + from[n] * C : b + (-int64_t(from[n]) - 1) * C, C, y + n * C);
-  });
+  for_rows(N, C,
+           [&](int64_t n) { std::copy_n(from[n] >= 0 ? a + from[n] * C : b + (-int64_t(from[n]) - 1) * C, C, y + n * C); });
 }
 
 void gather_bwd(float* da, float* db, const float* dy, const int32_t* from, int64_t N, int64_t C) {

@@ -23,11 +23,11 @@ struct Dtype {
   std::string_view name;
   int bits;
 };
-constexpr Dtype kDtypes[] = {
-    {"BOOL", 8},     {"U8", 8},       {"I8", 8},      {"U16", 16},         {"I16", 16},         {"U32", 32},
-    {"I32", 32},     {"U64", 64},     {"I64", 64},    {"F16", 16},         {"BF16", 16},        {"F32", 32},
-    {"F64", 64},     {"C64", 64},     {"F8_E4M3", 8}, {"F8_E5M2", 8},      {"F8_E8M0", 8},      {"F8_E4M3FNUZ", 8},
-    {"F8_E5M2FNUZ", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"F4", 4}};
+constexpr Dtype kDtypes[] = {{"BOOL", 8},    {"U8", 8},      {"I8", 8},          {"U16", 16},        {"I16", 16},
+                             {"U32", 32},    {"I32", 32},    {"U64", 64},        {"I64", 64},        {"F16", 16},
+                             {"BF16", 16},   {"F32", 32},    {"F64", 64},        {"C64", 64},        {"F8_E4M3", 8},
+                             {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"F6_E2M3", 6},
+                             {"F6_E3M2", 6}, {"F4", 4}};
 
 using Element = simdjson::dom::element;
 using Object = simdjson::dom::object;
@@ -110,8 +110,7 @@ Entry read_entry(const std::string& file, std::string_view name, Element value, 
   int64_t want = byte_length(bits, e.view.shape);
   if (want < 0 || uint64_t(want) != e.end - e.begin)
     bad("shape ", shape_text(e.view.shape), " of ", e.view.dtype, " needs ",
-        want < 0 ? "an impossible number of" : std::to_string(want), " bytes, its data_offsets give ",
-        e.end - e.begin);
+        want < 0 ? "an impossible number of" : std::to_string(want), " bytes, its data_offsets give ", e.end - e.begin);
   return e;
 }
 
@@ -222,8 +221,7 @@ void Safetensors::verify() const {
   for (const auto& [key, t] : tensors_) {
     it = sums_.find(std::string(kTensorSum) + key);
     if (it == sums_.end()) refuse(name_, ": ", tensor_word(key), " has no checksum although the file carries them", kMend);
-    if (it->second != hex64(xxh3(t.bytes)))
-      refuse(name_, ": ", tensor_word(key), " does not match its checksum", kMend);
+    if (it->second != hex64(xxh3(t.bytes))) refuse(name_, ": ", tensor_word(key), " does not match its checksum", kMend);
   }
 }
 
@@ -233,8 +231,7 @@ std::vector<Bytes> SafetensorsImage::parts() const& {
   return all;
 }
 
-SafetensorsImage safetensors_image(const std::vector<TensorOut>& tensors,
-                                   const std::map<std::string, std::string>& metadata) {
+SafetensorsImage safetensors_image(const std::vector<TensorOut>& tensors, const std::map<std::string, std::string>& metadata) {
   auto utf8 = [](std::string_view s) { return simdjson::validate_utf8(s.data(), s.size()); };
   std::map<std::string, TensorView> views;
   std::vector<const TensorOut*> order;
@@ -247,8 +244,8 @@ SafetensorsImage safetensors_image(const std::vector<TensorOut>& tensors,
     int bits = dtype_bits(t.dtype);
     CHECK(utf8(t.name) && t.name != kMetadata, tensor_word(t.name), " cannot be called so");
     CHECK(bits > 0, tensor_word(t.name), ": unknown dtype ", t.dtype);
-    CHECK(byte_length(bits, t.shape) == int64_t(t.bytes.size()), tensor_word(t.name), ": ", t.dtype, " ",
-          shape_text(t.shape), " does not fit ", t.bytes.size(), " bytes");
+    CHECK(byte_length(bits, t.shape) == int64_t(t.bytes.size()), tensor_word(t.name), ": ", t.dtype, " ", shape_text(t.shape),
+          " does not fit ", t.bytes.size(), " bytes");
     CHECK((views.emplace(t.name, TensorView{t.dtype, t.shape, t.bytes}).second), tensor_word(t.name), " given twice");
     all.emplace(std::string(kTensorSum) + t.name, hex64(xxh3(t.bytes)));
     order.push_back(&t);

@@ -38,7 +38,7 @@ class Safetensors {
   const std::string& name() const { return name_; }
   const std::map<std::string, TensorView>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }  // without the checksums
-  const TensorView& at(const std::string& tensor) const;  // refuses a missing name, naming the file
+  const TensorView& at(const std::string& tensor) const;                            // refuses a missing name, naming the file
   bool has_checksums() const { return !sums_.empty(); }
   void verify() const;  // recomputes every checksum the file carries; refuses naming the tensor
 
@@ -64,8 +64,7 @@ struct SafetensorsImage {
 };
 
 // The same input gives the same bytes. Widest dtypes come first, then by name, so that every tensor is aligned.
-SafetensorsImage safetensors_image(const std::vector<TensorOut>& tensors,
-                                   const std::map<std::string, std::string>& metadata);
+SafetensorsImage safetensors_image(const std::vector<TensorOut>& tensors, const std::map<std::string, std::string>& metadata);
 
 // Atomic and durable (write_file). Refuses a full disk; the old file then stays as it was.
 void write_safetensors(const std::string& path, const std::vector<TensorOut>& tensors,

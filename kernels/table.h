@@ -16,24 +16,23 @@ namespace cpu {
 // mod (R, W): W wide, `scale` and `shift` are column offsets into it. row (N).
 void norm_mod(float* y, float* rstd, const float* x, const float* mod, const int32_t* row, int64_t W, int64_t scale,
               int64_t shift, int64_t N, int64_t C);
-void norm_mod_bwd(float* dx, bool add, float* dmod, const float* dy, const float* x, const float* rstd,
-                  const float* mod, const int32_t* row, int64_t W, int64_t scale, int64_t shift, int64_t N, int64_t C);
+void norm_mod_bwd(float* dx, bool add, float* dmod, const float* dy, const float* x, const float* rstd, const float* mod,
+                  const int32_t* row, int64_t W, int64_t scale, int64_t shift, int64_t N, int64_t C);
 
 // --- gate.cc: residual with a gate picked the same way: y[n] = x[n] + h[n] * mod[row[n], gate..]
 void gate_add(float* y, const float* x, const float* h, const float* mod, const int32_t* row, int64_t W, int64_t gate,
               int64_t N, int64_t C);
-void gate_add_bwd(float* dh, bool add, float* dmod, const float* dy, const float* h, const float* mod,
-                  const int32_t* row, int64_t W, int64_t gate, int64_t N, int64_t C);
+void gate_add_bwd(float* dh, bool add, float* dmod, const float* dy, const float* h, const float* mod, const int32_t* row,
+                  int64_t W, int64_t gate, int64_t N, int64_t C);
 
 // --- rope.cc: QK-norm and rotary positions on the q and k parts of qkv (N, 3HD), v copied; y has the same layout.
 // q and k heads: RMS-normalised, times gain (D) of q or k, then rotated: the head's first half by pos[n,0] (row), the
 // second by pos[n,1] (column); in a half of D/2, pair (i, i + D/4) turns by pos * theta^(-i / (D/4)) (arXiv 2104.09864).
 // rstd (N, 2H). D a multiple of 4.
-void qk_rope(float* y, float* rstd, const float* qkv, const float* gain_q, const float* gain_k, const int32_t* pos,
-             float theta, int64_t N, int64_t H, int64_t D);
+void qk_rope(float* y, float* rstd, const float* qkv, const float* gain_q, const float* gain_k, const int32_t* pos, float theta,
+             int64_t N, int64_t H, int64_t D);
 void qk_rope_bwd(float* dqkv, float* dgain_q, float* dgain_k, const float* dy, const float* qkv, const float* rstd,
-                 const float* gain_q, const float* gain_k, const int32_t* pos, float theta, int64_t N, int64_t H,
-                 int64_t D);
+                 const float* gain_q, const float* gain_k, const int32_t* pos, float theta, int64_t N, int64_t H, int64_t D);
 
 // --- attention.cc: softmax(q k^T / sqrt(D)) v for packed sequences, each query seeing a prefix of its keys.
 // Sequence b has queries q_at[b] .. q_at[b+1] and keys k_at[b] .. k_at[b+1]; query n sees the first limit[n] (>= 1) keys.
@@ -42,15 +41,16 @@ struct Spans {
   const int32_t *q_at, *k_at, *limit;
   int64_t B;
 };
-void attention(float* o, float* lse, const float* q, int64_t ldq, const float* k, const float* v, int64_t ldkv,
-               Spans spans, int64_t H, int64_t D);
+void attention(float* o, float* lse, const float* q, int64_t ldq, const float* k, const float* v, int64_t ldkv, Spans spans,
+               int64_t H, int64_t D);
 // For q, k, v and gradients side by side in (N, 3HD), q_at == k_at. Overwrites dqkv.
-void attention_bwd(float* dqkv, const float* dout, const float* o, const float* lse, const float* qkv, Spans spans,
-                   int64_t H, int64_t D);
+void attention_bwd(float* dqkv, const float* dout, const float* o, const float* lse, const float* qkv, Spans spans, int64_t H,
+                   int64_t D);
 
 // --- block.cc: a transformer block over packed sequences, a few sequences at a time, so that what one step makes the next
 // finds in the cache. Its steps are the kernels of this table and gemm(): the same bits as calling them one by one.
-//   a = attention(qk_rope(norm_mod(x) Wqkv^T));  x1 = gate_add(x, a Wproj^T);  y = gate_add(x1, swiglu(norm_mod(x1) Wup^T) Wdown^T)
+//   a = attention(qk_rope(norm_mod(x) Wqkv^T));  x1 = gate_add(x, a Wproj^T);  y = gate_add(x1, swiglu(norm_mod(x1) Wup^T)
+//   Wdown^T)
 // mod (R, 6C): scale, shift, gate of attention, then of the feed-forward. Weights (3C,C), (C,C), (2F,C), (C,F); gains (D).
 struct BlockSizes {
   int64_t C, H, F;
@@ -109,16 +109,16 @@ void outer_sum_bwd(float* dx, const float* dy, const float* x, int64_t N, int64_
 // nll (N) = -log softmax(logits[n])[target[n]], 0 where target < 0; lse (N)
 void cross_entropy(float* nll, float* lse, const float* logits, const int32_t* target, int64_t N, int64_t V);
 // dlogits[n] = scale * weight[n] * (softmax - onehot), zeros where target < 0; overwrites; may be logits itself
-void cross_entropy_bwd(float* dlogits, const float* logits, const float* lse, const int32_t* target,
-                       const float* weight, float scale, int64_t N, int64_t V);
+void cross_entropy_bwd(float* dlogits, const float* logits, const float* lse, const int32_t* target, const float* weight,
+                       float scale, int64_t N, int64_t V);
 // row[n] = sum over c of (x - target)^2
 void square_error(float* row, const float* x, const float* target, int64_t N, int64_t C);
 void square_error_bwd(float* dx, const float* x, const float* target, const float* scale, int64_t N, int64_t C);
 // Sigmoid contrastive loss (arXiv 2303.15343). s (B,B) = u v^T. z = exp(log_scale) s + bias; label +1 on the diagonal, -1
 // elsewhere, pairs with same[i] == same[j], i != j, left out. Returns mean over B of the sum over j of -log sigmoid(label z);
 // s becomes dloss/ds, and d_log_scale, d_bias are set.
-float sigmoid_contrastive(float* s, float* d_log_scale, float* d_bias, const int32_t* same, float log_scale,
-                          float bias, int64_t B);
+float sigmoid_contrastive(float* s, float* d_log_scale, float* d_bias, const int32_t* same, float log_scale, float bias,
+                          int64_t B);
 // y[n] = x[n] / |x[n]|, norm (N)
 void unit_rows(float* y, float* norm, const float* x, int64_t N, int64_t C);
 void unit_rows_bwd(float* dx, bool add, const float* dy, const float* y, const float* norm, int64_t N, int64_t C);

@@ -24,13 +24,13 @@ class Var {
   int64_t dim(size_t i) const { return value().dim(i); }
   float* data() const { return value().data(); }
   bool wants_grad() const { return node_ && node_->wants_grad; }
-  Tensor& grad() const;                                                // allocates
+  Tensor& grad() const;  // allocates
   bool has_grad() const { return node_ && bool(node_->grad); }
   float* d() const { return wants_grad() ? grad().data() : nullptr; }  // what a *_bwd kernel adds into; null: not wanted
   void set_value(Tensor t) const { node_->value = std::move(t); }
   void set_grad(Tensor t) const { node_->grad = std::move(t); }
   void set_wants_grad(bool w) const { node_->wants_grad = w; }
-  void backward() const;                                               // from a scalar: seeds with 1
+  void backward() const;  // from a scalar: seeds with 1
   explicit operator bool() const { return node_ != nullptr; }
 
   friend Var record(Tensor, std::vector<Var>, std::function<void(Node&)>);

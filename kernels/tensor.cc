@@ -61,7 +61,6 @@ class Cache {
     return {taken_ + pages_.taken(), calls_ + pages_.calls()};
   }
 
-
  private:
   std::mutex mutex_;
   Arena pages_{{from_system, [](void* p, size_t) { std::free(p); }}, kPage, kSegment};
@@ -77,9 +76,7 @@ Cache& cache() {
 }  // namespace
 
 size_t size_of(DType t) { return t == DType::bf16 ? 2 : t == DType::u8 ? 1 : 4; }
-const char* name_of(DType t) {
-  return t == DType::f32 ? "F32" : t == DType::bf16 ? "BF16" : t == DType::i32 ? "I32" : "U8";
-}
+const char* name_of(DType t) { return t == DType::f32 ? "F32" : t == DType::bf16 ? "BF16" : t == DType::i32 ? "I32" : "U8"; }
 
 std::ostream& operator<<(std::ostream& o, const Shape& s) {
   o << "(";

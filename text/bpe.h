@@ -18,9 +18,7 @@ std::string spell_bytes(std::string_view bytes);
 std::optional<std::string> unspell_bytes(std::string_view letters);  // nothing where a character is not in the alphabet
 
 // A pair of token ids as one key, and a hash that mixes it (ids are small and dense: the identity would collide).
-inline uint64_t pair_key(int left, int right) {
-  return static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right);
-}
+inline uint64_t pair_key(int left, int right) { return static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right); }
 struct PairHash {
   size_t operator()(uint64_t key) const {
     key = (key ^ key >> 32) * 0x9E3779B97F4A7C15u;

@@ -75,8 +75,7 @@ class Merger {
     }
     std::sort(grown_.begin(), grown_.end());
     grown_.erase(std::unique(grown_.begin(), grown_.end()), grown_.end());
-    for (uint64_t key : grown_)
-      heap_.push({counts_[key], static_cast<int>(key >> 32), static_cast<int>(key & 0xFFFFFFFF)});
+    for (uint64_t key : grown_) heap_.push({counts_[key], static_cast<int>(key >> 32), static_cast<int>(key & 0xFFFFFFFF)});
     counts_.erase(pair_key(p.left, p.right));
     places_.erase(pair_key(p.left, p.right));
   }

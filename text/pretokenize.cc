@@ -48,8 +48,8 @@ void cut_valid(std::string_view text, std::vector<std::string_view>& out) {
   thread_local Matcher matcher;
   auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
   for (size_t at = 0; at < text.size();) {
-    int found = pcre2_match(compiled(), subject, text.size(), at, PCRE2_NO_UTF_CHECK, matcher.data.get(),
-                            matcher.context.get());
+    int found =
+        pcre2_match(compiled(), subject, text.size(), at, PCRE2_NO_UTF_CHECK, matcher.data.get(), matcher.context.get());
     CHECK(found == 1, "every character starts a piece; PCRE2 says ", found, " at byte ", at);
     size_t end = pcre2_get_ovector_pointer(matcher.data.get())[1];
     out.push_back(text.substr(at, end - at));

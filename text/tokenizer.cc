@@ -165,8 +165,7 @@ std::string Tokenizer::json() const {
                        {"normalized", false},
                        {"special", true}});
   }
-  for (auto [left, right] : s.merges)
-    merges.push_back(spell_bytes(s.tokens[left]) + " " + spell_bytes(s.tokens[right]));
+  for (auto [left, right] : s.merges) merges.push_back(spell_bytes(s.tokens[left]) + " " + spell_bytes(s.tokens[right]));
   json byte_level = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
   json model = {{"type", "BPE"},
                 {"dropout", nullptr},

@@ -12,10 +12,10 @@ namespace duet {
 
 // The special tokens of a tokenizer that duet trains; their ids are their places in this list. The language marks start
 // a caption. Imported tokenizers have other ones.
-inline constexpr std::string_view kSpecialTokens[] = {
-    "<|pad|>",        "<|bos|>",        "<|eos|>",        "<|en|>",        "<|ko|>",         "<|image|>",
-    "<|mask|>",       "<|reserved7|>",  "<|reserved8|>",  "<|reserved9|>", "<|reserved10|>", "<|reserved11|>",
-    "<|reserved12|>", "<|reserved13|>", "<|reserved14|>", "<|reserved15|>"};
+inline constexpr std::string_view kSpecialTokens[] = {"<|pad|>",        "<|bos|>",        "<|eos|>",        "<|en|>",
+                                                      "<|ko|>",         "<|image|>",      "<|mask|>",       "<|reserved7|>",
+                                                      "<|reserved8|>",  "<|reserved9|>",  "<|reserved10|>", "<|reserved11|>",
+                                                      "<|reserved12|>", "<|reserved13|>", "<|reserved14|>", "<|reserved15|>"};
 
 // Immutable; copies share one table; every const call is safe on many threads.
 class Tokenizer {

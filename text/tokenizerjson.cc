@@ -75,11 +75,9 @@ using Vocabulary = std::unordered_map<std::string_view, int>;
 Vocabulary read_vocabulary(const Reader& r, dom::object model) {
   Vocabulary ids;
   for (auto [spelled, value] : r.object(model, "model.", "vocab")) {
-    if (static_cast<int64_t>(ids.size()) >= kMaxTokens)
-      refuse(r.name, ": model.vocab has more than ", kMaxTokens, " tokens");
+    if (static_cast<int64_t>(ids.size()) >= kMaxTokens) refuse(r.name, ": model.vocab has more than ", kMaxTokens, " tokens");
     int id = r.id(value, "model.vocab.", spelled);
-    if (!ids.emplace(spelled, id).second)
-      refuse(r.name, ": model.vocab has the key ", shown(spelled), " twice; remove one");
+    if (!ids.emplace(spelled, id).second) refuse(r.name, ": model.vocab has the key ", shown(spelled), " twice; remove one");
   }
   return ids;
 }
@@ -117,8 +115,7 @@ std::vector<std::pair<int, int>> read_merges(const Reader& r, dom::object model,
     dom::array pair;
     if (!e.get(both)) {
       size_t space = both.find(' ');
-      if (space == both.npos)
-        refuse(r.name, ": ", where(), " ", shown(both), " is not two tokens with a space between");
+      if (space == both.npos) refuse(r.name, ": ", where(), " ", shown(both), " is not two tokens with a space between");
       left = both.substr(0, space);
       right = both.substr(space + 1);
     } else if (e.get(pair) || pair.size() != 2 || pair.at(0).get(left) || pair.at(1).get(right)) {
@@ -138,8 +135,7 @@ std::vector<std::string> by_id(const Reader& r, const Vocabulary& ids, const std
   std::vector<bool> taken(ids.size()), special(ids.size());
   auto in_range = [&](int id) {
     if (id >= static_cast<int>(ids.size()))
-      refuse(r.name, ": model.vocab has id ", id, " but only ", ids.size(),
-             " tokens; ids must run from 0 without a hole");
+      refuse(r.name, ": model.vocab has id ", id, " but only ", ids.size(), " tokens; ids must run from 0 without a hole");
   };
   for (int id : specials) {
     in_range(id);

@@ -115,7 +115,7 @@ bool has_hangul(std::string_view s) {
     const auto a = uint8_t(s[i]), b = uint8_t(s[i + 1]);
     if ((a >= 0xea && a <= 0xed) && (b & 0xc0) == 0x80) return true;  // U+A000..U+DFFF: Hangul syllables and little else
     if (a == 0xe1 && (b == 0x84 || b == 0x85 || b == 0x86 || b == 0x87)) return true;  // U+1100..U+11FF: jamo
-    if (a == 0xe3 && (b == 0x84 || b == 0x85 || b == 0x86)) return true;  // U+3100..U+31BF: compatibility jamo
+    if (a == 0xe3 && (b == 0x84 || b == 0x85 || b == 0x86)) return true;               // U+3100..U+31BF: compatibility jamo
   }
   return false;
 }

@@ -16,7 +16,7 @@ class Draws {
  public:
   explicit Draws(uint64_t seed) : seed_(seed) {}
   uint64_t bits() { return mix(seed_, count_++); }
-  double unit() { return uniform(seed_, count_++); }  // [0, 1)
+  double unit() { return uniform(seed_, count_++); }                                 // [0, 1)
   int below(int n) { return int((unsigned __int128)(bits()) * unsigned(n) >> 64); }  // [0, n), n > 0
   bool chance(double p) { return unit() < p; }
 
@@ -30,7 +30,8 @@ bool has_side(std::string_view words);
 // Whether the mirrored picture is as true as the picture: mirror_ok, and no word of any caption, tag or group has a side.
 bool may_mirror(const Meta&);
 
-// left <-> right, 왼쪽 <-> 오른쪽: the caption of the mirrored picture, where the words are a scene's and nothing else has a side.
+// left <-> right, 왼쪽 <-> 오른쪽: the caption of the mirrored picture, where the words are a scene's and nothing else has a
+// side.
 std::string mirror_words(std::string_view caption);
 
 // A square picture of `size` pixels: the whole of `image`, or with `jitter` a window a few percent larger, smaller or

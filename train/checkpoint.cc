@@ -111,8 +111,7 @@ void install(const fs::path& beside, const fs::path& place) {
     ::rename(old.c_str(), place.c_str());
     refuse(place.string(), ": cannot put in place: ", std::strerror(e));
   }
-  if (::rename(beside.c_str(), place.c_str()) < 0)
-    refuse(place.string(), ": cannot put in place: ", std::strerror(errno));
+  if (::rename(beside.c_str(), place.c_str()) < 0) refuse(place.string(), ": cannot put in place: ", std::strerror(errno));
 }
 
 bool is_complete(const fs::path& folder) {
@@ -153,8 +152,8 @@ void save_checkpoint(const std::string& root, int64_t step, const std::vector<Ch
     std::string marker = fmt::format("{{\"step\":{},\"files\":[", step);
     std::set<std::string> names;
     for (const CheckpointFile& file : files) {
-      CHECK(!file.name.empty() && file.name[0] != '.' && file.name.find('/') == std::string::npos &&
-                file.name != kMarker && names.insert(file.name).second,
+      CHECK(!file.name.empty() && file.name[0] != '.' && file.name.find('/') == std::string::npos && file.name != kMarker &&
+                names.insert(file.name).second,
             "a plain file name, once: ", shown(file.name));
       std::vector<Bytes> parts = file.image ? file.image->parts() : std::vector<Bytes>{file.bytes};
       Written w = write_synced((beside / file.name).string(), parts);
@@ -173,8 +172,10 @@ void save_checkpoint(const std::string& root, int64_t step, const std::vector<Ch
 
   int complete = 0;
   for (int64_t s : steps_in(root)) {
-    if (complete >= keep && s != step) purge(root, s);
-    else complete += s == step || is_complete(fs::path(root) / folder_name(s));
+    if (complete >= keep && s != step)
+      purge(root, s);
+    else
+      complete += s == step || is_complete(fs::path(root) / folder_name(s));
   }
 }
 
@@ -187,8 +188,7 @@ void verify_checkpoint(const std::string& folder) {
   }
 }
 
-std::optional<std::string> newest_checkpoint(const std::string& root,
-                                             const std::function<void(const std::string&)>& warn) {
+std::optional<std::string> newest_checkpoint(const std::string& root, const std::function<void(const std::string&)>& warn) {
   std::vector<int64_t> steps = steps_in(root);
   for (int64_t step : steps) {
     std::string folder = (fs::path(root) / folder_name(step)).string();
@@ -197,8 +197,10 @@ std::optional<std::string> newest_checkpoint(const std::string& root,
       return folder;
     } catch (const Error& e) {
       std::string line = join("skipping a damaged checkpoint: ", e.what());
-      if (warn) warn(line);
-      else std::fprintf(stderr, "warning: %s\n", line.c_str());
+      if (warn)
+        warn(line);
+      else
+        std::fprintf(stderr, "warning: %s\n", line.c_str());
     }
   }
   if (!steps.empty())

@@ -38,8 +38,7 @@ void verify_checkpoint(const std::string& folder);
 
 // The folder of the newest checkpoint that verifies; for each newer one that does not, warn() gets a line that says what is
 // wrong with it (by default it goes to stderr). Nothing if there is no checkpoint at all; throws if there are only bad ones.
-std::optional<std::string> newest_checkpoint(const std::string& root,
-                                             const std::function<void(const std::string&)>& warn = {});
+std::optional<std::string> newest_checkpoint(const std::string& root, const std::function<void(const std::string&)>& warn = {});
 
 // The step of "…/step-00001234".
 int64_t checkpoint_step(const std::string& folder);

@@ -20,8 +20,7 @@ void append_utf8(std::string& s, uint32_t c) {
   else if (c < 0x10000)
     s.push_back(char(0xe0 | c >> 12)), s.push_back(char(0x80 | (c >> 6 & 63)));
   else
-    s.push_back(char(0xf0 | c >> 18)), s.push_back(char(0x80 | (c >> 12 & 63))),
-        s.push_back(char(0x80 | (c >> 6 & 63)));
+    s.push_back(char(0xf0 | c >> 18)), s.push_back(char(0x80 | (c >> 12 & 63))), s.push_back(char(0x80 | (c >> 6 & 63)));
   s.push_back(char(0x80 | (c & 63)));
 }
 

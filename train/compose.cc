@@ -40,8 +40,7 @@ float lost_on(const Image& image, Rgb ground) {
 
 class Page {
  public:
-  Page(int size, Draws& draws)
-      : image_(size, size), size_(size), draws_(draws), shrink_(1 - kShrink * float(draws.unit())) {}
+  Page(int size, Draws& draws) : image_(size, size), size_(size), draws_(draws), shrink_(1 - kShrink * float(draws.unit())) {}
 
   // The thing, `share` of the side large, its middle at (x, y) of the side.
   void put(const Image& thing, float share, float x, float y) {
@@ -57,14 +56,12 @@ class Page {
   void lay(Ground ground, Rgb c) {
     std::vector<float> covered(size_t(size_) * size_, 1.f);
     float middle = float(size_) / 2;
-    if (ground == Ground::disc)
-      cover(covered.data(), size_, size_, ShapeKind::circle, middle, middle, kDisc * float(size_));
+    if (ground == Ground::disc) cover(covered.data(), size_, size_, ShapeKind::circle, middle, middle, kDisc * float(size_));
     for (int y = 0; y < size_; y++) {
       for (int x = 0; x < size_; x++) {
         float share = covered[size_t(y) * size_ + x];
         float half = kSquare * float(size_);
-        if (ground == Ground::square && std::max(std::abs(x + 0.5f - middle), std::abs(y + 0.5f - middle)) > half)
-          share = 0;
+        if (ground == Ground::square && std::max(std::abs(x + 0.5f - middle), std::abs(y + 0.5f - middle)) > half) share = 0;
         uint8_t pixel[4] = {c.r, c.g, c.b, uint8_t(std::lround(255 * share))};
         if (pixel[3]) std::copy_n(pixel, 4, image_.at(x, y));
       }
@@ -117,8 +114,7 @@ bool fits(const Part& part, ComposeKind kind, Lang lang) {
   return kind == ComposeKind::ground || !names_a_color(part.meta);
 }
 
-std::optional<Composition> compose(ComposeKind kind, const Part& first, const Part* second, int size, Lang lang,
-                                   Draws& draws) {
+std::optional<Composition> compose(ComposeKind kind, const Part& first, const Part* second, int size, Lang lang, Draws& draws) {
   CHECK(size >= 16, size);
   std::string name = part_name(first.meta, lang);
   Composition out{{}, {}, first.meta.style, first.meta.style_ko};
@@ -144,11 +140,7 @@ std::optional<Composition> compose(ComposeKind kind, const Part& first, const Pa
     if (lost_on(first.image, rgb(color)) > kMostNear) return {};
     Page page(size, draws);
     page.lay(ground, rgb(color));
-    page.put(first.image,
-             ground == Ground::disc     ? kOnDisc
-             : ground == Ground::square ? kOnSquare
-                                        : kOnPlain,
-             0.5f, 0.5f);
+    page.put(first.image, ground == Ground::disc ? kOnDisc : ground == Ground::square ? kOnSquare : kOnPlain, 0.5f, 0.5f);
     out.image = page.take();
     out.text = grounded(name, ground, color, lang, draws);
   }

@@ -20,11 +20,10 @@ using Set = std::unordered_set<std::string_view>;
 constexpr size_t kMostEnglish = 36, kMostKorean = 48;  // bytes of a name
 
 const Set& color_words_en() {
-  static const Set words = {"red",      "orange", "yellow",    "green",   "blue",    "purple", "violet",
-                            "pink",     "brown",  "black",     "white",   "grey",    "gray",   "gold",
-                            "golden",   "silver", "cyan",      "teal",    "beige",   "indigo", "color",
-                            "coloured", "colour", "colored",   "magenta", "rainbow", "dark",   "light",
-                            "skin",     "bronze", "turquoise", "maroon",  "crimson"};
+  static const Set words = {"red",   "orange", "yellow", "green",     "blue",   "purple",  "violet",  "pink",    "brown",
+                            "black", "white",  "grey",   "gray",      "gold",   "golden",  "silver",  "cyan",    "teal",
+                            "beige", "indigo", "color",  "coloured",  "colour", "colored", "magenta", "rainbow", "dark",
+                            "light", "skin",   "bronze", "turquoise", "maroon", "crimson"};
   return words;
 }
 
@@ -36,15 +35,14 @@ constexpr std::array kColorsKo = {"빨간", "빨강", "주황", "오렌지", "�
 // are no nouns at all.
 const Set& uncounted() {
   static const Set words = {
-      "rice",    "milk",    "water",    "fire",     "rain",      "snow",     "bread",     "money",     "wine",
-      "coffee",  "tea",     "honey",    "popcorn",  "corn",      "cheese",   "butter",    "meat",      "bacon",
-      "sushi",   "music",   "wind",     "fog",      "smoke",     "grass",    "broccoli",  "spaghetti", "garlic",
-      "salt",    "ice",     "luggage",  "hair",     "lightning", "dna",      "wood",      "gold",      "people",
-      "men",     "women",   "children", "up",       "down",      "left",     "right",     "off",       "on",
-      "plus",    "minus",   "open",     "closed",   "low",       "high",     "full",      "empty",     "outline",
-      "filled",  "simple",  "variant",  "multiple", "half",      "broken",   "check",     "slash",     "x",
-      "out",     "in",      "over",     "infinity", "equipment", "clothing", "furniture", "food",      "fruit",
-      "seafood", "jewelry", "traffic",  "weather",  "sun",       "moon"};
+      "rice",  "milk",      "water",   "fire",    "rain",     "snow",      "bread",    "money",     "wine",     "coffee",
+      "tea",   "honey",     "popcorn", "corn",    "cheese",   "butter",    "meat",     "bacon",     "sushi",    "music",
+      "wind",  "fog",       "smoke",   "grass",   "broccoli", "spaghetti", "garlic",   "salt",      "ice",      "luggage",
+      "hair",  "lightning", "dna",     "wood",    "gold",     "people",    "men",      "women",     "children", "up",
+      "down",  "left",      "right",   "off",     "on",       "plus",      "minus",    "open",      "closed",   "low",
+      "high",  "full",      "empty",   "outline", "filled",   "simple",    "variant",  "multiple",  "half",     "broken",
+      "check", "slash",     "x",       "out",     "in",       "over",      "infinity", "equipment", "clothing", "furniture",
+      "food",  "fruit",     "seafood", "jewelry", "traffic",  "weather",   "sun",      "moon"};
   return words;
 }
 
@@ -54,8 +52,7 @@ constexpr std::array<std::string_view, 9> kActors = {"person", "man",    "woman"
 
 bool speaks_plainly(const std::string& s) {
   return std::none_of(s.begin(), s.end(), [](char c) {
-    return std::string_view(":;,.!?\"()[]{}/\\&+*#@|~^=<>_").find(c) != std::string_view::npos ||
-           (c >= '0' && c <= '9');
+    return std::string_view(":;,.!?\"()[]{}/\\&+*#@|~^=<>_").find(c) != std::string_view::npos || (c >= '0' && c <= '9');
   });
 }
 
@@ -104,8 +101,7 @@ std::string part_name(const Meta& m, Lang lang) {
   std::string s = clean_caption(lang == Lang::en ? m.caption : m.caption_ko);
   if (s.empty() || s.size() > (lang == Lang::en ? kMostEnglish : kMostKorean) || !speaks_plainly(s)) return {};
   if (lang == Lang::ko) return ends_in_hangul(s) ? s : std::string();
-  static const Set joints = {"and",  "or",    "above", "below",       "under",
-                             "left", "right", "on",    "left-facing", "right-facing"};
+  static const Set joints = {"and", "or", "above", "below", "under", "left", "right", "on", "left-facing", "right-facing"};
   if (!std::isalpha(static_cast<unsigned char>(s[0])) || says(s, joints)) return {};
   return s;
 }

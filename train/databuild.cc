@@ -25,8 +25,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kSplits[] = {"train", "val", "heldout", "pairs"};
-constexpr size_t kChunk = 256;           // candidates drawn in parallel, then judged in order
-constexpr int64_t kPerShard = 4096;      // samples, about 30 MB at 64 pixels
+constexpr size_t kChunk = 256;       // candidates drawn in parallel, then judged in order
+constexpr int64_t kPerShard = 4096;  // samples, about 30 MB at 64 pixels
 constexpr const char* kFormat = "duet-dataset-1";
 
 struct Tally {
@@ -53,8 +53,7 @@ Image compose(const Image& drawn, int size) {
   int margin = size / 32;
   Image inner = fit_square(trim(drawn), size - 2 * margin);
   Image out(size, size);
-  for (int y = 0; y < inner.height; y++)
-    std::copy_n(inner.at(0, y), size_t(inner.width) * 4, out.at(margin, y + margin));
+  for (int y = 0; y < inner.height; y++) std::copy_n(inner.at(0, y), size_t(inner.width) * 4, out.at(margin, y + margin));
   return out;
 }
 
@@ -77,8 +76,7 @@ std::string safe_key(const std::string& key) {
   std::string safe;
   bool changed = false;
   for (char c : key) {
-    bool plain =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '/';
+    bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '/';
     safe += plain ? c : '_';
     changed |= !plain;
   }
@@ -199,8 +197,7 @@ class Builder {
     for (int n = 2; !keys_.insert(record.key).second; n++)
       record.key = safe_key(prefix_ + "/" + c.key) + "-" + std::to_string(n);
     tally.kept++;
-    bool apart =
-        free && split == "train" && !record.meta.style.empty() && pair_apart(record.meta.subject, record.meta.style);
+    bool apart = free && split == "train" && !record.meta.style.empty() && pair_apart(record.meta.subject, record.meta.style);
     if (apart)
       apart_.push_back({std::move(record), tallies_.size() - 1});
     else
@@ -223,8 +220,7 @@ class Builder {
     for (auto& [record, source] : apart_) {
       const Pair pair{record.meta.subject, record.meta.style};
       const std::set<std::string>& looks = looks_[pair.first];
-      bool fair =
-          !looks.empty() && !looks.contains(pair.second) && styles_[pair.second]["train"] > 0 && !twins_.contains(pair);
+      bool fair = !looks.empty() && !looks.contains(pair.second) && styles_[pair.second]["train"] > 0 && !twins_.contains(pair);
       write(record, fair ? "pairs" : "train", tallies_[source]);
     }
     apart_.clear();
@@ -278,8 +274,8 @@ std::string describe(const BuildOptions& o, const Builder& builder, const std::v
 }
 
 void print_table(const std::vector<Tally>& tallies, std::ostream& log) {
-  log << fmt::format("{:<16}{:>8}{:>8}{:>8}{:>7}{:>9}{:>7}  dropped\n", "source", "found", "kept", "train", "val",
-                     "heldout", "pairs");
+  log << fmt::format("{:<16}{:>8}{:>8}{:>8}{:>7}{:>9}{:>7}  dropped\n", "source", "found", "kept", "train", "val", "heldout",
+                     "pairs");
   for (auto& t : tallies) {
     auto in = [&](const char* split) { return t.split.count(split) ? t.split.at(split) : 0; };
     std::string why;

@@ -52,9 +52,8 @@ void show_compositions(const std::string& dir, const std::string& out_png, int c
   Batch batch = Loader(c, Tokenizer::make(tokens, {}, specials, "bytes"), 1).next();
   std::vector<std::pair<Image, std::string>> cells;
   for (int i = 0; i < batch.B; i++)
-    cells.emplace_back(
-        from_pixels(batch.pixels.data() + size_t(i) * batch.size * batch.size * 4, batch.size, batch.size),
-        batch.captions[i]);
+    cells.emplace_back(from_pixels(batch.pixels.data() + size_t(i) * batch.size * batch.size * 4, batch.size, batch.size),
+                       batch.captions[i]);
   write_sheet(cells, out_png);
 }
 

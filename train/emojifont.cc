@@ -71,8 +71,7 @@ Image EmojiFont::draw(unsigned glyph) const {
     for (int x = 0; x < image.width; x++, from += 4) {
       uint8_t* to = image.at(x, y);
       int a = from[3];
-      for (int c = 0; c < 3 && a; c++)
-        to[c] = uint8_t(std::min(255, (from[2 - c] * 255 + a / 2) / a));  // premultiplied BGR
+      for (int c = 0; c < 3 && a; c++) to[c] = uint8_t(std::min(255, (from[2 - c] * 255 + a / 2) / a));  // premultiplied BGR
       to[3] = uint8_t(a);
     }
   }

@@ -17,8 +17,8 @@ class EmojiFont {
   // The glyph number of a sequence (skin tones, joiners, flags, keycaps), 0 if the font does not have it as one
   // picture.
   unsigned glyph(const std::string& utf8) const;
-  Image draw(unsigned glyph)
-      const;  // the bitmap as stored (136 x 128 in Noto), straight alpha; may be called from many threads
+  Image draw(
+      unsigned glyph) const;  // the bitmap as stored (136 x 128 in Noto), straight alpha; may be called from many threads
 
  private:
   struct Face;

@@ -59,8 +59,7 @@ Outcome run(const std::vector<std::string>& arguments, const std::string& folder
 
 // apt ends with one or more lines "E: ..."; the first says the most.
 std::string reason(const Outcome& r) {
-  if (r.status == 127 && r.output.empty())
-    return "this machine has no apt-get or dpkg-deb (Debian or Ubuntu is needed)";
+  if (r.status == 127 && r.output.empty()) return "this machine has no apt-get or dpkg-deb (Debian or Ubuntu is needed)";
   size_t at = r.output.find("E: ");
   std::string line = at == std::string::npos ? r.output : r.output.substr(at + 3);
   line = line.substr(0, line.find('\n'));
@@ -116,14 +115,12 @@ Package fetch_package(const std::string& name, const std::string& cache) {
   std::error_code failed;
   fs::remove_all(part, failed);
   fs::create_directories(part / "tree", failed);
-  if (failed)
-    refuse("cannot write the package cache ", root.string(), ": ", failed.message(), "; choose another with --cache");
+  if (failed) refuse("cannot write the package cache ", root.string(), ": ", failed.message(), "; choose another with --cache");
   auto stop = [&](const std::string& why) {
     std::error_code ignored;
     fs::remove_all(part, ignored);
-    refuse("cannot get the Debian package ", name, ": ", why,
-           "; is there a network? (the unpacked package may also be put at ", found.tree,
-           " with a line of its version in ", (home / "version").string(), ")");
+    refuse("cannot get the Debian package ", name, ": ", why, "; is there a network? (the unpacked package may also be put at ",
+           found.tree, " with a line of its version in ", (home / "version").string(), ")");
   };
   Outcome r = download(name, part, root);
   if (r.status != 0) stop(reason(r));

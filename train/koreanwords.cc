@@ -91,12 +91,10 @@ struct Ending {
 
 // " plus" -> a thing with such a mark on it.
 constexpr Ending kMarks[] = {
-    {"plus", "더하기 표시가 있는"}, {"minus", "빼기 표시가 있는"},  {"check", "체크 표시가 있는"},
-    {"x", "엑스 표시가 있는"},      {"remove", "엑스 표시가 있는"}, {"lock", "자물쇠가 있는"},
-    {"heart", "하트가 있는"},       {"star", "별이 있는"},          {"alert", "느낌표가 있는"},
-    {"question", "물음표가 있는"},  {"clock", "시계가 있는"},       {"cog", "톱니바퀴가 있는"},
-    {"search", "돋보기가 있는"},    {"off", "사선이 그어진"},       {"slash", "사선이 그어진"},
-    {"multiple", "여러 개의"},
+    {"plus", "더하기 표시가 있는"}, {"minus", "빼기 표시가 있는"}, {"check", "체크 표시가 있는"}, {"x", "엑스 표시가 있는"},
+    {"remove", "엑스 표시가 있는"}, {"lock", "자물쇠가 있는"},     {"heart", "하트가 있는"},      {"star", "별이 있는"},
+    {"alert", "느낌표가 있는"},     {"question", "물음표가 있는"}, {"clock", "시계가 있는"},      {"cog", "톱니바퀴가 있는"},
+    {"search", "돋보기가 있는"},    {"off", "사선이 그어진"},      {"slash", "사선이 그어진"},    {"multiple", "여러 개의"},
 };
 
 constexpr Ending kDirections[] = {{"up", "위쪽"}, {"down", "아래쪽"}, {"left", "왼쪽"}, {"right", "오른쪽"}};
@@ -109,8 +107,7 @@ const std::map<std::string_view, std::string_view>& table() {
     for (std::string_view rest = kWords; !rest.empty();) {
       size_t end = std::min(rest.find_first_of(";\n"), rest.size());
       std::string_view entry = rest.substr(0, end);
-      if (size_t equal = entry.find('='); equal != entry.npos)
-        m.emplace(entry.substr(0, equal), entry.substr(equal + 1));
+      if (size_t equal = entry.find('='); equal != entry.npos) m.emplace(entry.substr(0, equal), entry.substr(equal + 1));
       rest.remove_prefix(std::min(end + 1, rest.size()));
     }
     return m;

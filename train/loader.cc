@@ -26,8 +26,8 @@
 namespace duet {
 namespace {
 
-constexpr int kMinSide = 4;    // pixels; smaller pictures show nothing
-constexpr int kMaxLines = 50;  // bad samples named on stderr
+constexpr int kMinSide = 4;                 // pixels; smaller pictures show nothing
+constexpr int kMaxLines = 50;               // bad samples named on stderr
 constexpr int kScenes = -1, kCompose = -2;  // the sources that are made on the fly
 constexpr int kPartTries = 24;              // pictures looked at for a part of a composition
 
@@ -152,9 +152,12 @@ struct Loader::State {
     try {
       if (choose_any_words(source.data.meta(i))) {
         Image image = decode_image(source.data.image(i), source.data.name(i));
-        if (std::min(image.width, image.height) < kMinSide) reason = "picture too small";
-        else if (invisible(image)) reason = "nothing visible";
-        else out = std::make_shared<const Image>(reduced(std::move(image)));
+        if (std::min(image.width, image.height) < kMinSide)
+          reason = "picture too small";
+        else if (invisible(image))
+          reason = "nothing visible";
+        else
+          out = std::make_shared<const Image>(reduced(std::move(image)));
       } else {
         reason = "empty caption";
       }
@@ -253,7 +256,8 @@ struct Loader::State {
       auto c = compose(kind, first, two ? &second : nullptr, config.size, lang, draws);
       if (!c) continue;
       bool native = lang == Lang::ko;
-      return {std::move(c->image), {say_style(c->text, native, c->style, c->style_ko, config.styled, draws), native},
+      return {std::move(c->image),
+              {say_style(c->text, native, c->style, c->style_ko, config.styled, draws), native},
               "compose " + sources[at.source].data.name(at.sample)};
     }
     return stored(at.source, count, draws);

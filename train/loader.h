@@ -17,17 +17,17 @@ struct DataConfig {
   std::vector<std::string> dirs;  // each written by `duet data build`
   std::vector<double> weights;    // share of each dir, any scale; empty: the square root of its size
   std::string split = "train";
-  double scenes = 0.0;            // share of procedural scenes made on the fly, 0..1
-  double compose = 0.0;           // share of compositions of stored pictures (train/compose.h); with scenes at most 1
-  int size = 64;                  // pixels a side
+  double scenes = 0.0;   // share of procedural scenes made on the fly, 0..1
+  double compose = 0.0;  // share of compositions of stored pictures (train/compose.h); with scenes at most 1
+  int size = 64;         // pixels a side
   int batch = 64;
-  int max_tokens = 40;            // caption length, language mark and end included
-  double korean = 0.5;            // share of Korean captions where a sample has both languages
-  double styled = 0.5;            // share of captions that name the style where a sample has one
+  int max_tokens = 40;  // caption length, language mark and end included
+  double korean = 0.5;  // share of Korean captions where a sample has both languages
+  double styled = 0.5;  // share of captions that name the style where a sample has one
   bool augment = true;
-  int threads = 1;                // decoding threads; 0 decodes in next()
-  int ahead = 4;                  // batches kept ready
-  int cache_mb = 2048;            // decoded pictures kept in memory; changes speed only
+  int threads = 1;      // decoding threads; 0 decodes in next()
+  int ahead = 4;        // batches kept ready
+  int cache_mb = 2048;  // decoded pictures kept in memory; changes speed only
 
   template <class V>
   void fields(V&& v) {
@@ -72,7 +72,7 @@ class Loader {
   void seek(int64_t step);         // the step that next() gives next
   Batch make(int64_t step) const;  // what next() gives at that step
   Stats stats() const;
-  int64_t samples() const;         // in all dirs
+  int64_t samples() const;  // in all dirs
 
  private:
   struct State;

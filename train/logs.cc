@@ -22,9 +22,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 std::string head(int64_t step) { return fmt::format("{{\"step\": {}, \"time\": {:.3f}", step, now()); }
 
@@ -77,8 +75,7 @@ RunLog::~RunLog() {
 }
 
 void RunLog::write(std::FILE* file, const std::string& path, std::string_view bytes) {
-  if (std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size())
-    refuse(path, ": cannot write: ", std::strerror(errno));
+  if (std::fwrite(bytes.data(), 1, bytes.size(), file) != bytes.size()) refuse(path, ": cannot write: ", std::strerror(errno));
 }
 
 void RunLog::scalars(int64_t step, const std::vector<std::pair<std::string, double>>& values) {

@@ -25,8 +25,7 @@ std::string fit_columns(const std::string& text, int columns) {
     unsigned char c = text[i];
     // From U+1100 on, three- and four-byte characters are taken for wide: better a column too few than a wrapped line.
     size_t length = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-    int wide = (length == 3 && (c > 0xe1 || (c == 0xe1 && i + 1 < text.size() && uint8_t(text[i + 1]) >= 0x84))) ||
-               length == 4;
+    int wide = (length == 3 && (c > 0xe1 || (c == 0xe1 && i + 1 < text.size() && uint8_t(text[i + 1]) >= 0x84))) || length == 4;
     if ((columns -= 1 + wide) < 0) break;
     i = std::min(i + length, text.size());
   }

@@ -28,8 +28,7 @@ void find_cartoons(const SourceOptions& options, const Sink& sink, SourceReport&
     c.meta.tags = {kind == "fruit n veg" ? "fruit and vegetables" : kind == "clothes n accessories" ? "clothes" : kind};
     // A verb ("fly", "duck") is not the thing of that name.
     auto k = korean.find(concept_of(name));
-    if (kind != "actions" && kind != "sport")
-      c.meta.caption_ko = k != korean.end() ? k->second : korean_word(concept_of(name));
+    if (kind != "actions" && kind != "sport") c.meta.caption_ko = k != korean.end() ? k->second : korean_word(concept_of(name));
     c.meta.group = "cartoons/" + c.meta.tags[0];
     c.meta.style = "cartoon";
     c.meta.source = package.name + " " + package.version;

@@ -82,8 +82,7 @@ bool speaks(const std::string& words) {
 std::string from_file(const std::string& file) {
   std::string words;
   for (auto& w : split_words(words_of_file(file), " ")) {
-    bool noise =
-        w.size() < 3 || contains(" " + w + " ", {" aiga ", " bb ", " clipart ", " nicu ", " buculei ", " svg "});
+    bool noise = w.size() < 3 || contains(" " + w + " ", {" aiga ", " bb ", " clipart ", " nicu ", " buculei ", " svg "});
     if (!noise) words += (words.empty() ? "" : " ") + w;
   }
   return words;
@@ -105,8 +104,7 @@ std::string caption_of(const Art& art, bool title_is_a_collection) {
   }
   std::string words = lower_ascii(phrase(title));
   std::replace(words.begin(), words.end(), '-', ' ');
-  while (!words.empty() && (std::isdigit(static_cast<unsigned char>(words.back())) || words.back() == ' '))
-    words.pop_back();
+  while (!words.empty() && (std::isdigit(static_cast<unsigned char>(words.back())) || words.back() == ' ')) words.pop_back();
   return words;
 }
 

@@ -38,8 +38,7 @@ std::string after(const std::string& s, const std::string& prefix) {
 }  // namespace
 
 void plainer_words(Meta& m) {
-  if (auto x = after(m.caption, "flag: "); !x.empty())
-    add_new(m.captions, "flag of " + x), add_new(m.captions, x + " flag");
+  if (auto x = after(m.caption, "flag: "); !x.empty()) add_new(m.captions, "flag of " + x), add_new(m.captions, x + " flag");
   if (auto x = after(m.caption_ko, "깃발: "); !x.empty())
     add_new(m.captions_ko, x + " 국기"), add_new(m.captions_ko, x + " 깃발");
   if (auto x = after(m.caption, "keycap: "); !x.empty()) add_new(m.captions, "keycap " + x);
@@ -62,15 +61,13 @@ bool borrowed_flag(const std::string& name) {
 namespace {
 
 // Of the (up to 25) skin tone variants of one emoji a small model is shown one, picked by the emoji itself.
-bool tone_chosen(const EmojiEntry& e) {
-  return e.tones == 1 && uint64_t(e.tone) == XXH64(e.base.data(), e.base.size(), 0) % 5;
-}
+bool tone_chosen(const EmojiEntry& e) { return e.tones == 1 && uint64_t(e.tone) == XXH64(e.base.data(), e.base.size(), 0) % 5; }
 
 // How an emoji is drawn, or nothing where the set lacks it; throws nothing.
 using Look = std::function<std::function<Image(int)>(const EmojiEntry&)>;
 
-void walk_emoji(const Package& cldr, const Package& unicode, const Package& pictures, const Meta& common,
-                const Look& look, const Sink& sink, SourceReport& report) {
+void walk_emoji(const Package& cldr, const Package& unicode, const Package& pictures, const Meta& common, const Look& look,
+                const Sink& sink, SourceReport& report) {
   Words en, ko;
   for (const char* folder : {"annotations", "annotationsDerived"}) {
     std::string at = cldr.tree + "/usr/share/unicode/cldr/common/" + folder;
@@ -151,8 +148,7 @@ void find_emojione(const SourceOptions& options, const Sink& sink, SourceReport&
   };
   for (auto& file : files_below(root, {".png"})) {
     size_t name = file.find("/assets/png/");
-    if (name != file.npos)
-      files[plain(lower_ascii(file.substr(name + 12, file.rfind('.') - name - 12)))] = root + "/" + file;
+    if (name != file.npos) files[plain(lower_ascii(file.substr(name + 12, file.rfind('.') - name - 12)))] = root + "/" + file;
   }
   Meta common;
   common.style = "sticker";

@@ -64,8 +64,7 @@ void take_tars(const std::string& path, const std::string& split, Taker& taker) 
         [&](ShardSample&& s) {
           const std::string name = tar + ": " + s.key;
           for (const auto& [extension, bytes] : s.parts)
-            if (const size_t at = extension == "txt" ? broken_utf8(as_text(bytes)) : std::string::npos;
-                at != std::string::npos)
+            if (const size_t at = extension == "txt" ? broken_utf8(as_text(bytes)) : std::string::npos; at != std::string::npos)
               return taker.fault(name, "caption is not UTF-8",
                                  shown_byte(as_text(bytes), at) + " of its .txt; convert it with iconv");
           try {
@@ -92,9 +91,7 @@ void find_own(const std::string& path, const Sink& sink, SourceReport& report) {
   report.license = "as given";
   Taker taker(sink, report);
   auto each = [&](Record&& r) { taker.take(std::move(r), ""); };
-  auto bad = [&](const std::string& file, const std::string& why, const std::string& more) {
-    taker.fault(file, why, more);
-  };
+  auto bad = [&](const std::string& file, const std::string& why, const std::string& more) { taker.fault(file, why, more); };
 
   size_t colon = path.find(".json:");
   std::string json = path.substr(0, colon == path.npos ? path.npos : colon + 5);

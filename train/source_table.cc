@@ -53,8 +53,7 @@ void read_tsv(const std::string& file, const std::function<void(const std::set<s
 // "column 'ko', byte 3 (0xb0)" of the first cell that is not; empty: all are.
 std::string not_utf8(const Row& row) {
   for (const auto& [column, words] : row)
-    if (const size_t at = broken_utf8(words); at != words.npos)
-      return "column '" + column + "', " + shown_byte(words, at);
+    if (const size_t at = broken_utf8(words); at != words.npos) return "column '" + column + "', " + shown_byte(words, at);
   return {};
 }
 
@@ -82,8 +81,7 @@ std::vector<Style> read_styles(const std::string& file) {
 // Whether `file` names something below the folder and nothing beside it.
 bool inside(const std::string& file) {
   fs::path p(file);
-  return !file.empty() && !p.is_absolute() && file.find('\0') == file.npos &&
-         std::find(p.begin(), p.end(), "..") == p.end();
+  return !file.empty() && !p.is_absolute() && file.find('\0') == file.npos && std::find(p.begin(), p.end(), "..") == p.end();
 }
 
 std::vector<std::string> words_in(const std::string& cell) {

@@ -14,13 +14,12 @@
 namespace duet {
 
 struct Candidate {
-  std::string key;      // unique within its source: letters, digits, '-', '_' and '/'
-  Meta meta;            // as it will be written; at least one caption
-  std::string subject;  // the concept that decides the split (train/words.h); empty: concept_of(meta.caption)
-  std::string split;    // train, val, heldout or pairs where the source decides; else empty
-  bool ready = false;   // the picture is composed at its size: no trimming, and equals may repeat (scenes)
-  std::function<Image(int size)>
-      draw;  // any shape, about `size` pixels or larger; throws Error; called from many threads
+  std::string key;                      // unique within its source: letters, digits, '-', '_' and '/'
+  Meta meta;                            // as it will be written; at least one caption
+  std::string subject;                  // the concept that decides the split (train/words.h); empty: concept_of(meta.caption)
+  std::string split;                    // train, val, heldout or pairs where the source decides; else empty
+  bool ready = false;                   // the picture is composed at its size: no trimming, and equals may repeat (scenes)
+  std::function<Image(int size)> draw;  // any shape, about `size` pixels or larger; throws Error; called from many threads
 };
 
 struct SourceReport {
@@ -45,14 +44,14 @@ struct SourceOptions {
 // Each refuses when its packages cannot be fetched or do not look as expected.
 void find_emoji(const SourceOptions&, const Sink&, SourceReport&);  // Noto colour emoji, CLDR names in two languages
 void find_emojione(const SourceOptions&, const Sink&,
-                   SourceReport&);  // EmojiOne's pictures of ruby-gemojione, the same names
-void find_flags(const SourceOptions&, const Sink&, SourceReport&);    // flags of countries, CLDR names in two languages
-void find_themes(const SourceOptions&, const Sink&, SourceReport&);   // named things of Oxygen, Breeze and Papirus
-void find_stamps(const SourceOptions&, const Sink&, SourceReport&);   // Tux Paint stamps, sentences in two languages
-void find_clipart(const SourceOptions&, const Sink&, SourceReport&);  // Open Clip Art Library, titles of the SVGs
+                   SourceReport&);                                     // EmojiOne's pictures of ruby-gemojione, the same names
+void find_flags(const SourceOptions&, const Sink&, SourceReport&);     // flags of countries, CLDR names in two languages
+void find_themes(const SourceOptions&, const Sink&, SourceReport&);    // named things of Oxygen, Breeze and Papirus
+void find_stamps(const SourceOptions&, const Sink&, SourceReport&);    // Tux Paint stamps, sentences in two languages
+void find_clipart(const SourceOptions&, const Sink&, SourceReport&);   // Open Clip Art Library, titles of the SVGs
 void find_cartoons(const SourceOptions&, const Sink&, SourceReport&);  // art4apps pictures of pysiogame, file names
 void find_icons(const SourceOptions&, const Sink&,
-                SourceReport&);  // Bootstrap icons; Papirus folders by colour and emblem
+                SourceReport&);                                      // Bootstrap icons; Papirus folders by colour and emblem
 void find_scenes(const SourceOptions&, const Sink&, SourceReport&);  // vision/scene.h, made on the spot
 
 // A person's own pictures: a folder of pictures (fusion/cocojson.h), a folder of WebDataset tars or one tar (splits in

@@ -61,9 +61,7 @@ uint32_t crc32c(std::string_view bytes) {
 std::string event_version(double time) { return record(time, 0, field_bytes(3, "brain.Event:2")); }
 
 // SessionLog: status = 1, START = 1.
-std::string event_restart(double time, int64_t step) {
-  return record(time, step, field_bytes(7, field(1, 0, varint(1))));
-}
+std::string event_restart(double time, int64_t step) { return record(time, step, field_bytes(7, field(1, 0, varint(1)))); }
 
 std::string event_scalar(double time, int64_t step, std::string_view tag, float value) {
   return record(time, step, summary(tag, field(2, 5, raw(value))));

@@ -68,16 +68,14 @@ static void take_parameters(Model& to, Model& from, const std::string& name) {
     refuse(name, ": has ", given.begin()->first, ", which the config's [model] lacks; give both the same parts");
 }
 
-Trainer::Trainer(const TrainConfig& config)
-    : s_(new State{.config = config, .tokenizer = Tokenizer::load(config.tokenizer)}) {
+Trainer::Trainer(const TrainConfig& config) : s_(new State{.config = config, .tokenizer = Tokenizer::load(config.tokenizer)}) {
   TrainConfig& c = s_->config;
   if (c.steps < 1 || c.accumulate < 1) refuse("steps and accumulate must be 1 or more");
   choose_precision(c.precision);
   set_recompute(c.recompute);
   if (s_->tokenizer.size() > c.model.vocab)
     refuse("model.vocab = ", c.model.vocab, " is smaller than the ", s_->tokenizer.size(), " tokens of ", c.tokenizer);
-  if (c.model.size != c.data.size)
-    refuse("model.size = ", c.model.size, " and data.size = ", c.data.size, " must be equal");
+  if (c.model.size != c.data.size) refuse("model.size = ", c.model.size, " and data.size = ", c.data.size, " must be equal");
   s_->model = std::make_unique<Model>(c.model, uint64_t(c.seed));
   const auto load = [&](const std::string& path) {
     Loaded l = load_weights(path);
@@ -87,7 +85,8 @@ Trainer::Trainer(const TrainConfig& config)
   if (!c.distill.teacher.empty()) {
     s_->teacher = load(c.distill.teacher);
     if (s_->teacher->config.patch != c.model.patch)
-      refuse(c.distill.teacher, ": has patches of ", s_->teacher->config.patch, " pixels, the config's model.patch is ", c.model.patch);
+      refuse(c.distill.teacher, ": has patches of ", s_->teacher->config.patch, " pixels, the config's model.patch is ",
+             c.model.patch);
   }
   if (const std::string& from = c.start.empty() ? c.distill.teacher : c.start; !from.empty())
     take_parameters(*s_->model, *load(from), from);
@@ -124,8 +123,7 @@ void Trainer::State::advance() {
   }
   const double warm = std::min(1.0, double(step) / double(std::max<int64_t>(1, c.warmup)));
   const double way = std::min(1.0, double(step) / double(c.steps));
-  const double lr =
-      c.optimizer.lr * warm * (c.final_lr + (1 - c.final_lr) * 0.5 * (1 + std::cos(3.14159265358979 * way)));
+  const double lr = c.optimizer.lr * warm * (c.final_lr + (1 - c.final_lr) * 0.5 * (1 + std::cos(3.14159265358979 * way)));
   world->all_reduce(flat.grads.data(), flat.n, DType::f32, Reduce::mean);
   copy_values(numbers.slice(4, {2}), optimizer->apply(step, lr, number(0)));
   pending.push_back({step, lr, numbers});
@@ -162,8 +160,8 @@ void Trainer::save() {
                                                          {"step", std::to_string(s_->done)},
                                                          {"skipped", std::to_string(s_->skipped)}});
   const std::string tokenizer = s_->tokenizer.json();
-  save_checkpoint(s_->config.out, s_->done,
-                  {{"state.safetensors", {}, &image}, {"tokenizer.json", as_bytes(tokenizer)}}, int(s_->config.keep));
+  save_checkpoint(s_->config.out, s_->done, {{"state.safetensors", {}, &image}, {"tokenizer.json", as_bytes(tokenizer)}},
+                  int(s_->config.keep));
 }
 
 bool Trainer::resume() {
@@ -176,8 +174,7 @@ bool Trainer::resume() {
     refuse(path, ": was trained with another tokenizer than ", s_->config.tokenizer);
   for (auto& [name, t] : s_->parts()) {
     const TensorView& v = f.at(name);
-    if (v.bytes.size() != t->bytes())
-      refuse(path, ": is of another model size than the config; start a new 'out' folder");
+    if (v.bytes.size() != t->bytes()) refuse(path, ": is of another model size than the config; start a new 'out' folder");
     const Tensor host(t->shape());
     std::memcpy(host.data<void>(), v.bytes.data(), v.bytes.size());
     copy_values(*t, host);
@@ -228,8 +225,7 @@ void Trainer::run(const std::function<void(const Model&, const Tokenizer&, int64
     s_->advance();
     if (where == Device::cpu || s_->done % c.log_every == 0 || s_->done == c.steps) s_->settle();
     for (const auto& [at, r] : s_->settled) {
-      mean.loss += r.loss, mean.flow += r.flow, mean.caption += r.caption, mean.contrast += r.contrast,
-          mean.norm += r.norm;
+      mean.loss += r.loss, mean.flow += r.flow, mean.caption += r.caption, mean.contrast += r.contrast, mean.norm += r.norm;
       mean.lr = r.lr, ++n;
       if (!r.applied) line.message(join("step ", at, ": loss or gradient is not finite; the step was not applied"));
     }
@@ -252,9 +248,8 @@ void Trainer::run(const std::function<void(const Model&, const Tokenizer&, int64
       std::snprintf(text, sizeof text,
                     "step %lld/%lld loss %.4f = flow %.4f caption %.3f contrast %.3f | %.0f samples/s %.0f GFLOP/s "
                     "%.0f%% | %s left",
-                    (long long)s_->done, (long long)c.steps, mean.loss * k, mean.flow * k, mean.caption * k,
-                    mean.contrast * k, rate, speed / 1e9, 100 * speed / peak,
-                    duration_text(s * k * double(c.steps - s_->done)).c_str());
+                    (long long)s_->done, (long long)c.steps, mean.loss * k, mean.flow * k, mean.caption * k, mean.contrast * k,
+                    rate, speed / 1e9, 100 * speed / peak, duration_text(s * k * double(c.steps - s_->done)).c_str());
       line.update(text);
       mean = {}, n = 0, flops = gemm_flops(), since = Clock::now(), wait = s_->loader->stats().wait_s;
     }
@@ -265,8 +260,7 @@ void Trainer::run(const std::function<void(const Model&, const Tokenizer&, int64
   save();
   log.flush();
   line.finish();
-  for (const auto& [reason, count] : s_->loader->stats().bad)
-    line.message(join("skipped samples: ", count, " ", reason));
+  for (const auto& [reason, count] : s_->loader->stats().bad) line.message(join("skipped samples: ", count, " ", reason));
   if (s_->done >= c.steps) save_model(c.out + "/model", DType::bf16);
 }
 

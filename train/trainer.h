@@ -13,15 +13,15 @@
 namespace duet {
 
 struct TrainConfig {
-  std::string out = "runs/duet";      // checkpoints, logs, samples and, at the end, weights
-  std::string tokenizer = "";         // tokenizer.json
-  std::string start = "";             // weights to start from instead of random ones; with distill.teacher by default those
+  std::string out = "runs/duet";  // checkpoints, logs, samples and, at the end, weights
+  std::string tokenizer = "";     // tokenizer.json
+  std::string start = "";         // weights to start from instead of random ones; with distill.teacher by default those
   int64_t steps = 1000, warmup = 100;
-  double final_lr = 0.05;             // share of lr the cosine ends at
-  int accumulate = 1;                 // batches a step
+  double final_lr = 0.05;  // share of lr the cosine ends at
+  int accumulate = 1;      // batches a step
   int64_t seed = 1;
-  bool recompute = false;             // on a card: keep less for the backward pass and make it again; for batches that do not fit
-  std::string precision = "auto";     // auto (bf16 where it is faster), bf16, f32
+  bool recompute = false;          // on a card: keep less for the backward pass and make it again; for batches that do not fit
+  std::string precision = "auto";  // auto (bf16 where it is faster), bf16, f32
   int64_t save_every = 200, keep = 2, log_every = 10, sample_every = 500;
   ModelConfig model;
   DataConfig data;
@@ -47,9 +47,9 @@ class Trainer {
     double loss, flow, caption, contrast, norm, lr;
     bool applied;
   };
-  Step step();    // one optimizer step
+  Step step();  // one optimizer step
   int64_t done() const;
-  void save();    // a checkpoint
+  void save();                                     // a checkpoint
   void save_model(const std::string& dir, DType);  // EMA weights and tokenizer
   // Runs f while the model holds its EMA weights.
   void with_ema(const std::function<void(const Model&)>& f);

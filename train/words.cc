@@ -24,8 +24,7 @@ std::string_view trimmed(std::string_view s) {
 constexpr std::array<std::string_view, 4> kArticles = {"a ", "an ", "the ", "some "};
 
 // Marks that end or quote a phrase, ASCII and typographic.
-constexpr std::array<std::string_view, 14> kEdges = {".", "!", ",",  ";", ":", "\"", "“",
-                                                     "”", "„", "。", "…", "—", "–",  " "};
+constexpr std::array<std::string_view, 14> kEdges = {".", "!", ",", ";", ":", "\"", "“", "”", "„", "。", "…", "—", "–", " "};
 
 std::string_view without_edges(std::string_view s) {
   for (bool again = true; again;) {

@@ -9,11 +9,10 @@
 namespace duet {
 
 void check_size(int64_t width, int64_t height, const std::string& name, const Limits& limits) {
-  if (width <= 0 || height <= 0)
-    refuse(name, ": the header says ", width, " x ", height, " pixels; the file is damaged");
+  if (width <= 0 || height <= 0) refuse(name, ": the header says ", width, " x ", height, " pixels; the file is damaged");
   if (width > limits.max_side || height > limits.max_side || width * height > limits.max_pixels) {
-    refuse(name, ": ", width, " x ", height, " pixels is more than is read here (", limits.max_pixels,
-           " pixels, no side over ", limits.max_side, "); make it smaller first");
+    refuse(name, ": ", width, " x ", height, " pixels is more than is read here (", limits.max_pixels, " pixels, no side over ",
+           limits.max_side, "); make it smaller first");
   }
 }
 
@@ -23,8 +22,7 @@ Image decode_image(std::span<const uint8_t> bytes, const std::string& name, cons
   };
   if (bytes.empty()) refuse(name, ": the file is empty");
   if (int64_t(bytes.size()) > limits.max_bytes) {
-    refuse(name, ": ", bytes.size(), " bytes is more than is read here (", limits.max_bytes,
-           "); make it smaller first");
+    refuse(name, ": ", bytes.size(), " bytes is more than is read here (", limits.max_bytes, "); make it smaller first");
   }
   if (has(0, "\xff\xd8", 2)) return decode_jpeg(bytes, name, limits);
   if (has(0, "\x89PNG", 4)) return decode_png(bytes, name, limits);

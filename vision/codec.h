@@ -34,8 +34,6 @@ std::vector<uint8_t> encode_jpeg(const Image& image, int quality, std::string_vi
 
 // kernels/files.h reads (read_file) and writes (write_file); this is its write_file for the bytes of one encoder:
 // after a full disk or a crash the path holds the old file or the new one, never a part.
-inline void write_file_atomic(const std::string& path, Bytes bytes) {
-  write_file(path, std::span<const Bytes>(&bytes, 1));
-}
+inline void write_file_atomic(const std::string& path, Bytes bytes) { write_file(path, std::span<const Bytes>(&bytes, 1)); }
 
 }  // namespace duet

@@ -102,8 +102,7 @@ void fill(Image& dst, int x, int y, int width, int height, uint32_t rgba) {
   }
 }
 
-Image contact_sheet(const std::vector<std::pair<Image, std::string>>& cells, int columns, int cell_px,
-                    bool checkerboard) {
+Image contact_sheet(const std::vector<std::pair<Image, std::string>>& cells, int columns, int cell_px, bool checkerboard) {
   CHECK(columns >= 1 && cell_px >= 8, "at least 1 column of at least 8 pixels, not ", columns, " of ", cell_px);
   CHECK(!cells.empty(), "pictures to show");
   columns = std::min<int>(columns, int(cells.size()));

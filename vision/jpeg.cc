@@ -76,8 +76,7 @@ Image decode_jpeg(std::span<const uint8_t> bytes, const std::string& name, const
   };
   // A JPEG of tables alone "succeeds" without writing these, so they start at 0, which check_size refuses.
   int width = 0, height = 0, subsampling = -1, space = -1;
-  if (tjDecompressHeader3(turbo.get(), bytes.data(), bytes.size(), &width, &height, &subsampling, &space) != 0)
-    damaged();
+  if (tjDecompressHeader3(turbo.get(), bytes.data(), bytes.size(), &width, &height, &subsampling, &space) != 0) damaged();
   check_size(width, height, name, limits);
   // Every 8x8 block costs at least one bit, so 512 pixels a byte is the most Huffman coding can do; 4 times that leaves
   // room for arithmetic coding, and a header with nothing behind it allocates nothing.
@@ -98,16 +97,16 @@ Image decode_jpeg(std::span<const uint8_t> bytes, const std::string& name, const
 }
 
 std::vector<uint8_t> encode_jpeg(const Image& image, int quality, std::string_view xmp) {
-  CHECK(image.width > 0 && image.height > 0 && image.width <= 65500 && image.height <= 65500, "a picture of ",
-        image.width, " x ", image.height, " as JPEG");
+  CHECK(image.width > 0 && image.height > 0 && image.width <= 65500 && image.height <= 65500, "a picture of ", image.width,
+        " x ", image.height, " as JPEG");
   CHECK(quality >= 1 && quality <= 100, "JPEG quality 1..100, got ", quality);
   Turbo turbo(tjInitCompress());
   CHECK(turbo, "libjpeg-turbo starts");
   Image flat = over(image, 255, 255, 255);
   unsigned char* out = nullptr;
   unsigned long size = 0;
-  int rc = tjCompress2(turbo.get(), flat.rgba.data(), flat.width, 0, flat.height, TJPF_RGBA, &out, &size, TJSAMP_444,
-                       quality, TJFLAG_ACCURATEDCT);
+  int rc = tjCompress2(turbo.get(), flat.rgba.data(), flat.width, 0, flat.height, TJPF_RGBA, &out, &size, TJSAMP_444, quality,
+                       TJFLAG_ACCURATEDCT);
   std::unique_ptr<unsigned char, void (*)(unsigned char*)> hold(out, tjFree);
   CHECK(rc == 0, tjGetErrorStr2(turbo.get()));
   std::vector<uint8_t> file(out, out + size);

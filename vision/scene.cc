@@ -15,7 +15,8 @@ struct Range {
   int lo, hi;  // both included
   int pick(SceneRng& rng) const { return lo + rng.below(hi - lo + 1); }
 };
-constexpr Range kRadius[kSizes] = {{100, 115}, {152, 169}, {210, 230}}, kRadiusAlone[kSizes] = {{160, 178}, {262, 286}, {340, 364}};
+constexpr Range kRadius[kSizes] = {{100, 115}, {152, 169}, {210, 230}},
+                kRadiusAlone[kSizes] = {{160, 178}, {262, 286}, {340, 364}};
 constexpr int kNear = 369, kMiddleLo = 451,
               kMiddleHi = 573;  // of a column or row: first <= kNear, last >= 1024 - kNear
 
@@ -65,8 +66,10 @@ bool apart(const Thing& a, const Thing& b) {
 
 // Plain arrangements: two things across from each other, three as a triangle.
 constexpr Cell kTwo[][2] = {{Cell::left, Cell::right}, {Cell::top, Cell::bottom}};
-constexpr Cell kThree[][3] = {{Cell::top_left, Cell::top_right, Cell::bottom}, {Cell::bottom_left, Cell::bottom_right, Cell::top},
-                              {Cell::top_left, Cell::bottom_left, Cell::right}, {Cell::top_right, Cell::bottom_right, Cell::left}};
+constexpr Cell kThree[][3] = {{Cell::top_left, Cell::top_right, Cell::bottom},
+                              {Cell::bottom_left, Cell::bottom_right, Cell::top},
+                              {Cell::top_left, Cell::bottom_left, Cell::right},
+                              {Cell::top_right, Cell::bottom_right, Cell::left}};
 
 // `cell`: where it shall be; empty: anywhere.
 bool add_thing(Scene& scene, ShapeKind shape, Color color, bool alone, std::optional<Cell> wanted, SceneRng& rng) {
@@ -212,8 +215,7 @@ const char* name(ShapeKind s) {
   return k[int(s)];
 }
 const char* name(Color c) {
-  static const char* const k[] = {"red",    "orange", "yellow", "green", "blue",
-                                  "purple", "pink",   "brown",  "black", "white"};
+  static const char* const k[] = {"red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "black", "white"};
   return k[int(c)];
 }
 const char* name(Size s) {

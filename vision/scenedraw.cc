@@ -43,7 +43,7 @@ std::array<Outline, kShapes> make_outlines() {
   t[int(ShapeKind::diamond)] = {{0, -1.18f}, {0.88f, 0}, {0, 1.18f}, {-0.88f, 0}};
   const float l = 1.02f, w = 0.36f;
   t[int(ShapeKind::cross)] = {{-w, -l}, {w, -l}, {w, -w}, {l, -w}, {l, w},   {w, w},
-                          {w, l},   {-w, l}, {-w, w}, {-l, w}, {-l, -w}, {-w, -w}};
+                              {w, l},   {-w, l}, {-w, w}, {-l, w}, {-l, -w}, {-w, -w}};
   return t;
 }
 
@@ -132,8 +132,7 @@ void cover(float* out, int w, int h, ShapeKind shape, float cx, float cy, float 
     for (int x = 0; x < w; x++) {
       sum += acc[size_t(y) * (w + 2) + x];
       float share = std::fabs(sum);
-      out[size_t(y) * w + x] =
-          share < 1e-5f ? 0 : std::min(1.0f, share);  // what rounding leaves beyond the edge is nothing
+      out[size_t(y) * w + x] = share < 1e-5f ? 0 : std::min(1.0f, share);  // what rounding leaves beyond the edge is nothing
     }
   }
 }

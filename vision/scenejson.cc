@@ -37,8 +37,7 @@ E choice(simdjson::dom::element e, const char* key, int count) {
 }  // namespace
 
 std::string describe_json(const Scene& scene) {
-  nlohmann::ordered_json out{{"background", background_name(scene.background)},
-                             {"things", nlohmann::ordered_json::array()}};
+  nlohmann::ordered_json out{{"background", background_name(scene.background)}, {"things", nlohmann::ordered_json::array()}};
   for (const Thing& t : scene.things)
     out["things"].push_back({{"shape", name(t.shape)},
                              {"color", name(t.color)},

@@ -56,8 +56,7 @@ Image render_svg(std::span<const uint8_t> bytes, const std::string& name, int si
   if (bytes.size() > kMaxBytes) refuse(name, ": ", bytes.size(), " bytes is more than the 8 MiB read of an SVG");
   GError* error = nullptr;
   // Without a base file librsvg resolves no reference to other files.
-  std::unique_ptr<GInputStream, Unref> stream(
-      g_memory_input_stream_new_from_data(bytes.data(), gssize(bytes.size()), nullptr));
+  std::unique_ptr<GInputStream, Unref> stream(g_memory_input_stream_new_from_data(bytes.data(), gssize(bytes.size()), nullptr));
   std::unique_ptr<RsvgHandle, Unref> svg(
       rsvg_handle_new_from_stream_sync(stream.get(), nullptr, RSVG_HANDLE_FLAGS_NONE, nullptr, &error));
   if (!svg) refuse_svg(name, error);

@@ -62,8 +62,8 @@ Image unpremultiply(const cv::Mat& in) {
 }
 
 void check(const Image& image, int width, int height) {
-  CHECK(image.width > 0 && image.height > 0 && width > 0 && height > 0, "sizes above 0, got ", image.width, " x ",
-        image.height, " -> ", width, " x ", height);
+  CHECK(image.width > 0 && image.height > 0 && width > 0 && height > 0, "sizes above 0, got ", image.width, " x ", image.height,
+        " -> ", width, " x ", height);
 }
 
 }  // namespace

@@ -30,8 +30,7 @@ std::vector<uint8_t> encode_webp(const Image& image, int quality, std::string_vi
         "a picture of ", image.width, " x ", image.height, " as WebP");
   CHECK(quality >= 0 && quality <= 100, "WebP quality 0..100, got ", quality);
   uint8_t* out = nullptr;
-  const size_t size =
-      WebPEncodeRGBA(image.rgba.data(), image.width, image.height, image.width * 4, float(quality), &out);
+  const size_t size = WebPEncodeRGBA(image.rgba.data(), image.width, image.height, image.width * 4, float(quality), &out);
   const std::unique_ptr<uint8_t, void (*)(void*)> hold(out, WebPFree);
   CHECK(size > 0, "libwebp encodes a picture of ", image.width, " x ", image.height);
   return xmp.empty() ? std::vector<uint8_t>(out, out + size) : with_xmp(out, size, xmp);

@@ -65,8 +65,8 @@ static void products() {
   const double peak = measure_peak();
   std::printf("tile engine from the first cache: %.0f GFLOP/s on %d threads\n", peak / 1e9, threads());
   std::printf("%-23s %10s %10s %8s   peers, GFLOP/s\n", "C (M,N) = A B, K", "ms", "GFLOP/s", "of peak");
-  const int64_t shapes[][3] = {{1024, 1024, 1024}, {5632, 960, 320}, {5632, 1728, 320}, {5632, 320, 864}, {1728, 320, 5632},
-                               {5632, 1536, 512},  {5632, 3072, 768}, {128, 1728, 320}};
+  const int64_t shapes[][3] = {{1024, 1024, 1024}, {5632, 960, 320},  {5632, 1728, 320}, {5632, 320, 864},
+                               {1728, 320, 5632},  {5632, 1536, 512}, {5632, 3072, 768}, {128, 1728, 320}};
   for (const auto& s : shapes) {
     const auto [M, N, K] = std::tuple{s[0], s[1], s[2]};
     const Tensor A = noise({M, K}, 1), B = noise({N, K}, 2);
@@ -76,9 +76,7 @@ static void products() {
     std::printf("%5lld x %5lld, %5lld %15.3f %10.0f %7.0f%%", (long long)M, (long long)N, (long long)K, t * 1e3, rate / 1e9,
                 100 * rate / peak);
 #ifdef DUET_PEER_DNNL  // f32; its threads are OpenMP's
-    const double d = median_seconds(9, [&] {
-      dnnl_sgemm('N', 'T', M, N, K, 1, A.data(), K, B.data(), K, 0, C.data(), N);
-    });
+    const double d = median_seconds(9, [&] { dnnl_sgemm('N', 'T', M, N, K, 1, A.data(), K, B.data(), K, 0, C.data(), N); });
     std::printf("   oneDNN sgemm %7.0f", 2.0 * double(M * N * K) / d / 1e9);
 #endif
 #ifdef DUET_PEER_EIGEN
@@ -95,19 +93,19 @@ static void products() {
   Tensor y({N, C}), r({N});
   const Tensor row = Tensor::zeros({N}, DType::i32), big = noise({N, 2 * C}, 5);
   const double copy = 2.0 * double(N * C) * 4 / median_seconds(15, [&] {
-    parallel_for(64, [&](int64_t j) { std::memcpy(y.data() + j * N * C / 64, x.data() + j * N * C / 64, size_t(N * C / 64) * 4); });
-  });
+                        parallel_for(64, [&](int64_t j) {
+                          std::memcpy(y.data() + j * N * C / 64, x.data() + j * N * C / 64, size_t(N * C / 64) * 4);
+                        });
+                      });
   std::printf("copy of %lld MiB: %.1f GB/s\n", (long long)(N * C * 4 >> 20), copy / 1e9);
   const auto line = [&](const char* name, double values, const std::function<void()>& f) {
     const double t = median_seconds(15, f);
     std::printf("%-34s %10.3f %8.1f GB/s %6.0f%%\n", name, t * 1e3, values * 4 / t / 1e9, 100 * values * 4 / t / copy);
   };
-  line("norm_mod", 2.0 * double(N * C), [&] {
-    cpu::norm_mod(y.data(), r.data(), x.data(), mod.data(), row.data<int32_t>(), 6 * C, 0, C, N, C);
-  });
-  line("gate_add", 3.0 * double(N * C), [&] {
-    cpu::gate_add(y.data(), x.data(), big.data(), mod.data(), row.data<int32_t>(), 6 * C, 2 * C, N, C);
-  });
+  line("norm_mod", 2.0 * double(N * C),
+       [&] { cpu::norm_mod(y.data(), r.data(), x.data(), mod.data(), row.data<int32_t>(), 6 * C, 0, C, N, C); });
+  line("gate_add", 3.0 * double(N * C),
+       [&] { cpu::gate_add(y.data(), x.data(), big.data(), mod.data(), row.data<int32_t>(), 6 * C, 2 * C, N, C); });
   line("swiglu", 3.0 * double(N * C), [&] { cpu::swiglu(y.data(), big.data(), N, C); });
 }
 
@@ -118,9 +116,8 @@ static double dnnl_u8s8(int64_t M, int64_t N, int64_t K) {
   std::vector<int8_t> b(size_t(K * N), 3);
   std::vector<int32_t> c(size_t(M * N));
   const int32_t zero = 0;
-  return median_seconds(9, [&] {
-    dnnl_gemm_u8s8s32('N', 'N', 'F', M, N, K, 1, a.data(), K, 0, b.data(), N, 0, 0, c.data(), N, &zero);
-  });
+  return median_seconds(
+      9, [&] { dnnl_gemm_u8s8s32('N', 'N', 'F', M, N, K, 1, a.data(), K, 0, b.data(), N, 0, 0, c.data(), N, &zero); });
 }
 #endif
 
@@ -180,11 +177,14 @@ static void step(const TrainConfig& c) {
   int64_t n = 0;
   const double peak = measure_peak();
   const int64_t before = gemm_flops();
-  const double t = median_seconds(15, [&] {
-    b.seed = uint64_t(++n);
-    joint_loss(m, b, c.loss).total.backward();
-    optimizer.step(n, 1e-4);
-  }, 8);
+  const double t = median_seconds(
+      15,
+      [&] {
+        b.seed = uint64_t(++n);
+        joint_loss(m, b, c.loss).total.backward();
+        optimizer.step(n, 1e-4);
+      },
+      8);
   const double flops = double(gemm_flops() - before) / double(n);
   std::printf("training step, %lld parameters, batch %lld: %.1f ms, %.1f samples/s, %.0f GFLOP/s = %.0f%% of peak, %zu MiB\n",
               (long long)count_params(m), (long long)b.B, t * 1e3, double(b.B) / t, flops / t / 1e9, 100 * flops / t / peak,
@@ -219,24 +219,36 @@ int main(int argc, char** argv) try {
   std::vector<std::string> sets;
   for (int i = 2; i + 1 < argc; i += 2) {
     const std::string key = argv[i];
-    if (key == "--config") config = argv[i + 1];
-    else if (key == "--precision") precision = argv[i + 1];
-    else if (key == "--quantize") quantize = argv[i + 1];
-    else if (key == "--clock") by_processor = std::string(argv[i + 1]) == "cpu";
-    else if (key == "--set") sets.push_back(argv[i + 1]);
-    else refuse("unknown option ", key);
+    if (key == "--config")
+      config = argv[i + 1];
+    else if (key == "--precision")
+      precision = argv[i + 1];
+    else if (key == "--quantize")
+      quantize = argv[i + 1];
+    else if (key == "--clock")
+      by_processor = std::string(argv[i + 1]) == "cpu";
+    else if (key == "--set")
+      sets.push_back(argv[i + 1]);
+    else
+      refuse("unknown option ", key);
   }
   choose_precision(precision);
   std::printf("precision %s, %d threads\n", precision_name(duet::precision(), false), threads());
   TrainConfig c;
   load_toml(config, c);
   for (const auto& s : sets) set_key(c, s);
-  if (what == "products") products();
-  else if (what == "int8") int8_products();
-  else if (what == "step") step(c);
-  else if (what == "draw") drawing(c, quantize == "int8");
-  else if (what == "loader") loading(c);
-  else refuse("what to measure? products, int8, step, draw or loader");
+  if (what == "products")
+    products();
+  else if (what == "int8")
+    int8_products();
+  else if (what == "step")
+    step(c);
+  else if (what == "draw")
+    drawing(c, quantize == "int8");
+  else if (what == "loader")
+    loading(c);
+  else
+    refuse("what to measure? products, int8, step, draw or loader");
 } catch (const std::exception& e) {
   std::fprintf(stderr, "duet_bench: %s\n", e.what());
   return 1;

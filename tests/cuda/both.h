@@ -1,5 +1,6 @@
-// One op on the CPU and on the card. In f32 only the order of sums separates the two. In bf16 the CPU's op runs in f32 on inputs
-// rounded as the card's are; what the card then stores is off by half a unit in the last place of bf16, 2^-9 of its size.
+// One op on the CPU and on the card. In f32 only the order of sums separates the two. In bf16 the CPU's op runs in f32 on
+// inputs rounded as the card's are; what the card then stores is off by half a unit in the last place of bf16, 2^-9 of its
+// size.
 #pragma once
 #include "kernels/device.h"
 #include "tests/kernels/gradcheck.h"
@@ -56,8 +57,8 @@ inline Tensor rounded_copy(const Tensor& t) {
   return r;
 }
 
-// `steps`: 2^-24 or 2^-9, a half unit of the type that values are stored in. Each value is held to a few of these of its own size
-// and of the size of what was summed for it, for which the largest of the tensor stands, or `terms` where terms cancel.
+// `steps`: 2^-24 or 2^-9, a half unit of the type that values are stored in. Each value is held to a few of these of its own
+// size and of the size of what was summed for it, for which the largest of the tensor stands, or `terms` where terms cancel.
 inline void expect_close(const Tensor& want, const Tensor& got, double half_unit, const std::string& what, double terms = 0) {
   ASSERT_EQ(want.shape(), got.shape()) << what;
   double most = terms, error = 0;
@@ -100,7 +101,8 @@ void check_both(const std::string& name, std::vector<Tensor> in, const std::vect
         first = got;
         expect_close(want.y, got.y, narrow ? 0x1p-9 : 0x1p-22, what);
         for (size_t i = 0; i < in.size(); ++i)
-          expect_close(want.grads[i], got.grads[i], narrow ? 0x1p-9 : 0x1p-22, what + " gradient " + std::to_string(i), largest);
+          expect_close(want.grads[i], got.grads[i], narrow ? 0x1p-9 : 0x1p-22, what + " gradient " + std::to_string(i),
+                       largest);
       } else {
         EXPECT_TRUE(same_bits(first.y, got.y)) << what << ": threads in order " << order;
         for (size_t i = 0; i < in.size(); ++i)

@@ -33,8 +33,8 @@ int run(const char* file) {
     }
     if (!fine) ++bad;
     std::printf("%-7s %-8s %-30s B %3lld H %2lld D %3lld q %4lld k %4lld: %s\n", fine ? "ok" : "REFUSED",
-                g.backward ? "backward" : "forward", what, (long long)g.B, (long long)g.H, (long long)g.D,
-                (long long)g.q, (long long)g.k, said.c_str());
+                g.backward ? "backward" : "forward", what, (long long)g.B, (long long)g.H, (long long)g.D, (long long)g.q,
+                (long long)g.k, said.c_str());
     std::fflush(stdout);
   };
   for (const bool backward : {false, true}) {

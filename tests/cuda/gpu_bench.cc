@@ -1,5 +1,6 @@
-// How far the card is from what it can do. Every kernel, product, training step and drawing in one table, printed last: its floor,
-// which is what it must move at the measured copy bandwidth or multiply at the measured matrix rate, and what was measured.
+// How far the card is from what it can do. Every kernel, product, training step and drawing in one table, printed last: its
+// floor, which is what it must move at the measured copy bandwidth or multiply at the measured matrix rate, and what was
+// measured.
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -53,8 +54,10 @@ void multiplies(const std::string& what, int times, double flops, const std::fun
 void print_table() {
   std::printf("\n%-44s %12s %12s %7s\n", card().name().c_str(), "floor us", "measured us", "share");
   for (const Row& r : table)
-    std::printf("%-44s %12.1f %12.1f %6.0f%%  %s\n", r.what.c_str(), r.floor * 1e6, r.measured * 1e6, 100 * r.floor / r.measured, r.note.c_str());
-  std::printf("floors: bytes at %.0f GB/s copied (read and written), products at %.0f TFLOP/s\n", copy_rate / 1e9, matrix_rate / 1e12);
+    std::printf("%-44s %12.1f %12.1f %6.0f%%  %s\n", r.what.c_str(), r.floor * 1e6, r.measured * 1e6,
+                100 * r.floor / r.measured, r.note.c_str());
+  std::printf("floors: bytes at %.0f GB/s copied (read and written), products at %.0f TFLOP/s\n", copy_rate / 1e9,
+              matrix_rate / 1e12);
 }
 
 double copy_bandwidth() {
@@ -65,10 +68,12 @@ double copy_bandwidth() {
 void kernel_rows() {
   const int64_t N = 65536, C = 1024, F = 2816, H = C / 64, V = 16384;
   const auto line = moves;
-  const Tensor x = random({N, C}, DType::bf16), h = random({N, C}, DType::bf16, 2), y = x.clone(), mod = random({1025, 6 * C}, DType::f32);
+  const Tensor x = random({N, C}, DType::bf16), h = random({N, C}, DType::bf16, 2), y = x.clone(),
+               mod = random({1025, 6 * C}, DType::f32);
   const Tensor rstd({N}, DType::f32, Device::cuda), dmod = Tensor::zeros(mod.shape(), DType::f32, Device::cuda);
   std::vector<int32_t> rows, pos;
-  for (int64_t n = 0; n < N; ++n) rows.push_back(int32_t(n / 64 + 1)), pos.push_back(int32_t(n / 8 % 8)), pos.push_back(int32_t(n % 8));
+  for (int64_t n = 0; n < N; ++n)
+    rows.push_back(int32_t(n / 64 + 1)), pos.push_back(int32_t(n / 8 % 8)), pos.push_back(int32_t(n % 8));
   const Tensor row = Tensor::ints(rows), at = Tensor::ints(pos);
   const double nc = double(N * C * 2);
   line("norm + modulation", 2 * nc, [&] { card().norm_mod(y, rstd, x, mod, row, 0, C); });
@@ -86,9 +91,11 @@ void kernel_rows() {
   const Tensor logits = random({M, V}, DType::bf16), dl = logits.clone(), nll({M}, DType::f32, Device::cuda), lse = nll.clone();
   const Tensor target = Tensor::zeros({M}, DType::i32), weight = Tensor::zeros({M}), one = random({1}, DType::f32);
   line("cross-entropy", double(M * V * 2), [&] { card().cross_entropy(nll, lse, logits, target); });
-  line("cross-entropy, backward", 2.0 * double(M * V * 2), [&] { card().cross_entropy_bwd(dl, logits, lse, target, weight, one); });
+  line("cross-entropy, backward", 2.0 * double(M * V * 2),
+       [&] { card().cross_entropy_bwd(dl, logits, lse, target, weight, one); });
   const int64_t n = 64 << 20;
-  const Tensor w = random({n}, DType::f32), g = random({n}, DType::f32, 3), m = Tensor::zeros({n}, DType::f32, Device::cuda), v = m.clone();
+  const Tensor w = random({n}, DType::f32), g = random({n}, DType::f32, 3), m = Tensor::zeros({n}, DType::f32, Device::cuda),
+               v = m.clone();
   const Tensor stats = Tensor::zeros({2}, DType::f32, Device::cuda);
   card().fill(stats, 1);
   line("adamw", 7.0 * double(n) * 4, [&] { card().adamw(w, m, v, g, stats, 1e-4f, 0.9f, 0.98f, 1e-8f, 0.01f, 10); });
@@ -98,9 +105,12 @@ void kernel_rows() {
 
 void product_rows() {
   const int64_t N = 24576;
-  for (const auto& [what, O, C] : std::vector<std::tuple<const char*, int64_t, int64_t>>{
-           {"qkv, width 512", 1536, 512}, {"feed-forward up, width 512", 2816, 512}, {"feed-forward down, width 512", 512, 1408},
-           {"qkv, width 1024", 3072, 1024}, {"feed-forward up, width 1024", 5632, 1024}}) {
+  for (const auto& [what, O, C] :
+       std::vector<std::tuple<const char*, int64_t, int64_t>>{{"qkv, width 512", 1536, 512},
+                                                              {"feed-forward up, width 512", 2816, 512},
+                                                              {"feed-forward down, width 512", 512, 1408},
+                                                              {"qkv, width 1024", 3072, 1024},
+                                                              {"feed-forward up, width 1024", 5632, 1024}}) {
     const Tensor x = random({N, C}, DType::bf16), w = random({O, C}, DType::bf16), y({N, O}, DType::bf16, Device::cuda);
     const Tensor dx = x.clone(), dw({O, C}, DType::f32, Device::cuda);
     const double flops = 2.0 * double(N) * double(O) * double(C);
@@ -118,13 +128,15 @@ void attention_rows(const char* whose, cuda::UseCudnn use) {
     int32_t words, T, B;
     int64_t D;
   };
-  for (const Case& c : {Case{0, 64, 512, 64}, {0, 256, 256, 64}, {20, 84, 512, 64}, {0, 1024, 64, 64}, {0, 1024, 64, 128}, {0, 4096, 8, 128}}) {
+  for (const Case& c :
+       {Case{0, 64, 512, 64}, {0, 256, 256, 64}, {20, 84, 512, 64}, {0, 1024, 64, 64}, {0, 1024, 64, 128}, {0, 4096, 8, 128}}) {
     const int64_t N = int64_t(c.T) * c.B, H = 8, C = H * c.D;
     std::vector<int32_t> at, limit;
     for (int32_t b = 0; b <= c.B; ++b) at.push_back(b * c.T);
     double pairs = 0;
     for (int64_t n = 0; n < N; ++n) limit.push_back(n % c.T < c.words ? int32_t(n % c.T) + 1 : c.T), pairs += limit.back();
-    const Tensor qkv = random({N, 3 * C}, DType::bf16), o({N, C}, DType::bf16, Device::cuda), lse({N, H}, DType::f32, Device::cuda);
+    const Tensor qkv = random({N, 3 * C}, DType::bf16), o({N, C}, DType::bf16, Device::cuda),
+                 lse({N, H}, DType::f32, Device::cuda);
     const Tensor a = Tensor::ints(at), l = Tensor::ints(limit), d = qkv.clone();
     const double flops = 4.0 * pairs * double(C);
     const std::string what = join("attention ", c.T, " tokens", c.words ? " (20 words)" : "", ", head ", c.D, ", ", whose);
@@ -166,8 +178,8 @@ void step_row(int64_t width, int64_t depth, int64_t B) {
   const int times = 10;
   const double s = seconds(times, one), flops = double(gemm_flops() - before) / (times + 1);
   table.push_back({join("step, width ", width, " depth ", depth, " batch ", B),
-                   join(int(double(B) / s), " samples/s, ", int(flops / s / 1e12), " TFLOP/s, ", count_params(m) / 1000000, " M parameters, ",
-                        card().memory.stats().bytes >> 20, " MiB taken so far"),
+                   join(int(double(B) / s), " samples/s, ", int(flops / s / 1e12), " TFLOP/s, ", count_params(m) / 1000000,
+                        " M parameters, ", card().memory.stats().bytes >> 20, " MiB taken so far"),
                    flops / matrix_rate, s});
 }
 

@@ -1,5 +1,5 @@
-// The card's kernels against the CPU's: the same op on both devices, its value and every gradient. Compiled with tests/cuda/shim
-// they run on the host, in three orders of threads; linked with the real table, on the card.
+// The card's kernels against the CPU's: the same op on both devices, its value and every gradient. Compiled with
+// tests/cuda/shim they run on the host, in three orders of threads; linked with the real table, on the card.
 #include "kernels/plan.h"
 #include "tests/cuda/both.h"
 
@@ -39,8 +39,9 @@ TEST(Cuda, QkRope) {
   for (const auto& [N, H, D] : std::vector<std::array<int64_t, 3>>{{1, 1, 4}, {5, 3, 12}, {37, 2, 64}, {19, 1, 128}}) {
     std::vector<int32_t> pos;
     for (int64_t i = 0; i < 2 * N; ++i) pos.push_back(below(3, uint64_t(i), 40));
-    check_both(join("qk_rope ", N, "x", H, "x", D), {normals({N, 3 * H * D}, 1), normals({D}, 2, 0.3f, 1), normals({D}, 3, 0.3f, 1)},
-               {true, false, false}, [&, H = H](const Vars& v) { return qk_rope(v[0], v[1], v[2], ints(pos), H, 100); });
+    check_both(join("qk_rope ", N, "x", H, "x", D),
+               {normals({N, 3 * H * D}, 1), normals({D}, 2, 0.3f, 1), normals({D}, 3, 0.3f, 1)}, {true, false, false},
+               [&, H = H](const Vars& v) { return qk_rope(v[0], v[1], v[2], ints(pos), H, 100); });
   }
 }
 
@@ -60,7 +61,9 @@ TEST(Cuda, Attention) {
     int64_t H, D;
     std::vector<std::pair<int, int>> sequences;
   };
-  for (const Case& c : {Case{1, 16, {{1, 0}}}, {2, 32, {{7, 0}, {3, 17}, {0, 5}}}, {1, 64, {{13, 64}, {70, 0}, {5, 100}}},
+  for (const Case& c : {Case{1, 16, {{1, 0}}},
+                        {2, 32, {{7, 0}, {3, 17}, {0, 5}}},
+                        {1, 64, {{13, 64}, {70, 0}, {5, 100}}},
                         {1, 128, {{11, 40}, {1, 1}}}}) {
     const Layout l = mixed_layout(c.sequences);
     const int64_t N = l.limit.count();
@@ -119,7 +122,8 @@ TEST(Cuda, Gather) {
 }
 
 TEST(Cuda, SegmentMeanUnitRowsAddTables) {
-  for (const auto& [at, C] : std::vector<std::pair<std::vector<int32_t>, int64_t>>{{{0, 1}, 1}, {{0, 3, 3, 10}, 7}, {{0, 64, 147}, 96}})
+  for (const auto& [at, C] :
+       std::vector<std::pair<std::vector<int32_t>, int64_t>>{{{0, 1}, 1}, {{0, 3, 3, 10}, 7}, {{0, 64, 147}, 96}})
     check_both(join("segment_mean ", C), {normals({at.back(), C}, 1)}, {true},
                [&](const Vars& v) { return segment_mean(v[0], ints(at)); });
   for (const auto& [N, C] : kSizes) {
@@ -156,9 +160,9 @@ TEST(Cuda, Losses) {
   for (int64_t B : {1, 7, 33}) {
     std::vector<uint64_t> same;
     for (int64_t b = 0; b < B; ++b) same.push_back(uint64_t(b) % 5 == 4 ? 77 : uint64_t(b));
-    check_both(join("sigmoid_contrastive ", B), {normals({B, 16}, 1, 0.3f), normals({B, 16}, 2, 0.3f), normals({1}, 3), normals({1}, 4)},
-               {false, false, false, false},
-               [&](const Vars& v) { return sigmoid_contrastive(v[0], v[1], v[2], v[3], same); });
+    check_both(join("sigmoid_contrastive ", B),
+               {normals({B, 16}, 1, 0.3f), normals({B, 16}, 2, 0.3f), normals({1}, 3), normals({1}, 4)},
+               {false, false, false, false}, [&](const Vars& v) { return sigmoid_contrastive(v[0], v[1], v[2], v[3], same); });
   }
 }
 

@@ -56,7 +56,8 @@ TEST(CudaModel, LossesAndGradientsAreTheCpus) {
     EXPECT_NEAR(float(got.contrast), float(want.contrast), 4 * rounding * want.contrast);
     const double error = relative_error(cpu.flat.grads, card.flat.grads.to(Device::cpu));
     EXPECT_LE(error, 4 * rounding);
-    if (std::getenv("DUET_SHOW_ERRORS")) std::printf("gradients: error %.2e, one rounding of the weights %.2e\n", error, rounding);
+    if (std::getenv("DUET_SHOW_ERRORS"))
+      std::printf("gradients: error %.2e, one rounding of the weights %.2e\n", error, rounding);
   }
 }
 

@@ -1,6 +1,7 @@
 // Steps of the sampler and its noise, and a KV cache's work, on both devices.
-#include "infer/flowpass.h"
 #include "infer/sampler.h"
+
+#include "infer/flowpass.h"
 #include "kernels/replay.h"
 #include "tests/cuda/both.h"
 #include "tests/fusion/tiny.h"
@@ -31,7 +32,8 @@ TEST(CudaSampler, StepsAreTheCpus) {
   const CardNow now;
   const auto run = [&](Device d) {
     const Kernels& k = kernels(d);
-    const Tensor x = normals({2, 700}, 1).to(d), z = normals({700}, 2).to(d).clone(), guess({700}, DType::f32, d), end = z.clone();
+    const Tensor x = normals({2, 700}, 1).to(d), z = normals({700}, 2).to(d).clone(), guess({700}, DType::f32, d),
+                 end = z.clone();
     k.guide(guess, x, 3), k.euler(end, z, guess, 0.25f, 0.5f), k.heun(z, guess, end, x.slice(0, {700}), 0.25f, 0.5f);
     k.lerp(z, guess, {}, 0.3f);
     return z.to(Device::cpu);

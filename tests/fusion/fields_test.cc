@@ -15,7 +15,9 @@ struct Adam {
   float lr = 1e-3f;
   double eps = 1e-8;
   template <class V>
-  void fields(V&& v) { v("lr", lr), v("eps", eps); }
+  void fields(V&& v) {
+    v("lr", lr), v("eps", eps);
+  }
 };
 
 struct Source {
@@ -23,7 +25,9 @@ struct Source {
   int weight = 1;
   Adam adam;
   template <class V>
-  void fields(V&& v) { v("path", path), v("weight", weight), v("adam", adam); }
+  void fields(V&& v) {
+    v("path", path), v("weight", weight), v("adam", adam);
+  }
 };
 
 struct Plan {
@@ -39,8 +43,8 @@ struct Plan {
   std::vector<Source> data = {{}};
   template <class V>
   void fields(V&& v) {
-    v("data", data), v("steps", steps), v("width", width), v("ema", ema), v("note", note), v("sizes", sizes),
-        v("betas", betas), v("names", names), v("flags", flags), v("adam", adam);
+    v("data", data), v("steps", steps), v("width", width), v("ema", ema), v("note", note), v("sizes", sizes), v("betas", betas),
+        v("names", names), v("flags", flags), v("adam", adam);
   }
 };
 
@@ -48,7 +52,9 @@ struct Small {
   Adam adam;
   int width = 3;
   template <class V>
-  void fields(V&& v) { v("adam", adam), v("width", width); }
+  void fields(V&& v) {
+    v("adam", adam), v("width", width);
+  }
 };
 
 std::string complaint(const std::string& toml) {
@@ -89,7 +95,8 @@ adam.lr = 0.5
 weight = 3
 [data.adam]
 eps = 1e-3
-)", "c.toml", run);
+)",
+             "c.toml", run);
   EXPECT_EQ(run.steps, 5'000'000'000);
   EXPECT_EQ(run.width, 64) << "an absent key keeps its value";
   EXPECT_FALSE(run.ema);

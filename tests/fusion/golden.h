@@ -38,7 +38,8 @@ struct Golden {
     const auto naive = read<float>("f32:" + name);
     ASSERT_EQ(int64_t(truth.size()), n) << name;
     for (size_t i = 0; i < truth.size(); ++i) value(truth[i], naive[i], got[i]);
-    for (int run = 0; file.tensors().count("f32:" + name + ":" + std::to_string(run)); ++run) {  // more runs of the plain computation
+    for (int run = 0; file.tensors().count("f32:" + name + ":" + std::to_string(run));
+         ++run) {  // more runs of the plain computation
       const auto other = read<float>("f32:" + name + ":" + std::to_string(run));
       for (size_t i = 0; i < truth.size(); ++i) value(truth[i], other[i], truth[i]);
     }

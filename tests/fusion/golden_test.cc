@@ -35,9 +35,8 @@ TEST(Golden, OutputsOfEveryModule) {
   const Var seen = m.vision_stem(Tensor::copy_of({18, 64}, patches), two, t);
   g.compare("output:vision_stem", seen.value());
   const auto from = count(0, 5) + count(-1, 12, -1) + count(-13, 6, -1) + count(5, 4);
-  const Var h = m.fuse(
-      gather(words, seen, Tensor::ints(from)),
-      make_layout({{m.prompt(5), Segment::image(3, 4, 1)}, {Segment::image(2, 3, 2), Segment::text(4)}}), t);
+  const Var h = m.fuse(gather(words, seen, Tensor::ints(from)),
+                       make_layout({{m.prompt(5), Segment::image(3, 4, 1)}, {Segment::image(2, 3, 2), Segment::text(4)}}), t);
   g.compare("output:fuse", h.value());
   const Var pictures = gather(h, {}, Tensor::ints(count(5, 18))),
             said = gather(h, {}, Tensor::ints(count(0, 5) + count(23, 4)));
@@ -45,8 +44,7 @@ TEST(Golden, OutputsOfEveryModule) {
                                             Tensor::ints(count(1, 12, 0) + count(2, 6, 0)), t)
                                     .value());
   g.compare("output:token_logits", m.token_logits(said).value());
-  g.compare("output:picture_embedding",
-            m.picture_embedding(pictures, Tensor::ints(std::vector<int32_t>{0, 12, 18})).value());
+  g.compare("output:picture_embedding", m.picture_embedding(pictures, Tensor::ints(std::vector<int32_t>{0, 12, 18})).value());
   g.compare("output:text_embedding", m.text_embedding(said, Tensor::ints(std::vector<int32_t>{0, 5, 9})).value());
 }
 

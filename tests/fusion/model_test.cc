@@ -58,8 +58,7 @@ TEST(Model, NoiseLevelsMoveTheirOwnPictureAlone) {
   const NoGrad off;
   const Three three;
   const auto seen = [&](float a, float b) {
-    return m.vision_stem(three.patches, make_layout({{Segment::image(2, 3, 1)}, {Segment::image(2, 2, 2)}}),
-                         m.times({a, b}));
+    return m.vision_stem(three.patches, make_layout({{Segment::image(2, 3, 1)}, {Segment::image(2, 2, 2)}}), m.times({a, b}));
   };
   const Var x = seen(0.5f, 0.5f), y = seen(0.5f, 0.6f);
   EXPECT_TRUE(equal_bits(x.data(), y.data(), 6 * 32));
@@ -78,8 +77,7 @@ TEST(Model, CachedEqualsUncachedToTheBit) {
     const auto times = m.times({1.0f, 0.3f});
     const Tensor base = three.states(m);
     const Var text = m.text_stem(Tensor::ints(three.ids), make_layout({{Segment::text(5)}}));
-    const Var seen =
-        m.vision_stem(three.patches, make_layout({{Segment::image(2, 3, 1)}, {Segment::image(2, 2, 2)}}), times);
+    const Var seen = m.vision_stem(three.patches, make_layout({{Segment::image(2, 3, 1)}, {Segment::image(2, 2, 2)}}), times);
     auto caches = m.fusion_caches(1, 40);
     std::vector<int32_t> used{0};
     int64_t row = 0;
@@ -102,8 +100,8 @@ TEST(Model, ANewModelPredictsNothing) {
   const NoGrad off;
   const Three three;
   const auto times = m.times({0.5f});
-  const Var x = m.flow_head(Var(three.states(m)), Tensor::zeros({15, m.patch_values()}),
-                            Tensor::zeros({15, 2}, DType::i32), Tensor::ints(std::vector<int32_t>(15, 1)), times);
+  const Var x = m.flow_head(Var(three.states(m)), Tensor::zeros({15, m.patch_values()}), Tensor::zeros({15, 2}, DType::i32),
+                            Tensor::ints(std::vector<int32_t>(15, 1)), times);
   for (float v : x.value().floats()) ASSERT_EQ(v, 0);
 }
 

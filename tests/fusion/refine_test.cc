@@ -67,8 +67,7 @@ TEST(Refiner, AChangeReachesTwoCellsAndNoOtherPicture) {
           reached += changed;
         }
       EXPECT_GT(reached, 70) << "of 80 pixels within two cells";
-      EXPECT_TRUE(equal_bits(after.data() + 6 * kValues, before.data() + 6 * kValues, 7 * kValues))
-          << "the other pictures";
+      EXPECT_TRUE(equal_bits(after.data() + 6 * kValues, before.data() + 6 * kValues, 7 * kValues)) << "the other pictures";
     }
   }
 }
@@ -82,8 +81,8 @@ TEST(Refiner, APictureIsTheSameBitsAloneAndAmongOthers) {
     const Tensor all = g(r);
     const NoGrad off;
     const Layout one = make_layout({{Segment::image(2, 3, 1)}});
-    const Tensor alone = r(Var(g.guess.slice(6 * kValues, {6, kValues})), g.noisy.slice(6 * kValues, {6, kValues}),
-                           one.pos, one.row, r.time(Var(g.features.slice(kWidth, {1, kWidth}))))
+    const Tensor alone = r(Var(g.guess.slice(6 * kValues, {6, kValues})), g.noisy.slice(6 * kValues, {6, kValues}), one.pos,
+                           one.row, r.time(Var(g.features.slice(kWidth, {1, kWidth}))))
                              .value();
     EXPECT_TRUE(equal_bits(alone.data(), all.data() + 6 * kValues, alone.count()));
   }

@@ -280,7 +280,11 @@ TEST(Meta, RefusesOtherTypesByKey) {
 TEST(Dataset, IndexesASplitAndNamesFaults) {
   TempDir dir;
   ShardWriter w(dir / "val", "", 3);
-  w.add(to_sample({"a", dot(1), [] { Meta m; m.caption = "one"; return m; }()}));
+  w.add(to_sample({"a", dot(1), [] {
+                     Meta m;
+                     m.caption = "one";
+                     return m;
+                   }()}));
   w.add({"b", {{"txt", bytes("no picture")}}});
   w.add({"c", {{"png", dot(2)}}});
   w.add({"d", {{"png", dot(3)}, {"txt", bytes("a dot")}}});
@@ -345,8 +349,9 @@ TEST(Folder, TakesMetadataThenSidecars) {
   write(dir / "deep/c.PNG", dot(3));
   write(dir / "d.png", dot(4));
   write(dir / "e.png", dot(5));
-  write(dir / "metadata.jsonl", "{\"file_name\":\"a.png\",\"text\":\"from jsonl\",\"style\":\"emoji\"}\n\n"
-                                "{\"file_name\":\"gone.png\",\"caption\":\"x\"}\n");
+  write(dir / "metadata.jsonl",
+        "{\"file_name\":\"a.png\",\"text\":\"from jsonl\",\"style\":\"emoji\"}\n\n"
+        "{\"file_name\":\"gone.png\",\"caption\":\"x\"}\n");
   write(dir / "a.txt", "not this");
   write(dir / "b.v2.txt", "side text");
   write(dir / "deep/c.json", R"({"caption":"side json","caption_ko":"곁"})");
@@ -412,8 +417,7 @@ TEST(Dataset, AnEmptySplitSaysWhatThereIs) {
   for (const char* split : {"heldout", "pairs"}) {
     const std::string has = std::string(": ") + split + " is empty (the set has 3 in train, 1 in val)";
     EXPECT_EQ(message([&] { Dataset::open(dir.path, split); }), dir.path + has + "; try --split train");
-    EXPECT_EQ(message([&] { Dataset::open(dir.path, split, "data.split="); }),
-              dir.path + has + "; try data.split=train");
+    EXPECT_EQ(message([&] { Dataset::open(dir.path, split, "data.split="); }), dir.path + has + "; try data.split=train");
     EXPECT_EQ(message([&] { Dataset::open(dir.path, split, ""); }), dir.path + has);
   }
   EXPECT_TRUE(has_split(dir.path, "val"));
@@ -423,9 +427,7 @@ TEST(Dataset, AnEmptySplitSaysWhatThereIs) {
   ShardWriter w(dir / "set/train", "", 100);
   w.add({"k", {{"png", dot(1)}, {"txt", {0x61, 0xb0}}}});
   w.finish();
-  EXPECT_NE(message([&] {
-              Dataset::open(dir / "set", "train").meta(0);
-            }).find("k.txt: caption is not UTF-8 at byte 1 (0xb0)"),
+  EXPECT_NE(message([&] { Dataset::open(dir / "set", "train").meta(0); }).find("k.txt: caption is not UTF-8 at byte 1 (0xb0)"),
             std::string::npos);
 }
 

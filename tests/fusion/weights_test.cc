@@ -1,10 +1,9 @@
-#include "fusion/quantize.h"
-
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
+#include "fusion/quantize.h"
 #include "kernels/files.h"
 #include "kernels/safetensors.h"
 #include "tests/fusion/tiny.h"
@@ -45,7 +44,7 @@ TEST(Weights, ComeBackAsTheyWere) {
     EXPECT_EQ(load_weights(dir / "w/model.safetensors").hash, l.hash);
     EXPECT_EQ(l.tokenizer.hash(), words().hash());
     EXPECT_EQ(l.metadata.at("training"), "{}");
-    const Flat a = flatten([&](const Visit& v) { m.params(v); }), b = flatten([&](const Visit& v) { l.model->params(v); });
+    const Flat a = flatten([&](const Visit&v) { m.params(v); }), b = flatten([&](const Visit&v) { l.model->params(v); });
     ASSERT_EQ(a.n, b.n);
     for (int64_t i = 0; i < a.n; ++i) {
       const float w = a.values.data()[i];
@@ -77,7 +76,8 @@ TEST(Weights, Int8ComesBackWithinHalfAStep) {
       for (int64_t c = 0; c < C; ++c) largest = std::max(largest, std::abs(w.data()[r * C + c]));
       for (int64_t c = 0; c < C; ++c) {
         const float x = w.data()[r * C + c], y = v.data()[r * C + c];
-        ASSERT_LE(std::abs(x - y), int8 ? largest * (0.5f / 127 + 0x1p-20f) : std::abs(x) * 0x1p-8f) << name << " " << r << "," << c;
+        ASSERT_LE(std::abs(x - y), int8 ? largest * (0.5f / 127 + 0x1p-20f) : std::abs(x) * 0x1p-8f)
+            << name << " " << r << "," << c;
       }
     }
   });
@@ -100,7 +100,8 @@ TEST(Weights, RefusesInt8WithoutItsScales) {
     for (const auto& [n, t] : file.tensors())
       if (n != name) out.push_back({n, t.dtype, t.shape, t.bytes});
     const std::vector<int64_t> shape{int64_t(scales.size())};
-    if (!scales.empty()) out.push_back({name, dtype, shape, {reinterpret_cast<const uint8_t*>(scales.data()), scales.size() * 4}});
+    if (!scales.empty())
+      out.push_back({name, dtype, shape, {reinterpret_cast<const uint8_t*>(scales.data()), scales.size() * 4}});
     fs::create_directories(dir / "bad");
     fs::copy_file(dir / "w/tokenizer.json", dir / "bad/tokenizer.json", fs::copy_options::overwrite_existing);
     write_safetensors(dir / "bad/model.safetensors", out, file.metadata());

@@ -1,4 +1,5 @@
-// Any text as TOML, as JSON or as --set (the first byte says which): refused with an Error, or a config that, printed and read again, prints the same.
+// Any text as TOML, as JSON or as --set (the first byte says which): refused with an Error, or a config that, printed and read
+// again, prints the same.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
@@ -14,7 +15,9 @@ struct Inner {
   float lr = 1;
   std::string a = "x";
   template <class V>
-  void fields(V&& v) { v("lr", lr), v("a", a); }
+  void fields(V&& v) {
+    v("lr", lr), v("a", a);
+  }
 };
 
 struct Outer {
@@ -30,8 +33,7 @@ struct Outer {
   std::vector<Inner> ins = {{}};
   template <class V>
   void fields(V&& v) {
-    v("b", b), v("i", i), v("l", l), v("d", d), v("bs", bs), v("is", is), v("fs", fs), v("ss", ss), v("in", in),
-        v("ins", ins);
+    v("b", b), v("i", i), v("l", l), v("d", d), v("bs", bs), v("is", is), v("fs", fs), v("ss", ss), v("in", in), v("ins", ins);
   }
 };
 
@@ -56,8 +58,11 @@ void check(Read read) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
-  if (data[0] == 'j') check([&](Outer& c) { from_json(text, "fuzz", c); });
-  else if (data[0] == 's') check([&](Outer& c) { set_key(c, text); });
-  else check([&](Outer& c) { parse_toml(text, "fuzz", c); });
+  if (data[0] == 'j')
+    check([&](Outer& c) { from_json(text, "fuzz", c); });
+  else if (data[0] == 's')
+    check([&](Outer& c) { set_key(c, text); });
+  else
+    check([&](Outer& c) { parse_toml(text, "fuzz", c); });
   return 0;
 }

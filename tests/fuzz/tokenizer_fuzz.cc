@@ -15,8 +15,7 @@ const std::string& small_file() {
     std::string s = duet::train_bpe({"a red red red circle", "빨간 빨간 원 원", "it's 22 22!! !!"}, 300).json();
     std::string dense;
     for (char c : s)
-      if (c != '\n' &&
-          !(c == ' ' && (dense.empty() || std::string_view(",{[:").find(dense.back()) != std::string::npos)))
+      if (c != '\n' && !(c == ' ' && (dense.empty() || std::string_view(",{[:").find(dense.back()) != std::string::npos)))
         dense += c;
     return dense;
   }();
@@ -28,8 +27,7 @@ std::string edited(std::string_view edits) {
   std::string s = small_file();
   while (edits.size() >= 4) {
     auto b = [&](int i) { return static_cast<unsigned char>(edits[i]); };
-    size_t at = (b(0) | b(1) << 8) % (s.size() + 1), drop = b(2) % 16,
-           put = std::min<size_t>(b(3) % 32, edits.size() - 4);
+    size_t at = (b(0) | b(1) << 8) % (s.size() + 1), drop = b(2) % 16, put = std::min<size_t>(b(3) % 32, edits.size() - 4);
     s.replace(at, drop, edits.substr(4, put));
     edits.remove_prefix(4 + put);
   }

@@ -28,8 +28,7 @@ TEST_F(ApiTest, PlainOnes) {
   refused(get("/..%2f..%2fetc/passwd"), 404);
   refused(get("/%zz"), 400);
   const Reply metrics = get("/metrics");
-  EXPECT_NE(metrics.body.find("duet_requests_total{route=\"/health\",status=\"200\"} 1\n"), std::string::npos)
-      << metrics.body;
+  EXPECT_NE(metrics.body.find("duet_requests_total{route=\"/health\",status=\"200\"} 1\n"), std::string::npos) << metrics.body;
   EXPECT_NE(metrics.body.find("route=\"none\",status=\"404\"} 2\n"), std::string::npos) << metrics.body;
 }
 
@@ -38,11 +37,10 @@ TEST_F(ApiTest, TheDescriptionNamesEveryRoute) {
   size_t n = 0;
   for (const auto& [path, ops] : j["paths"].items()) n += ops.size();
   EXPECT_EQ(n, routes().size());
-  EXPECT_EQ(
-      j["paths"]["/v1/images/generations"]["post"]["requestBody"]["content"]["application/json"]["schema"]["required"],
-      Json({"prompt"}));
-  const auto& fields = j["paths"]["/v1/images/generations"]["post"]["requestBody"]["content"]["application/json"]
-                        ["schema"]["properties"];
+  EXPECT_EQ(j["paths"]["/v1/images/generations"]["post"]["requestBody"]["content"]["application/json"]["schema"]["required"],
+            Json({"prompt"}));
+  const auto& fields =
+      j["paths"]["/v1/images/generations"]["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"];
   EXPECT_EQ(fields["seed"]["maximum"], int64_t(1) << 53);
   EXPECT_TRUE(fields["guidance"]["maximum"].is_number_integer()) << fields["guidance"].dump();
   const auto& edits =
@@ -71,15 +69,13 @@ TEST_F(ApiTest, StepsAndGuidanceAreTheModelsWhereNobodyAsks) {
 }
 
 TEST_F(ApiTest, DrawsWhatTheSamplerDraws) {
-  const Json j =
-      post("/v1/images/generations", {{"prompt", "빨간 원"}, {"n", 3}, {"seed", 5}, {"steps", 4}, {"guidance", 2}});
+  const Json j = post("/v1/images/generations", {{"prompt", "빨간 원"}, {"n", 3}, {"seed", 5}, {"steps", 4}, {"guidance", 2}});
   ASSERT_EQ(j["data"].size(), 3u);
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(j["data"][i]["seed"], 5 + i);
     const auto png = bytes_of(j["data"][i]["b64_json"]);
-    const auto pixels =
-        draw(*served->model, tiny_tokenizer(), {{prompt_ids(tiny_tokenizer(), "빨간 원"), {}, uint64_t(5 + i)}},
-             {.steps = 4, .guidance = 2});
+    const auto pixels = draw(*served->model, tiny_tokenizer(), {{prompt_ids(tiny_tokenizer(), "빨간 원"), {}, uint64_t(5 + i)}},
+                             {.steps = 4, .guidance = 2});
     EXPECT_EQ(decode_image(png, "reply").rgba, from_pixels(pixels.data(), 24, 24).rgba);
     const auto meta = read_drawn(png, "reply");
     ASSERT_TRUE(meta);
@@ -107,8 +103,7 @@ TEST_F(ApiTest, FormatsSizesAndBackgrounds) {
   }
   i = image_of(one({{"background", "opaque"}})["data"][0]["b64_json"]);
   for (size_t a = 3; a < i.rgba.size(); a += 4) ASSERT_EQ(i.rgba[a], 255);
-  EXPECT_TRUE(
-      one({{"response_format", "url"}})["data"][0]["url"].get<std::string>().starts_with("data:image/png;base64,"));
+  EXPECT_TRUE(one({{"response_format", "url"}})["data"][0]["url"].get<std::string>().starts_with("data:image/png;base64,"));
   // What was drawn smaller than the file says so in it.
   const auto meta_of = [&](Json more) {
     return read_drawn(bytes_of(one(std::move(more))["data"][0]["b64_json"]), "reply").value_or(DrawnMeta{});
@@ -117,8 +112,7 @@ TEST_F(ApiTest, FormatsSizesAndBackgrounds) {
   EXPECT_EQ(std::tuple(large.width, large.height, large.drawn_width, large.drawn_height), std::tuple(96, 96, 24, 24));
   EXPECT_EQ(std::tuple(plain.width, plain.height, plain.drawn_width, plain.drawn_height), std::tuple(48, 24, 0, 0));
   const Json wordless = post("/v1/images/generations", {{"prompt", ""}, {"steps", 1}, {"guidance", 4}});
-  EXPECT_EQ(read_drawn(bytes_of(wordless["data"][0]["b64_json"]), "reply")->guidance, 1)
-      << "no words, nothing to steer by";
+  EXPECT_EQ(read_drawn(bytes_of(wordless["data"][0]["b64_json"]), "reply")->guidance, 1) << "no words, nothing to steer by";
   const Reply r = call("POST", "/v1/images/generations", R"({"prompt": "a", "steps": 1, "novel": 1, "other": null})");
   EXPECT_EQ(r.headers.at("x-duet-ignored"), "novel, other");
 }
@@ -126,9 +120,8 @@ TEST_F(ApiTest, FormatsSizesAndBackgrounds) {
 TEST_F(ApiTest, StreamsRealPictures) {
   start();
   Client c(served->port);
-  c.say(request_text(
-      "POST", "/v1/images/generations",
-      R"({"prompt": "a red circle", "n": 2, "steps": 8, "seed": 3, "stream": true, "partial_images": 3})"));
+  c.say(request_text("POST", "/v1/images/generations",
+                     R"({"prompt": "a red circle", "n": 2, "steps": 8, "seed": 3, "stream": true, "partial_images": 3})"));
   const Reply r = take_reply(c);
   EXPECT_EQ(r.status, 200);
   EXPECT_EQ(r.headers.at("content-type"), "text/event-stream");
@@ -142,8 +135,7 @@ TEST_F(ApiTest, StreamsRealPictures) {
       ++complete;
       EXPECT_EQ(e["type"], "image_generation.completed");
       EXPECT_TRUE(e.contains("usage"));
-      const Json alone =
-          post("/v1/images/generations", {{"prompt", "a red circle"}, {"steps", 8}, {"seed", 3 + index}});
+      const Json alone = post("/v1/images/generations", {{"prompt", "a red circle"}, {"steps", 8}, {"seed", 3 + index}});
       EXPECT_EQ(e["b64_json"], alone["data"][0]["b64_json"]) << "the same seed, the same file";
     }
     for (const char* key : {"created_at", "size", "quality", "background", "output_format"})
@@ -175,40 +167,36 @@ TEST_F(ApiTest, EditsLeaveTheRestByteForByte) {
     EXPECT_GT(changed, 300);
   };
   check(ok(call("POST", "/v1/images/edits",
-                form({{"prompt", "a blue star"}, {"steps", "3"}, {"seed", "1"}}, {{"image", from}, {"mask", mask}}),
-                kForm)));
+                form({{"prompt", "a blue star"}, {"steps", "3"}, {"seed", "1"}}, {{"image", from}, {"mask", mask}}), kForm)));
   check(ok(call("POST", "/v1/images/edits",
                 form({{"prompt", "a blue star"}, {"steps", "3"}}, {{"image[]", from}, {"mask", mask}}), kForm)));
   check(post("/v1/images/edits", {{"prompt", "a blue star"},
                                   {"steps", 3},
                                   {"images", {{{"image_url", url_of(from)}}}},
                                   {"mask", {{"image_url", url_of(mask)}}}}));
-  const Json whole =
-      post("/v1/images/edits", {{"prompt", "a"}, {"steps", 4}, {"image", url_of(from)}, {"stream", false}});
+  const Json whole = post("/v1/images/edits", {{"prompt", "a"}, {"steps", 4}, {"image", url_of(from)}, {"stream", false}});
   EXPECT_EQ(image_of(whole["data"][0]["b64_json"]).width, 50);
   refused(call("POST", "/v1/images/edits", form({{"prompt", "a"}}, {}), kForm), 400, "image");
-  refused(call("POST", "/v1/images/edits", form({{"prompt", "a"}}, {{"image", from}, {"image[]", from}}), kForm), 400,
-          "image");
-  refused(call("POST", "/v1/images/edits", form({{"prompt", "a"}}, {{"image", from}, {"mask", tiny_picture(1, 9, 9)}}),
-               kForm),
+  refused(call("POST", "/v1/images/edits", form({{"prompt", "a"}}, {{"image", from}, {"image[]", from}}), kForm), 400, "image");
+  refused(call("POST", "/v1/images/edits", form({{"prompt", "a"}}, {{"image", from}, {"mask", tiny_picture(1, 9, 9)}}), kForm),
           400, "mask");
-  refused(call("POST", "/v1/images/edits",
-               form({{"prompt", "a"}}, {{"image", from}, {"mask", tiny_picture(1, 50, 40)}}), kForm),
-          400, "mask");
+  refused(
+      call("POST", "/v1/images/edits", form({{"prompt", "a"}}, {{"image", from}, {"mask", tiny_picture(1, 50, 40)}}), kForm),
+      400, "mask");
   refused(call("POST", "/v1/images/edits", form({{"prompt", "a"}, {"n", "two"}}, {{"image", from}}), kForm), 400, "n");
 }
 
 TEST_F(ApiTest, Variations) {
-  const Json j = ok(
-      call("POST", "/v1/images/variations", form({{"n", "2"}, {"steps", "2"}}, {{"image", tiny_picture(4)}}), kForm));
+  const Json j =
+      ok(call("POST", "/v1/images/variations", form({{"n", "2"}, {"steps", "2"}}, {{"image", tiny_picture(4)}}), kForm));
   EXPECT_EQ(j["data"].size(), 2u);
   refused(call("POST", "/v1/images/variations", form({{"n", "2"}}, {}), kForm), 400, "image");
 }
 
 Json ask(const std::string& words, const Image& image) {
-  return {{{"role", "user"},
-           {"content",
-            {{{"type", "text"}, {"text", words}}, {{"type", "image_url"}, {"image_url", {{"url", url_of(image)}}}}}}}};
+  return {
+      {{"role", "user"},
+       {"content", {{{"type", "text"}, {"text", words}}, {{"type", "image_url"}, {"image_url", {{"url", url_of(image)}}}}}}}};
 }
 
 TEST_F(ApiTest, ChatSaysWhatIsOnAPicture) {
@@ -223,9 +211,9 @@ TEST_F(ApiTest, ChatSaysWhatIsOnAPicture) {
     EXPECT_EQ(j["object"], "chat.completion");
     EXPECT_EQ(j["usage"]["total_tokens"].get<int>(),
               j["usage"]["prompt_tokens"].get<int>() + j["usage"]["completion_tokens"].get<int>());
-    const Reply r = call(
-        "POST", "/v1/chat/completions",
-        Json{{"messages", ask(words, image)}, {"stream", true}, {"stream_options", {{"include_usage", true}}}}.dump());
+    const Reply r =
+        call("POST", "/v1/chat/completions",
+             Json{{"messages", ask(words, image)}, {"stream", true}, {"stream_options", {{"include_usage", true}}}}.dump());
     EXPECT_EQ(r.status, 200);
     EXPECT_TRUE(r.body.ends_with("data: [DONE]\n\n"));
     std::string said;
@@ -233,8 +221,7 @@ TEST_F(ApiTest, ChatSaysWhatIsOnAPicture) {
     ASSERT_GE(events.size(), 3u);
     EXPECT_EQ(events[0]["choices"][0]["delta"]["role"], "assistant");
     for (const Json& e : events)
-      if (!e["choices"].empty() && e["choices"][0]["delta"].contains("content"))
-        said += e["choices"][0]["delta"]["content"];
+      if (!e["choices"].empty() && e["choices"][0]["delta"].contains("content")) said += e["choices"][0]["delta"]["content"];
     EXPECT_EQ(said, expected);
     EXPECT_EQ(events.back()["choices"].size(), 0u);
     EXPECT_EQ(events.back()["usage"], j["usage"]);
@@ -250,11 +237,8 @@ TEST_F(ApiTest, ChatDrawsWordsByTemperature) {
     CaptionOptions o;
     o.most = 9, o.sample = {.temperature = 1.5f, .top_p = 0.9f, .seed = uint64_t(seed)};
     const std::string expected = caption_pictures(*tiny_model(), tiny_tokenizer(), {&image, 1}, o)[0].text;
-    Json body{{"messages", ask("What is this?", image)},
-              {"temperature", 1.5},
-              {"top_p", 0.9},
-              {"seed", seed},
-              {"max_tokens", 9}};
+    Json body{
+        {"messages", ask("What is this?", image)}, {"temperature", 1.5}, {"top_p", 0.9}, {"seed", seed}, {"max_tokens", 9}};
     EXPECT_EQ(post("/v1/chat/completions", body)["choices"][0]["message"]["content"], expected);
     body["stream"] = true;
     std::string said;
@@ -318,8 +302,8 @@ TEST_F(ApiTest, ChatChooses) {
   const auto p = classify({&image, 1})[0];
   const size_t best = size_t(std::max_element(p.begin(), p.end()) - p.begin());
   const char* names[] = {"cat", "dog", "owl"};
-  EXPECT_EQ(post("/v1/chat/completions", {{"messages", ask("which?", image)},
-                                          {"choices", {"cat", "dog", "owl"}}})["choices"][0]["message"]["content"],
+  EXPECT_EQ(post("/v1/chat/completions",
+                 {{"messages", ask("which?", image)}, {"choices", {"cat", "dog", "owl"}}})["choices"][0]["message"]["content"],
             names[best]);
   EXPECT_EQ(post("/v1/chat/completions", {{"messages", ask("Which? Answer with the letter.\nA. cat\nB. dog\nC. owl",
                                                            image)}})["choices"][0]["message"]["content"],
@@ -329,8 +313,7 @@ TEST_F(ApiTest, ChatChooses) {
   refused("/v1/chat/completions", {{"messages", ask("a", image)}, {"choices", {"one"}}}, "");
   refused("/v1/chat/completions",
           {{"messages",
-            {{{"role", "user"},
-              {"content", {{{"type", "image_url"}, {"image_url", {{"url", "http://127.0.0.1/x.png"}}}}}}}}}},
+            {{{"role", "user"}, {"content", {{{"type", "image_url"}, {"image_url", {{"url", "http://127.0.0.1/x.png"}}}}}}}}}},
           "messages");
 }
 
@@ -358,8 +341,7 @@ TEST_F(ApiTest, Classify) {
   for (const Json& p : j["data"][0]["probabilities"]) sum += p["probability"].get<double>();
   EXPECT_NEAR(sum, 1, 1e-9);
   EXPECT_EQ(j["data"][0]["label"], j["data"][0]["probabilities"][0]["label"]);
-  EXPECT_EQ(ok(call("POST", "/v1/classify", form({{"labels", "cat,dog"}}, {{"image", tiny_picture(2)}}), kForm))["data"]
-                .size(),
+  EXPECT_EQ(ok(call("POST", "/v1/classify", form({{"labels", "cat,dog"}}, {{"image", tiny_picture(2)}}), kForm))["data"].size(),
             1u);
   refused("/v1/classify", {{"image", url_of(tiny_picture(2))}, {"labels", {"cat"}}}, "labels");
   refused("/v1/classify", {{"labels", {"cat", "dog"}}}, "image");
@@ -394,8 +376,8 @@ TEST_F(ApiTest, StableDiffusionClients) {
   EXPECT_TRUE(ok(get("/sdapi/v1/options")).is_object());
   EXPECT_EQ(ok(get("/sdapi/v1/sd-models"))[0]["model_name"], "tiny");
   EXPECT_EQ(ok(get("/sdapi/v1/samplers"))[0]["name"], "Euler");
-  EXPECT_TRUE(post("/sdapi/v1/interrogate", {{"image", to_base64(encode_png(from))}, {"model", "clip"}})["caption"]
-                  .is_string());
+  EXPECT_TRUE(
+      post("/sdapi/v1/interrogate", {{"image", to_base64(encode_png(from))}, {"model", "clip"}})["caption"].is_string());
 }
 
 TEST_F(ApiTest, InterruptEndsAndProgressTells) {
@@ -450,10 +432,8 @@ TEST_F(ApiTest, BadParametersAreNamed) {
     refused("/v1/images/generations", body, name);
   }
   refused("/v1/images/generations", {{"prompt", "a"}, {"n", 5}, {"size", "2048x2048"}}, "n");
-  refused("/v1/images/generations", {{"prompt", "a"}, {"background", "transparent"}, {"output_format", "jpeg"}},
-          "background");
-  for (const char* body :
-       {"", "{", "[]", "7", "{\"prompt\": \"a\", \"prompt\": \"b\"}", "\xff\xfe", "{\"n\": 1e999}"}) {
+  refused("/v1/images/generations", {{"prompt", "a"}, {"background", "transparent"}, {"output_format", "jpeg"}}, "background");
+  for (const char* body : {"", "{", "[]", "7", "{\"prompt\": \"a\", \"prompt\": \"b\"}", "\xff\xfe", "{\"n\": 1e999}"}) {
     const Reply r = call("POST", "/v1/images/generations", body, {{"Content-Type", "application/json"}});
     EXPECT_EQ(r.status, 400) << body << ' ' << r.body;
   }
@@ -465,18 +445,15 @@ TEST_F(ApiTest, BadParametersAreNamed) {
   };
   EXPECT_EQ(says("[]"), "the body: expected a JSON object");
   EXPECT_TRUE(says("{").ends_with("; a JSON object is expected"));
-  EXPECT_EQ(says(R"({"prompt": "a", "size": "100000x100000"})"),
-            "size: 100000x100000 is too large; sides go up to 2048");
+  EXPECT_EQ(says(R"({"prompt": "a", "size": "100000x100000"})"), "size: 100000x100000 is too large; sides go up to 2048");
   EXPECT_TRUE(says(R"({"prompt": "a", "size": "+8x8"})").starts_with("size: expected auto or WIDTHxHEIGHT"));
   // As the description says: the last seed is one, and the one after it is none.
-  EXPECT_EQ(
-      post("/v1/images/generations", {{"prompt", "a"}, {"steps", 1}, {"seed", int64_t(1) << 53}})["data"][0]["seed"],
-      int64_t(1) << 53);
+  EXPECT_EQ(post("/v1/images/generations", {{"prompt", "a"}, {"steps", 1}, {"seed", int64_t(1) << 53}})["data"][0]["seed"],
+            int64_t(1) << 53);
   EXPECT_TRUE(says(R"({"prompt": "a", "seed": 9007199254740994})").starts_with("seed: must be from -1 to 9007199254740992"));
   refused("/v1/images/generations", {{"prompt", "a"}, {"n", 2}, {"seed", int64_t(1) << 53}}, "seed");
   refused(call("POST", "/v1/embeddings", "{\"input\": [" + std::string(400000, ',') + "]}"), 413);
-  refused(call("POST", "/v1/images/generations", "prompt=a", {{"Content-Type", "application/x-www-form-urlencoded"}}),
-          415);
+  refused(call("POST", "/v1/images/generations", "prompt=a", {{"Content-Type", "application/x-www-form-urlencoded"}}), 415);
   refused(call("POST", "/v1/images/generations", "{}", {{"Content-Type", "text/plain"}}), 415);
   refused(call("POST", "/v1/images/edits", "--YY\r\n", kForm), 400);
   for (const char* picture :

@@ -20,9 +20,11 @@ namespace {
 
 TEST_F(CliTest, TheSameSeedGivesTheSameBytesWhateverCountAndThreads) {
   ASSERT_EQ(run({"generate", "빨간 원", "--seed", "5", "--steps", "3", "-o", dir / "one.png", "--threads", "1"}).code, 0);
-  const Result r = run({"generate", "빨간 원", "--seed", "3", "--steps", "3", "-n", "4", "-o", dir / "four.png", "--threads", "3"});
+  const Result r =
+      run({"generate", "빨간 원", "--seed", "3", "--steps", "3", "-n", "4", "-o", dir / "four.png", "--threads", "3"});
   ASSERT_EQ(r.code, 0) << r.err;
-  EXPECT_EQ(r.out, (dir / "four-1.png") + "\n" + (dir / "four-2.png") + "\n" + (dir / "four-3.png") + "\n" + (dir / "four-4.png") + "\n");
+  EXPECT_EQ(r.out, (dir / "four-1.png") + "\n" + (dir / "four-2.png") + "\n" + (dir / "four-3.png") + "\n" +
+                       (dir / "four-4.png") + "\n");
   EXPECT_EQ(bytes("one.png"), bytes("four-3.png"));
   EXPECT_NE(bytes("four-2.png"), bytes("four-3.png"));
   ASSERT_EQ(run({"generate", "파란 원", "--seed", "5", "--steps", "3", "-o", dir / "blue.png"}).code, 0);
@@ -30,9 +32,10 @@ TEST_F(CliTest, TheSameSeedGivesTheSameBytesWhateverCountAndThreads) {
 }
 
 TEST_F(CliTest, APictureCarriesHowItWasMade) {
-  const Result r = run({"generate", "a red  circle", "--seed", "7", "--steps", "2", "--guidance", "2.5", "--negative", "별", "--style",
-                        "emoji", "--size", "32", "--heun", "--shift", "2", "--guide-from", "0.25",
-                        "--guide-to", "0.75", "--json", "--grid", "-o", dir / "x.png"});
+  const Result r =
+      run({"generate", "a red  circle", "--seed", "7",      "--steps", "2",      "--guidance", "2.5", "--negative",
+           "별",       "--style",       "emoji",  "--size", "32",      "--heun", "--shift",    "2",   "--guide-from",
+           "0.25",     "--guide-to",    "0.75",   "--json", "--grid",  "-o",     dir / "x.png"});
   ASSERT_EQ(r.code, 0) << r.err;
   const auto j = nlohmann::json::parse(r.out);
   EXPECT_EQ(j["files"][0]["file"], dir / "x.png");
@@ -55,9 +58,11 @@ TEST_F(CliTest, APictureCarriesHowItWasMade) {
   EXPECT_EQ(m->model, "tiny");
   EXPECT_EQ(load_image(dir / "x.png").width, 32);
   // A style is said as the loader says it.
-  ASSERT_EQ(run({"generate", "a red circle, emoji", "--seed", "7", "--steps", "2", "--guidance", "2.5", "--negative", "별", "--size",
-                 "32", "--heun", "--shift", "2", "--guide-from", "0.25", "--guide-to", "0.75", "-o",
-                 dir / "y.png"}).code, 0);
+  ASSERT_EQ(run({"generate", "a red circle, emoji", "--seed", "7",          "--steps", "2",      "--guidance",
+                 "2.5",      "--negative",          "별",     "--size",     "32",      "--heun", "--shift",
+                 "2",        "--guide-from",        "0.25",   "--guide-to", "0.75",    "-o",     dir / "y.png"})
+                .code,
+            0);
   EXPECT_EQ(load_image(dir / "x.png").rgba, load_image(dir / "y.png").rgba);
 }
 
@@ -76,12 +81,14 @@ TEST_F(CliTest, WeightsHaveNamesOrPaths) {
 
 // What a person leaves open is as the weights say; what is said holds.
 TEST_F(CliTest, WeightsSayHowToDraw) {
-  save_weights(dir / "fast", *tiny_model(), tiny_tokenizer(), DType::f32, {{"sampling", R"({"steps": 2, "guidance": 1, "shift": 2})"}});
+  save_weights(dir / "fast", *tiny_model(), tiny_tokenizer(), DType::f32,
+               {{"sampling", R"({"steps": 2, "guidance": 1, "shift": 2})"}});
   const auto how = [&](const std::string& weights, std::vector<std::string> more) {
     more.insert(more.begin(), {"generate", "a red star", "--weights", dir / weights, "-o", dir / "a.png", "--json"});
     return nlohmann::json::parse(run(more).out);
   };
-  for (const auto& [key, value] : {std::pair("steps", 2.0), {"guidance", 1.0}, {"shift", 2.0}}) EXPECT_EQ(how("fast", {})[key], value);
+  for (const auto& [key, value] : {std::pair("steps", 2.0), {"guidance", 1.0}, {"shift", 2.0}})
+    EXPECT_EQ(how("fast", {})[key], value);
   EXPECT_EQ(how("tiny", {})["steps"], 24);
   EXPECT_EQ(how("tiny", {})["guidance"], 5);
   const auto asked = how("fast", {"--steps", "3", "--guidance", "4", "--shift", "1"});
@@ -110,8 +117,8 @@ TEST_F(CliTest, QuantizeInt8) {
 
 // The kept ones carry the seeds that draw them alone, each out of its own N.
 TEST_F(CliTest, BestOfKeepsTheBestRead) {
-  const Result r = run({"generate", "a red circle", "--seed", "10", "--steps", "2", "-n", "3", "--best-of", "4", "--style", "emoji",
-                        "--json", "-o", dir / "best.png"});
+  const Result r = run({"generate", "a red circle", "--seed", "10", "--steps", "2", "-n", "3", "--best-of", "4", "--style",
+                        "emoji", "--json", "-o", dir / "best.png"});
   ASSERT_EQ(r.code, 0) << r.err;
   const auto files = nlohmann::json::parse(r.out)["files"];
   ASSERT_EQ(files.size(), 3u);
@@ -120,15 +127,19 @@ TEST_F(CliTest, BestOfKeepsTheBestRead) {
     std::vector<Image> all;
     std::vector<std::string> bytes_of;
     for (int k = 0; k < 4; ++k) {
-      ASSERT_EQ(run({"generate", "a red circle", "--seed", std::to_string(10 + 4 * i + k), "--steps", "2", "--style", "emoji", "-o",
-                     dir / "one.png"}).code, 0);
+      ASSERT_EQ(run({"generate", "a red circle", "--seed", std::to_string(10 + 4 * i + k), "--steps", "2", "--style", "emoji",
+                     "-o", dir / "one.png"})
+                    .code,
+                0);
       all.push_back(load_image(dir / "one.png")), bytes_of.push_back(bytes("one.png"));
     }
     const auto scores = own_scores(opened.model(), opened.tokenizer(), "a red circle, emoji", all, BestBy::both);
     const auto cosine = own_scores(opened.model(), opened.tokenizer(), "a red circle, emoji", all, BestBy::contrastive);
     for (size_t k = 0; k < 4; ++k)
-      EXPECT_NEAR(scores[k] - cosine[k],
-                  caption_log_probs(opened.model(), opened.tokenizer(), all[k], std::vector<std::string>{"a red circle, emoji"})[0], 1e-9);
+      EXPECT_NEAR(
+          scores[k] - cosine[k],
+          caption_log_probs(opened.model(), opened.tokenizer(), all[k], std::vector<std::string>{"a red circle, emoji"})[0],
+          1e-9);
     EXPECT_EQ(files[size_t(i)]["seed"], 10 + 4 * i + int(best_of(scores)));
     EXPECT_EQ(bytes("best-" + std::to_string(i + 1) + ".png"), bytes_of[best_of(scores)]);
   }
@@ -143,14 +154,18 @@ TEST_F(CliTest, EvalGenerateWritesFiguresAPageAndSheets) {
       r.key = std::string(split) + "/" + std::to_string(i);
       r.image_bytes = encode_png(tiny_picture(i + (split[0] == 'p' ? 100 : 0)));
       r.meta.caption = "a thing " + std::to_string(i), r.meta.caption_ko = "물건 " + std::to_string(i);
-      r.meta.style = split[0] == 'p' ? "flat" : i < 6 ? "flat" : "line", r.meta.style_ko = r.meta.style == "flat" ? "납작한" : "선";
+      r.meta.style = split[0] == 'p' ? "flat"
+                     : i < 6         ? "flat"
+                                     : "line",
+      r.meta.style_ko = r.meta.style == "flat" ? "납작한" : "선";
       if (split[0] == 'p' && i < 6) continue;
       w.add(to_sample(r));
     }
     w.finish();
   }
-  const std::vector<std::string> args{"eval", "generate", dir / "set", "--weights", dir / "tiny", "--precision", "f32", "-n", "3",
-                                      "--steps", "2", "--scenes", "0", "--diverse", "1", "--best-of", "2", "--show", "4"};
+  const std::vector<std::string> args{"eval", "generate",  dir / "set", "--weights", dir / "tiny", "--precision", "f32",
+                                      "-n",   "3",         "--steps",   "2",         "--scenes",   "0",           "--diverse",
+                                      "1",    "--best-of", "2",         "--show",    "4"};
   auto all = args;
   all.insert(all.end(), {"--out", dir / "out", "--sheet", dir / "sheet.png"});
   const Result r = run(all);
@@ -253,9 +268,9 @@ TEST_F(CliTest, ALongPromptIsCountedWhole) {
   const Result r = run({"generate", words, "--negative", words, "--steps", "1", "-o", dir / "x.png"});
   ASSERT_EQ(r.code, 0) << r.err;
   for (const char* what : {"the prompt has ", "the negative prompt has "})
-    EXPECT_NE(r.err.find(what + std::to_string(tokens) + " tokens; the last " + std::to_string(tokens - 64) +
-                         " are left out, and"),
-              std::string::npos)
+    EXPECT_NE(
+        r.err.find(what + std::to_string(tokens) + " tokens; the last " + std::to_string(tokens - 64) + " are left out, and"),
+        std::string::npos)
         << r.err;
 }
 
@@ -293,8 +308,7 @@ TEST_F(CliTest, FoldersThatCannotBeMadeAreNamed) {
 
 TEST_F(CliTest, DemoReadsThePicturesThatCanBeRead) {
   fs::create_directories(dir / "own");
-  refused({"demo", "--out", dir / "demo", "--pictures", dir / "nope"},
-          "--pictures " + (dir / "nope") + ": no such folder");
+  refused({"demo", "--out", dir / "demo", "--pictures", dir / "nope"}, "--pictures " + (dir / "nope") + ": no such folder");
   save_picture(dir / "own/dog.png", tiny_picture(1)), save_picture(dir / "own/cat.png", tiny_picture(2));
   std::ofstream(dir / "own/bad.png") << "nothing";
   const Result r = run({"demo", "--out", dir / "demo", "--pictures", dir / "own", "--json"});

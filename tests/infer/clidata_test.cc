@@ -22,8 +22,7 @@ struct CliDataTest : CliTest {
       ShardWriter w(dir / name + "/" + split, "", 100);
       for (int i = 0; i < n; ++i) {
         Record r;
-        r.key = split + "/" + std::to_string(i),
-        r.image_bytes = encode_png(tiny_picture(uint64_t(i) + 50 * split.size()));
+        r.key = split + "/" + std::to_string(i), r.image_bytes = encode_png(tiny_picture(uint64_t(i) + 50 * split.size()));
         r.meta.caption = "a thing " + std::to_string(i), r.meta.style = "flat";
         if (groups) r.meta.group = i % 2 ? "cats" : "dogs";
         w.add(to_sample(r));
@@ -90,9 +89,8 @@ TEST_F(CliDataTest, TrainingOnlyScenesRefusesNamedFolders) {
   build("set", {{"train", 4}});
   refused(train({"--set", "data.dirs=[\"" + dir.path + "/set\"]"}),
           "data.scenes = 1 leaves them no share; set data.scenes below 1");
-  EXPECT_EQ(
-      run(train({"--set", "data.dirs=[\"" + dir.path + "/set\"]", "--set", "data.scenes=0", "--set", "steps=1"})).code,
-      0);
+  EXPECT_EQ(run(train({"--set", "data.dirs=[\"" + dir.path + "/set\"]", "--set", "data.scenes=0", "--set", "steps=1"})).code,
+            0);
   EXPECT_TRUE(fs::exists(dir / "run/model/model.safetensors"));
 }
 

@@ -36,8 +36,7 @@ struct CliTest : testing::Test {
     return {code, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
   }
   int program(std::vector<std::string> args) {
-    const bool bare =
-        std::set<std::string>{"info", "--version", "data", "tokenizer", "train", "quantize"}.contains(args[0]);
+    const bool bare = std::set<std::string>{"info", "--version", "data", "tokenizer", "train", "quantize"}.contains(args[0]);
     if (!bare && std::find(args.begin(), args.end(), "--weights") == args.end())
       args.insert(args.begin() + (args[0] == "eval" ? 2 : 1), {"--weights", dir / "tiny", "--precision", "f32"});
     args.insert(args.begin(), "duet");

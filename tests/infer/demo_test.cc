@@ -15,15 +15,16 @@ namespace fs = std::filesystem;
 
 TEST(Demo, DrawsReadsAndSearches) {
   const TempDir dir;
-  save_weights(dir / "tiny", *tiny_model(), tiny_tokenizer(), DType::f32, {{"sampling", R"({"steps": 2, "guidance": 1, "shift": 2})"}});
+  save_weights(dir / "tiny", *tiny_model(), tiny_tokenizer(), DType::f32,
+               {{"sampling", R"({"steps": 2, "guidance": 1, "shift": 2})"}});
   fs::create_directories(dir / "pictures");
   for (int i = 0; i < 3; ++i) save_picture(dir / ("pictures/thing-" + std::to_string(i) + ".png"), tiny_picture(uint64_t(i)));
   CLI::App app;
   app.require_subcommand(1);
   add_demo_verb(app);
   const std::string weights = dir / "tiny", pictures = dir / "pictures", out = dir / "out";
-  const char* argv[] = {"duet",  "demo",  "--weights",     weights.c_str(), "--precision", "f32", "--pictures", pictures.c_str(),
-                        "--out", out.c_str(), "--json"};
+  const char* argv[] = {"duet",       "demo",           "--weights", weights.c_str(), "--precision", "f32",
+                        "--pictures", pictures.c_str(), "--out",     out.c_str(),     "--json"};
   testing::internal::CaptureStdout(), testing::internal::CaptureStderr();
   const int code = run_program(app, int(std::size(argv)), argv);
   const std::string said = testing::internal::GetCapturedStdout(), lines = testing::internal::GetCapturedStderr();

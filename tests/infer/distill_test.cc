@@ -18,8 +18,7 @@ struct One {  // a batch of one picture
   explicit One(const Model& m, uint64_t seed) {
     const int64_t S = m.config.size;
     for (int64_t i = 0; i < S * S * 4; ++i) pixels.push_back(std::tanh(normal(5, uint64_t(i))));
-    batch.B = 1, batch.size = S, batch.pixels = pixels.data(), batch.seed = seed,
-    batch.null_token = tiny_tokenizer().bos();
+    batch.B = 1, batch.size = S, batch.pixels = pixels.data(), batch.seed = seed, batch.null_token = tiny_tokenizer().bos();
     auto text = prompt_ids(tiny_tokenizer(), "a red star");
     text.push_back(tiny_tokenizer().eos());
     batch.text = {text}, batch.same = {1};
@@ -47,10 +46,9 @@ TEST(Distill, TheGuessLeadsToWhereTheTeacherComes) {
       DrawOptions o;
       o.steps = d.steps * d.parts, o.guidance = d.guidance, o.shift = d.shift;
       const Given given{one.pixels, {}, 1 - double(step) / d.steps};
-      DrawRequest request{
-          drop > 0 ? std::vector<int>{tiny_tokenizer().bos()} : prompt_ids(tiny_tokenizer(), "a red star"),
-          {},
-          mix(one.batch.seed, 2)};
+      DrawRequest request{drop > 0 ? std::vector<int>{tiny_tokenizer().bos()} : prompt_ids(tiny_tokenizer(), "a red star"),
+                          {},
+                          mix(one.batch.seed, 2)};
       Drawing begin(*m, tiny_tokenizer(), request, o, &given), end(*m, tiny_tokenizer(), request, o, &given);
       ASSERT_EQ(begin.step(), step * d.parts);
       FlowBatch batch(*m, tiny_tokenizer());
@@ -66,8 +64,7 @@ TEST(Distill, TheGuessLeadsToWhereTheTeacherComes) {
         const float z = from.data()[i], x = goal.target.data()[i];
         most = std::max(most, double(std::abs(to.data()[i])));
         // f32 rounding of a few sums of numbers of this size, made larger by the quotient of the steps
-        ASSERT_NEAR(z + (next - t) / (1 - t) * (x - z), to.data()[i], 3e-5 * (1 + std::abs(to.data()[i])))
-            << "step " << step;
+        ASSERT_NEAR(z + (next - t) / (1 - t) * (x - z), to.data()[i], 3e-5 * (1 + std::abs(to.data()[i]))) << "step " << step;
       }
       EXPECT_GT(most, 0.1);
     }

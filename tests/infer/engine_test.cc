@@ -88,8 +88,7 @@ TEST_F(EngineTest, ReadingAndDrawingAtATimeChangeNeither) {
     ASSERT_EQ(events.back().kind, Event::finished);
     EXPECT_EQ(events.back().captions.at(0).text, captions[i].text);
     for (const Event& e : events)
-      EXPECT_TRUE(e.kind != Event::words || captions[i].text.starts_with(e.text))
-          << e.text << " | " << captions[i].text;
+      EXPECT_TRUE(e.kind != Event::words || captions[i].text.starts_with(e.text)) << e.text << " | " << captions[i].text;
   }
   const Classifier classify(*model, tokenizer, {"cat", "개"});
   EXPECT_EQ(all(*classes).back().probabilities, classify(std::span(images).first(1)));
@@ -215,9 +214,8 @@ TEST_F(EngineTest, TheEndCancelsWhatIsLeft) {
 TEST_F(EngineTest, RefusesWhatTheModelCannotDo) {
   Engine engine(*model, tokenizer);
   EXPECT_THROW(draw_one(engine, 1, {.width = 9}), Error);
-  EXPECT_EQ(
-      engine.submit(ClassifyTask{{tiny_picture(1)}, {"one"}, "", ClassifyBy::embedding}, "a", later())->next().kind,
-      Event::refused);
+  EXPECT_EQ(engine.submit(ClassifyTask{{tiny_picture(1)}, {"one"}, "", ClassifyBy::embedding}, "a", later())->next().kind,
+            Event::refused);
   EXPECT_EQ(picture(*draw_one(engine, 2, kWays[1])), alone(2, kWays[1]));
 }
 

@@ -99,7 +99,8 @@ TEST(EvalText, BleuByHand) {
   EXPECT_NEAR(bleu(one, 3), std::cbrt(5.0 / 6 * 3 / 5 * 1 / 4), 1e-12);
   EXPECT_EQ(bleu(one, 4), 0);
   // too short: 3 words said where the nearer reference has 4: exp(1 - 4/3)
-  const std::vector<CaptionPair> brief{{words("a red star"), {words("a red star here"), words("a red star on a very big house")}}};
+  const std::vector<CaptionPair> brief{
+      {words("a red star"), {words("a red star here"), words("a red star on a very big house")}}};
   EXPECT_NEAR(bleu(brief, 2), std::exp(1 - 4.0 / 3), 1e-12);
   // clipping: "the" stands at most twice in a reference
   EXPECT_NEAR(bleu({{words("the the the the"), {words("the cat the mat")}}}, 1), 0.5, 1e-12);
@@ -123,7 +124,8 @@ TEST(EvalText, CiderByHand) {
   EXPECT_NEAR(cider_d({{words("b"), {words("b c d")}}, {words("x"), {words("e")}}}),
               10 / std::sqrt(3.0) / 4 / 2 * std::exp(-4.0 / 72), 1e-12);
   // Clipped as CIDEr-D does: b b against b: min(2, 1) * 1 / (2 * 1) = 1/2; lengths 1 and 0.
-  EXPECT_NEAR(cider_d({{words("b b"), {words("b")}}, {words("x"), {words("e")}}}), 10 * 0.5 / 4 / 2 * std::exp(-1.0 / 72), 1e-12);
+  EXPECT_NEAR(cider_d({{words("b b"), {words("b")}}, {words("x"), {words("e")}}}), 10 * 0.5 / 4 / 2 * std::exp(-1.0 / 72),
+              1e-12);
   // one picture alone: every idf is log 1 = 0
   EXPECT_EQ(cider_d({{words("a b"), {words("a b")}}}), 0);
 }
@@ -313,7 +315,7 @@ EvalModel reading_model(const EvalSet& set, int off) {
 TEST(EvalRetrieval, PerfectAndShifted) {
   const std::vector<EvalSet> sets{small_set(40)};
   const auto right = eval_retrieval(reading_model(sets[0], 0), sets, {}, 1);
-  ASSERT_EQ(right.rows.size(), 4u);  // en, ko; both ways
+  ASSERT_EQ(right.rows.size(), 4u);               // en, ko; both ways
   EXPECT_EQ(right.rows[2].ranks.candidates, 32);  // every fifth has no Korean
   for (const auto& r : right.rows) {
     EXPECT_DOUBLE_EQ(r.ranks.share[0], 1);
@@ -381,7 +383,8 @@ TEST(EvalClassify, CategoriesAndChance) {
   size_t next = 0;
   const auto oracle = [&](std::span<const Image> images) {
     std::vector<std::vector<double>> out;
-    for (size_t i = 0; i < images.size(); ++i, ++next) out.push_back(next % 4 ? std::vector{0.0, 1.0, 0.0} : std::vector{1.0, 0.0, 0.0});
+    for (size_t i = 0; i < images.size(); ++i, ++next)
+      out.push_back(next % 4 ? std::vector{0.0, 1.0, 0.0} : std::vector{1.0, 0.0, 0.0});
     return out;
   };
   EXPECT_DOUBLE_EQ(eval_classify(oracle, set, labels, false, 1).summary.balanced, 1);

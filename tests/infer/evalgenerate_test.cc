@@ -101,8 +101,7 @@ TEST(EvalGenerate, TruePicturesAreFirstAndCopies) {
   for (const char* m : {"kernel_distance", "frechet_distance", "precision", "recall"})
     EXPECT_NEAR(value(e, "seen", m), group(e, "seen").find(m)->truth, 1e-9) << m;
   // Ranks are among all splits of the asked look: 30 pictures.
-  for (const auto& d : e.drawn)
-    EXPECT_TRUE(d.rank == 0 || d.candidates == 30) << d.candidates;
+  for (const auto& d : e.drawn) EXPECT_TRUE(d.rank == 0 || d.candidates == 30) << d.candidates;
   EXPECT_NEAR(group(e, "seen").find("within_10")->chance, 10.0 / 30, 1e-12);
 }
 
@@ -114,7 +113,8 @@ TEST(EvalGenerate, BlurIsNearAndStrangersAreAtChance) {
   EXPECT_GT(value(blurred, "seen", "kernel_distance"), group(blurred, "seen").find("kernel_distance")->truth);
   GenerateEvalOptions o = small();
   o.n = 48;
-  const auto strangers = eval_generate(painter(sets, [](auto&, uint64_t seed, auto) { return scene(90'000 + seed % 100'000); }), sets, o);
+  const auto strangers =
+      eval_generate(painter(sets, [](auto&, uint64_t seed, auto) { return scene(90'000 + seed % 100'000); }), sets, o);
   const auto& m = *group(strangers, "seen").find("within_10");
   const double sigma = std::sqrt(m.chance * (1 - m.chance) / 96);  // of both languages together
   EXPECT_NEAR((m.side[0].value + m.side[1].value) / 2, m.chance, 4 * sigma);
@@ -126,9 +126,10 @@ TEST(EvalGenerate, BlurIsNearAndStrangersAreAtChance) {
 TEST(EvalGenerate, KoreanGapIsPaired) {
   auto sets = two_styles();
   sets[0].set.meta[0].caption_ko.clear();
-  const auto e = eval_generate(painter(sets, [](const std::string& prompt, uint64_t, const Image* own) {
-                                 return prompt.starts_with("물건") ? Image(64, 64) : *own;  // draws nothing for Korean
-                               }),
+  const auto e = eval_generate(painter(sets,
+                                       [](const std::string& prompt, uint64_t, const Image* own) {
+                                         return prompt.starts_with("물건") ? Image(64, 64) : *own;  // draws nothing for Korean
+                                       }),
                                sets, [] {
                                  auto o = small();
                                  o.n = 45;

@@ -10,8 +10,8 @@ TEST_F(HttpTest, KeysHostsAndOrigins) {
   EXPECT_EQ(get("/health").status, 200);
   for (const Route& r : routes()) {
     if (r.open) continue;
-    for (const char* key : {"", "Bearer ", "Bearer wrong", "Bearer correct-horse-batter",
-                            "Bearer correct-horse-battery2", "Basic !!", "correct-horse-battery"}) {
+    for (const char* key : {"", "Bearer ", "Bearer wrong", "Bearer correct-horse-batter", "Bearer correct-horse-battery2",
+                            "Basic !!", "correct-horse-battery"}) {
       const Reply reply = call(r.method, r.path, "", {{"Authorization", key}});
       EXPECT_EQ(reply.status, 401) << r.path << ' ' << key;
     }
@@ -181,8 +181,7 @@ TEST_F(HttpTest, TooLateIsATimeout) {
 TEST_F(HttpTest, TheEndWaitsForWhatWasAccepted) {
   start();
   Client c(served->port);
-  c.say(request_text("POST", "/v1/images/generations",
-                     R"({"prompt": "a", "steps": 60, "stream": true, "partial_images": 1})"));
+  c.say(request_text("POST", "/v1/images/generations", R"({"prompt": "a", "steps": 60, "stream": true, "partial_images": 1})"));
   ASSERT_TRUE(c.hear_until("partial_image"));
   served.reset();
   const Reply r = take_reply(c);

@@ -45,9 +45,9 @@ int rank(const std::vector<PictureDescriptor>& all, const PictureDescriptor& que
 TEST(ImageDistance, FormulaOnUniformPictures) {
   const auto black = describe(uniform_picture(0, 0, 0, 255)), white = describe(uniform_picture(255, 255, 255, 255));
   const auto red = describe(uniform_picture(255, 0, 0, 255)), clear = describe(uniform_picture(0, 0, 0, 0));
-  EXPECT_NEAR(distance(black, white), 1, 1e-5);                    // 1/2 (3 + 3) / 3
-  EXPECT_NEAR(distance(black, red), std::sqrt(1 / 3.0), 1e-5);     // 1/2 (1 + 1) / 3
-  EXPECT_NEAR(distance(clear, black), std::sqrt(0.75), 1e-5);      // on black 0, on white 3: 1/2 * 3 / 3 + 1/4
+  EXPECT_NEAR(distance(black, white), 1, 1e-5);                 // 1/2 (3 + 3) / 3
+  EXPECT_NEAR(distance(black, red), std::sqrt(1 / 3.0), 1e-5);  // 1/2 (1 + 1) / 3
+  EXPECT_NEAR(distance(clear, black), std::sqrt(0.75), 1e-5);   // on black 0, on white 3: 1/2 * 3 / 3 + 1/4
   EXPECT_NEAR(distance(clear, white), std::sqrt(0.75), 1e-5);
   EXPECT_EQ(distance(clear, describe(uniform_picture(255, 0, 255, 0))), 0);  // what is under alpha 0 is not seen
 }

@@ -52,7 +52,8 @@ TEST(Plan, CountsWhatABatchTakes) {
   std::vector<float> pixels(size_t(B * c.model.size * c.model.size * 4), 0.5f);
   JointBatch b;
   b.B = B, b.size = c.model.size, b.pixels = pixels.data();
-  for (int64_t i = 0; i < B; ++i) b.text.push_back(std::vector<int>(size_t(c.data.max_tokens), int(i + 5))), b.same.push_back(uint64_t(i));
+  for (int64_t i = 0; i < B; ++i)
+    b.text.push_back(std::vector<int>(size_t(c.data.max_tokens), int(i + 5))), b.same.push_back(uint64_t(i));
   c.loss.drop = 0;
   const int64_t before = gemm_flops();
   joint_loss(m, b, c.loss).total.backward();

@@ -11,7 +11,8 @@ namespace {
 DrawnMeta example() {
   DrawnMeta m;
   m.prompt = "빨간 원, \"정말\" 🍎\\", m.negative = "fuzzy <b>&amp;", m.style = "emoji";
-  m.seed = (int64_t(1) << 53) - 1, m.steps = 24, m.guidance = 3.25, m.heun = true, m.shift = 2.5, m.guide_from = 0.125, m.guide_to = 0.75, m.width = 64, m.height = 32;
+  m.seed = (int64_t(1) << 53) - 1, m.steps = 24, m.guidance = 3.25, m.heun = true, m.shift = 2.5, m.guide_from = 0.125,
+  m.guide_to = 0.75, m.width = 64, m.height = 32;
   m.precision = "bf16", m.model = "xs", m.model_hash = "0123456789abcdef", m.version = "0.1.0";
   return m;
 }
@@ -40,7 +41,8 @@ TEST(PngMeta, InfotextIsWhatOtherToolsRead) {
             "Model: xs, Version: duet 0.1.0");
   DrawnMeta plain;
   plain.prompt = "cat", plain.guidance = 3, plain.steps = 2, plain.width = plain.height = 8;
-  EXPECT_TRUE(infotext(plain).starts_with("cat\nSteps: 2, Sampler: Euler, CFG scale: 3, Seed: 0, Size: 8x8")) << infotext(plain);
+  EXPECT_TRUE(infotext(plain).starts_with("cat\nSteps: 2, Sampler: Euler, CFG scale: 3, Seed: 0, Size: 8x8"))
+      << infotext(plain);
 }
 
 TEST(PngMeta, SaysThatAModelMadeIt) {

@@ -65,8 +65,10 @@ TEST_F(ReaderTest, BeamOfOneIsTheUncachedArgmax) {
         int best = tokenizer.eos();
         for (int v = 0; v < V; ++v) {
           const bool sayable = v < tokenizer.size() && (!tokenizer.is_special(v) || v == tokenizer.eos());
-          if (!sayable) row[v] = kNever;
-          else if (row[v] > row[best]) best = v;
+          if (!sayable)
+            row[v] = kNever;
+          else if (row[v] > row[best])
+            best = v;
         }
         sum += log_prob(row, V, best);
         if (best == tokenizer.eos()) break;
@@ -144,7 +146,10 @@ TEST_F(ReaderTest, ACaptionDependsOnItsPictureAlone) {
   for (size_t i = 0; i < some.size(); ++i) {
     set_threads(i % 2 ? 1 : 3);
     // What lies in freed memory must not show.
-    { Tensor dirt({1 << 14}); std::fill_n(dirt.data(), dirt.count(), NAN); }
+    {
+      Tensor dirt({1 << 14});
+      std::fill_n(dirt.data(), dirt.count(), NAN);
+    }
     const auto alone = caption_pictures(*model, tokenizer, {&some[i], 1}, o);
     EXPECT_EQ(alone[0].text, together[i].text);
     EXPECT_EQ(alone[0].log_prob, together[i].log_prob);
@@ -178,7 +183,8 @@ TEST_F(ReaderTest, EmbeddingsAreUnitRowsAndTellTextsApart) {
   for (int64_t i = 0; i < 3; ++i) {
     double square = 0, other = 0;
     for (int64_t e = 0; e < 16; ++e)
-      square += double(t.data()[i * 16 + e]) * t.data()[i * 16 + e], other += double(t.data()[i * 16 + e]) * t.data()[(i + 1) % 3 * 16 + e];
+      square += double(t.data()[i * 16 + e]) * t.data()[i * 16 + e],
+          other += double(t.data()[i * 16 + e]) * t.data()[(i + 1) % 3 * 16 + e];
     EXPECT_NEAR(square, 1, 1e-5);
     EXPECT_LT(other, 0.999);
   }

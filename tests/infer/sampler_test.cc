@@ -119,8 +119,7 @@ TEST(Sampler, OneStepIsTheFlowHeadOverTheWholeSequence) {
     for (int i = 0; i < P; ++i) from.push_back(-i - 1);
     const Var text = m.text_stem(Tensor::ints(ids), make_layout({{Segment::text(n)}}));
     const Var seen = m.vision_stem(z, make_layout({{Segment::image(4, 4, 1)}}), times);
-    const Var h = m.fuse(gather(text, seen, Tensor::ints(from)),
-                         make_layout({{m.prompt(n), Segment::image(4, 4, 1)}}), times);
+    const Var h = m.fuse(gather(text, seen, Tensor::ints(from)), make_layout({{m.prompt(n), Segment::image(4, 4, 1)}}), times);
     std::vector<int32_t> picture;
     for (int i = 0; i < P; ++i) picture.push_back(n + i);
     const Var x = m.flow_head(gather(h, {}, Tensor::ints(picture)), z, make_layout({{Segment::image(4, 4, 1)}}).pos,
@@ -178,8 +177,7 @@ TEST(Sampler, GuidanceSteersAwayFromTheNegative) {
   // with = without: guidance has nothing to add, up to the rounding of x + g (x - x)
   EXPECT_EQ(draw(model(), words(), {against}, {.steps = 2, .guidance = 7}),
             draw(model(), words(), {r}, {.steps = 2, .guidance = 1}));
-  EXPECT_NE(draw(model(), words(), {r}, {.steps = 2, .guidance = 7}),
-            draw(model(), words(), {r}, {.steps = 2, .guidance = 1}));
+  EXPECT_NE(draw(model(), words(), {r}, {.steps = 2, .guidance = 7}), draw(model(), words(), {r}, {.steps = 2, .guidance = 1}));
 }
 
 // Guided while guide_from <= t <= guide_to, both ends counted; elsewhere a step is the one of guidance 1. The first step that

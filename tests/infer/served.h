@@ -46,8 +46,7 @@ struct HttpTest : testing::Test {
   void start(ApiOptions o = {}, HttpLimits limits = {}, EngineLimits e = {}) {
     served = std::make_unique<Served>(std::move(o), limits, e);
   }
-  Reply call(const std::string& method, const std::string& path, const std::string& body = "",
-             const Lines& headers = {}) {
+  Reply call(const std::string& method, const std::string& path, const std::string& body = "", const Lines& headers = {}) {
     if (!served) start();
     Client c(served->port);
     c.say(request_text(method, path, body, headers));

@@ -65,8 +65,10 @@ TEST(PictureFeature, AnEdgeIsCountedWhereItIs) {
   for (int cell = 0; cell < 16; ++cell)
     for (int d = 0; d < 6; ++d) {
       const double x = f[size_t(cell * 6 + d)];
-      if (cell % 4 == 2 && d == 0) EXPECT_GT(x, 0) << cell;
-      else EXPECT_NEAR(x, 0, 1e-6) << cell << ' ' << d;
+      if (cell % 4 == 2 && d == 0)
+        EXPECT_GT(x, 0) << cell;
+      else
+        EXPECT_NEAR(x, 0, 1e-6) << cell << ' ' << d;
     }
   EXPECT_NEAR(f[2 * 6] / f[14 * 6], std::sqrt(16.0 / 15), 1e-9) << "the last row has no step";
 }
@@ -137,8 +139,10 @@ TEST(SetDistance, KernelIsThePlainFormula) {
   EXPECT_NEAR(reference.distance(b), aa + bb - 2 * ab, 1e-12 * (aa + bb));
   // Weights are counts, a picture's copies not compared with each other.
   const FeatureSet three{b[0], b[2], b[4]};
-  EXPECT_NEAR(reference.distance(reference.sample(b), std::vector<double>{1, 0, 1, 0, 1}), reference.distance(three), 1e-12 * (aa + bb));
-  EXPECT_NEAR(reference.distance(reference.sample(three), std::vector<double>{2, 2, 2}), reference.distance(three), 1e-12 * (aa + bb));
+  EXPECT_NEAR(reference.distance(reference.sample(b), std::vector<double>{1, 0, 1, 0, 1}), reference.distance(three),
+              1e-12 * (aa + bb));
+  EXPECT_NEAR(reference.distance(reference.sample(three), std::vector<double>{2, 2, 2}), reference.distance(three),
+              1e-12 * (aa + bb));
 }
 
 TEST(SetDistance, ManifoldByHand) {
@@ -169,7 +173,8 @@ TEST(SetDistance, GrowsWithDamage) {
       return image;
     });
   };
-  const auto other = changed([](const Image& image, size_t) { return over(mirror(crop(image, 20, 20, 24, 24)), 250, 240, 90); });
+  const auto other =
+      changed([](const Image& image, size_t) { return over(mirror(crop(image, 20, 20, 24, 24)), 250, 240, 90); });
   const FrechetReference frechet(reference);
   const KernelReference kernel(reference);
   const std::vector<FeatureSet> softer{same, blur(16), blur(6)}, noisier{same, noise(20), noise(60)}, foreign{blur(6), other};

@@ -69,15 +69,14 @@ TEST(WebFiles, AskForNothingElse) {
   }
   EXPECT_GT(links, 20);
   const std::string page(body("/"));
-  EXPECT_FALSE(
-      std::regex_search(page, std::regex("<style|style=|\\son[a-z]+=|javascript:|<script>", std::regex::icase)));
+  EXPECT_FALSE(std::regex_search(page, std::regex("<style|style=|\\son[a-z]+=|javascript:|<script>", std::regex::icase)));
 }
 
 // Text from anywhere is only ever set as text.
 TEST(WebFiles, NeverParseTextAsMarkup) {
   for (const auto& e : fs::directory_iterator(kWeb))
-    for (const char* way : {"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function",
-                            "srcdoc", "DOMParser"})
+    for (const char* way :
+         {"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "srcdoc", "DOMParser"})
       EXPECT_EQ(content(e.path()).find(way), std::string::npos) << e.path() << ": " << way;
 }
 

@@ -95,10 +95,9 @@ TEST(Arena, NeighboursGrowTogether) {
 TEST(Arena, SegmentsDoNotGrowTogether) {
   alignas(kUnit) static char memory[2 * kSegment];
   int next = 0, back = 0;
-  Arena arena(
-      {[&](size_t n) -> void* { return n == kSegment && next < 2 ? memory + kSegment * size_t(next++) : nullptr; },
-       [&](void*, size_t n) { back += n == kSegment; }},
-      kUnit, kSegment);
+  Arena arena({[&](size_t n) -> void* { return n == kSegment && next < 2 ? memory + kSegment * size_t(next++) : nullptr; },
+               [&](void*, size_t n) { back += n == kSegment; }},
+              kUnit, kSegment);
   void *a = arena.take(kSegment), *b = arena.take(kSegment);
   arena.give(a), arena.give(b);
   EXPECT_EQ(arena.take(kSegment + 1), nullptr);

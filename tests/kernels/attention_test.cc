@@ -1,6 +1,6 @@
-#include "tests/kernels/gradcheck.h"
 #include "kernels/module.h"
 #include "kernels/table.h"
+#include "tests/kernels/gradcheck.h"
 
 namespace duet {
 namespace {
@@ -13,8 +13,8 @@ struct Case {
 const Case kCases[] = {{{0, 1}, 1, 4, 12},
                        {{0, 3, 10}, 2, 4, 24},
                        {{0, 7, 40, 41}, 3, 12, 16},
-                       {{0, 131, 200}, 1, 16, 12},    // more rows than a block
-                       {{0, 75, 150}, 4, 64, 12}};    // two sequences of the real model
+                       {{0, 131, 200}, 1, 16, 12},  // more rows than a block
+                       {{0, 75, 150}, 4, 64, 12}};  // two sequences of the real model
 
 // Every token sees itself, some also what follows: limits that rise as in text, and that jump as in pictures.
 std::vector<int32_t> limits(const std::vector<int32_t>& at) {
@@ -79,37 +79,37 @@ TEST(Attention, ValueAndGradient) {
     const int64_t C = c.H * c.D, N = c.at.back();
     const Layout l = layout_of(c);
     const auto limit = limits(c.at);
-    check_op(join("attention ", N, "x", c.H, "x", c.D), {normals({N, 3 * C}, 1)},
-             [&](auto& v) { return attention(v[0], l, c.H); },
-             [&](const auto& a) {
-               using T = typename std::decay_t<decltype(a[0])>::value_type;
-               using std::exp;
-               std::vector<T> y(size_t(N * C), T(0.0)), p;
-               const T scale(1 / std::sqrt(double(c.D)));
-               for (size_t b = 0; b + 1 < c.at.size(); ++b)
-                 for (int64_t n = c.at[b]; n < c.at[b + 1]; ++n)
-                   for (int64_t h = 0; h < c.H; ++h) {
-                     const auto x = [&](int64_t row, int64_t part, int64_t d) {
-                       return a[0][size_t(row * 3 * C + part * C + h * c.D + d)];
-                     };
-                     T most(-1e30), sum(0.0);
-                     p.clear();
-                     for (int64_t j = 0; j < limit[size_t(n)]; ++j) {
-                       T s(0.0);
-                       for (int64_t d = 0; d < c.D; ++d) s = s + x(n, 0, d) * x(c.at[b] + j, 1, d);
-                       p.push_back(s * scale);
-                       most = p.back() > most ? p.back() : most;
-                     }
-                     for (auto& s : p) s = exp(s - most), sum = sum + s;
-                     for (int64_t j = 0; j < limit[size_t(n)]; ++j)
-                       for (int64_t d = 0; d < c.D; ++d) {
-                         T& o = y[size_t(n * C + h * c.D + d)];
-                         o = o + p[size_t(j)] / sum * x(c.at[b] + j, 2, d);
-                       }
-                   }
-               return y;
-             },
-             c.samples, {}, true, [&](const auto& in, const Tensor& r) { return rounded_gradient(in[0], r, c); });
+    check_op(
+        join("attention ", N, "x", c.H, "x", c.D), {normals({N, 3 * C}, 1)}, [&](auto& v) { return attention(v[0], l, c.H); },
+        [&](const auto& a) {
+          using T = typename std::decay_t<decltype(a[0])>::value_type;
+          using std::exp;
+          std::vector<T> y(size_t(N * C), T(0.0)), p;
+          const T scale(1 / std::sqrt(double(c.D)));
+          for (size_t b = 0; b + 1 < c.at.size(); ++b)
+            for (int64_t n = c.at[b]; n < c.at[b + 1]; ++n)
+              for (int64_t h = 0; h < c.H; ++h) {
+                const auto x = [&](int64_t row, int64_t part, int64_t d) {
+                  return a[0][size_t(row * 3 * C + part * C + h * c.D + d)];
+                };
+                T most(-1e30), sum(0.0);
+                p.clear();
+                for (int64_t j = 0; j < limit[size_t(n)]; ++j) {
+                  T s(0.0);
+                  for (int64_t d = 0; d < c.D; ++d) s = s + x(n, 0, d) * x(c.at[b] + j, 1, d);
+                  p.push_back(s * scale);
+                  most = p.back() > most ? p.back() : most;
+                }
+                for (auto& s : p) s = exp(s - most), sum = sum + s;
+                for (int64_t j = 0; j < limit[size_t(n)]; ++j)
+                  for (int64_t d = 0; d < c.D; ++d) {
+                    T& o = y[size_t(n * C + h * c.D + d)];
+                    o = o + p[size_t(j)] / sum * x(c.at[b] + j, 2, d);
+                  }
+              }
+          return y;
+        },
+        c.samples, {}, true, [&](const auto& in, const Tensor& r) { return rounded_gradient(in[0], r, c); });
   }
 }
 

@@ -77,10 +77,14 @@ TEST(Block, SameAsItsStepsOneByOne) {
       for (size_t i = 0; i < c.sequences.size(); ++i) order.push_back(i), backwards.insert(backwards.begin(), i);
       const Packed packed = pack(c, order), turned = pack(c, backwards);
       const int64_t N = packed.layout.N(), C = c.C, D = C / c.H;
-      const std::vector<Tensor> in{normals({N, C}, 1),           normals({packed.rows, 6 * C}, 2, 0.3f, 0.5f),
-                                   normals({3 * C, C}, 3, 0.2f), normals({C, C}, 4, 0.2f),
-                                   normals({2 * c.F, C}, 5, 0.2f), normals({C, c.F}, 6, 0.2f),
-                                   normals({D}, 7, 0.2f, 1),     normals({D}, 8, 0.2f, 1)};
+      const std::vector<Tensor> in{normals({N, C}, 1),
+                                   normals({packed.rows, 6 * C}, 2, 0.3f, 0.5f),
+                                   normals({3 * C, C}, 3, 0.2f),
+                                   normals({C, C}, 4, 0.2f),
+                                   normals({2 * c.F, C}, 5, 0.2f),
+                                   normals({C, c.F}, 6, 0.2f),
+                                   normals({D}, 7, 0.2f, 1),
+                                   normals({D}, 8, 0.2f, 1)};
       const Tensor r = normals({N, C}, 99);
       auto in_turned = in;
       in_turned[0] = in_order(c, in[0], backwards);
@@ -117,7 +121,8 @@ TEST(Block, SameAsItsStepsOneByOne) {
         set_threads(n);
         const Made again = run_op(in, all, r, fused);
         EXPECT_TRUE(same_bits(again.y, made.y)) << name;
-        for (size_t i = 0; i < in.size(); ++i) EXPECT_TRUE(same_bits(again.grads[i], made.grads[i])) << name << ": " << kInputs[i];
+        for (size_t i = 0; i < in.size(); ++i)
+          EXPECT_TRUE(same_bits(again.grads[i], made.grads[i])) << name << ": " << kInputs[i];
       }
       // gradients are added to what is there
       const Made twice = run_op(in, all, r, fused, true);

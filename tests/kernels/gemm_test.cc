@@ -1,7 +1,7 @@
 #include "kernels/gemm.h"
 
-#include "tests/kernels/gradcheck.h"
 #include "kernels/error.h"
+#include "tests/kernels/gradcheck.h"
 
 namespace duet {
 namespace {
@@ -25,14 +25,15 @@ struct Size {
 };
 
 TEST(Gemm, LinearAndItsGradients) {
-  for (const Size s : {Size{1, 1, 1, 9}, {7, 13, 17, 24}, {33, 50, 35, 16}, {12, 32, 32, 8}, {70, 1030, 65, 4},
-                       {64, 256, 768, 3}})
+  for (const Size s :
+       {Size{1, 1, 1, 9}, {7, 13, 17, 24}, {33, 50, 35, 16}, {12, 32, 32, 8}, {70, 1030, 65, 4}, {64, 256, 768, 3}})
     for (bool bias : {false, true}) {
       std::vector<Tensor> in{normals({s.N, s.C}, 1), normals({s.O, s.C}, 2, 1 / std::sqrt(float(s.C)))};
       if (bias) in.push_back(normals({s.O}, 3));
-      check_op(join("linear ", s.N, "x", s.C, "->", s.O, bias ? " bias" : ""), in,
-               [&](auto& v) { return linear(v[0], v[1], bias ? v[2] : Var()); },
-               [&](const auto& a) { return plain_linear(a, s.N, s.C, s.O, bias); }, s.samples, {}, true);
+      check_op(
+          join("linear ", s.N, "x", s.C, "->", s.O, bias ? " bias" : ""), in,
+          [&](auto& v) { return linear(v[0], v[1], bias ? v[2] : Var()); },
+          [&](const auto& a) { return plain_linear(a, s.N, s.C, s.O, bias); }, s.samples, {}, true);
     }
 }
 
@@ -84,8 +85,8 @@ TEST(Gemm, AnElementIsTheSameBitsInAnyProduct) {
       gemm(again.data(), N, {A.data(), K}, {B.data(), K, true}, M, N, K);
       EXPECT_TRUE(same_bits(C, again)) << n << " threads";
     }
-    for (const auto& [m0, n0, m, n] : std::vector<std::array<int64_t, 4>>{{0, 0, 1, 1}, {82, 70, 1, 1}, {5, 3, 40, 33},
-                                                                          {31, 0, 2, 71}, {12, 32, 12, 32}}) {
+    for (const auto& [m0, n0, m, n] :
+         std::vector<std::array<int64_t, 4>>{{0, 0, 1, 1}, {82, 70, 1, 1}, {5, 3, 40, 33}, {31, 0, 2, 71}, {12, 32, 12, 32}}) {
       Tensor part({m, n});
       gemm(part.data(), n, {A.data() + m0 * K, K}, {B.data() + n0 * K, K, true}, m, n, K);
       for (int64_t i = 0; i < m; ++i)

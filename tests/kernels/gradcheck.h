@@ -217,9 +217,7 @@ void check_op(const std::string& name, const std::vector<Tensor>& in, Op op, Pla
       for (int64_t s = 0; s < std::min<int64_t>(n, samples); ++s) {
         const int64_t e = n <= samples ? s : s == 0 ? 0 : s == 1 ? n - 1 : below(7 + i, uint64_t(s), int(n));
         const double d = derivative(double(), e);
-        const double plain_d = !backward.empty() ? backward[i][size_t(e)]
-                               : bf              ? derivative(Bf(), e)
-                                                 : derivative(float(), e);
+        const double plain_d = !backward.empty() ? backward[i][size_t(e)] : bf ? derivative(Bf(), e) : derivative(float(), e);
         grad(d, plain_d, one.grads[i].data()[e]);
         added(2 * d, 2 * plain_d, two.grads[i].data()[e]);
       }

@@ -133,9 +133,8 @@ TEST(Int8Refusal, OneLineWhereTheCpuCannot) {
 struct Parts {
   static constexpr int64_t C = 32, H = 2, F = 48;
   Var mod{normals({4, 6 * C}, 2, 0.3f, 0.5f)};
-  BlockParams p{Var(normals({3 * C, C}, 3, 0.2f)), Var(normals({C, C}, 4, 0.2f)),
-                Var(normals({2 * F, C}, 5, 0.2f)), Var(normals({C, F}, 6, 0.2f)),
-                Var(normals({C / H}, 7, 0.2f, 1)), Var(normals({C / H}, 8, 0.2f, 1))};
+  BlockParams p{Var(normals({3 * C, C}, 3, 0.2f)), Var(normals({C, C}, 4, 0.2f)),     Var(normals({2 * F, C}, 5, 0.2f)),
+                Var(normals({C, F}, 6, 0.2f)),     Var(normals({C / H}, 7, 0.2f, 1)), Var(normals({C / H}, 8, 0.2f, 1))};
   std::vector<const float*> weights() const { return {p.qkv.data(), p.proj.data(), p.up.data(), p.down.data()}; }
 };
 

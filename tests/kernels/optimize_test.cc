@@ -1,5 +1,5 @@
-#include "tests/kernels/gradcheck.h"
 #include "kernels/table.h"
+#include "tests/kernels/gradcheck.h"
 
 namespace duet {
 namespace {
@@ -52,7 +52,8 @@ std::vector<T> plain_newton_schulz(std::vector<T> x, int64_t R, int64_t C) {
     std::vector<T> A(size_t(R * R), T(0.0)), P(A), y(x.size(), T(0.0));
     for (int64_t i = 0; i < R; ++i)
       for (int64_t j = 0; j < R; ++j)
-        for (int64_t k = 0; k < C; ++k) A[size_t(i * R + j)] = A[size_t(i * R + j)] + x[size_t(i * C + k)] * x[size_t(j * C + k)];
+        for (int64_t k = 0; k < C; ++k)
+          A[size_t(i * R + j)] = A[size_t(i * R + j)] + x[size_t(i * C + k)] * x[size_t(j * C + k)];
     for (int64_t i = 0; i < R; ++i)
       for (int64_t j = 0; j < R; ++j) {
         T s(0.0);

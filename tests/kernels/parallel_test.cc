@@ -57,9 +57,10 @@ TEST(Parallel, AnExceptionComesBackAndThePoolLivesOn) {
   for (int n : {1, 3}) {
     set_threads(n);
     for (int round = 0; round < 50; ++round)
-      EXPECT_THROW(parallel_for(100, [](int64_t i) {
-                     if (i % 7 == 3) refuse("row ", i);
-                   }),
+      EXPECT_THROW(parallel_for(100,
+                                [](int64_t i) {
+                                  if (i % 7 == 3) refuse("row ", i);
+                                }),
                    Error);
     std::atomic<int> hits{0};
     parallel_for(10, [&](int64_t) { ++hits; });

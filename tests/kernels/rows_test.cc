@@ -1,24 +1,24 @@
-#include "tests/kernels/gradcheck.h"
 #include "kernels/error.h"
+#include "tests/kernels/gradcheck.h"
 
 namespace duet {
 namespace {
 
 TEST(Rows, GatherAndItsGradients) {
-  for (const auto& [na, nb, N, C] : std::vector<std::array<int64_t, 4>>{{1, 0, 1, 1}, {5, 3, 11, 7}, {9, 0, 40, 33},
-                                                                        {200, 300, 700, 64}}) {
+  for (const auto& [na, nb, N, C] :
+       std::vector<std::array<int64_t, 4>>{{1, 0, 1, 1}, {5, 3, 11, 7}, {9, 0, 40, 33}, {200, 300, 700, 64}}) {
     std::vector<int32_t> from;
     for (int64_t n = 0; n < N; ++n) from.push_back(below(3, uint64_t(n), int(na + nb)) - int(nb));
     std::vector<Tensor> in{normals({na, C}, 1)};
     if (nb) in.push_back(normals({nb, C}, 2));
-    check_op(join("gather ", N, "x", C), in, [&](auto& v) { return gather(v[0], nb ? v[1] : Var(), ints(from)); },
-             [&, C = C](const auto& a) {
-               typename std::decay_t<decltype(a)>::value_type y;
-               for (int32_t f : from)
-                 for (int64_t c = 0; c < C; ++c)
-                   y.push_back(f >= 0 ? a[0][size_t(f * C + c)] : a[1][size_t((-f - 1) * C + c)]);
-               return y;
-             });
+    check_op(
+        join("gather ", N, "x", C), in, [&](auto& v) { return gather(v[0], nb ? v[1] : Var(), ints(from)); },
+        [&, C = C](const auto& a) {
+          typename std::decay_t<decltype(a)>::value_type y;
+          for (int32_t f : from)
+            for (int64_t c = 0; c < C; ++c) y.push_back(f >= 0 ? a[0][size_t(f * C + c)] : a[1][size_t((-f - 1) * C + c)]);
+          return y;
+        });
   }
 }
 
@@ -29,76 +29,82 @@ TEST(Rows, GatherRefusesRowsThatAreNot) {
 }
 
 TEST(Rows, OuterSumAndItsGradient) {
-  for (const auto& [N, K, A, G] : std::vector<std::array<int64_t, 4>>{{1, 1, 1, 1}, {5, 3, 7, 2}, {11, 4, 16, 4}, {70, 4, 64, 4}})
-    check_op(join("outer_sum ", N, "x", K, "x", A, "x", G), {normals({N, K * (A + G)}, 1)},
-             [&, K = K, A = A, G = G](auto& v) { return outer_sum(v[0], K, A, G); },
-             [&, N = N, K = K, A = A, G = G](const auto& a) {
-               using T = typename std::decay_t<decltype(a[0])>::value_type;
-               std::vector<T> y;
-               for (int64_t n = 0; n < N; ++n)
-                 for (int64_t i = 0; i < A * G; ++i) {
-                   T s(0.0);
-                   for (int64_t k = 0; k < K; ++k) {
-                     const T* x = &a[0][size_t((n * K + k) * (A + G))];
-                     s = s + x[i / G] * x[A + i % G];
-                   }
-                   y.push_back(s);
-                 }
-               return y;
-             });
+  for (const auto& [N, K, A, G] :
+       std::vector<std::array<int64_t, 4>>{{1, 1, 1, 1}, {5, 3, 7, 2}, {11, 4, 16, 4}, {70, 4, 64, 4}})
+    check_op(
+        join("outer_sum ", N, "x", K, "x", A, "x", G), {normals({N, K * (A + G)}, 1)},
+        [&, K = K, A = A, G = G](auto& v) { return outer_sum(v[0], K, A, G); },
+        [&, N = N, K = K, A = A, G = G](const auto& a) {
+          using T = typename std::decay_t<decltype(a[0])>::value_type;
+          std::vector<T> y;
+          for (int64_t n = 0; n < N; ++n)
+            for (int64_t i = 0; i < A * G; ++i) {
+              T s(0.0);
+              for (int64_t k = 0; k < K; ++k) {
+                const T* x = &a[0][size_t((n * K + k) * (A + G))];
+                s = s + x[i / G] * x[A + i % G];
+              }
+              y.push_back(s);
+            }
+          return y;
+        });
   EXPECT_THROW(outer_sum(Var(normals({2, 7}, 1)), 2, 3, 1), Error);
 }
 
 TEST(Rows, SegmentMeanAndItsGradient) {
   for (const auto& [at, C] : std::vector<std::pair<std::vector<int32_t>, int64_t>>{
            {{0, 1}, 1}, {{0, 3, 3, 10}, 7}, {{0, 64, 128, 147}, 35}, {{0, 64, 128, 192}, 256}})
-    check_op(join("segment_mean ", at.back(), "x", C), {normals({at.back(), C}, 1)},
-             [&](auto& v) { return segment_mean(v[0], ints(at)); },
-             [&, C = C](const auto& a) {
-               using T = typename std::decay_t<decltype(a[0])>::value_type;
-               std::vector<T> y;
-               for (size_t b = 0; b + 1 < at.size(); ++b)
-                 for (int64_t c = 0; c < C; ++c) {
-                   T s(0.0);
-                   for (int32_t n = at[b]; n < at[b + 1]; ++n) s = s + a[0][size_t(n * C + c)];
-                   y.push_back(s / T(double(std::max(1, at[b + 1] - at[b]))));
-                 }
-               return y;
-             });
+    check_op(
+        join("segment_mean ", at.back(), "x", C), {normals({at.back(), C}, 1)},
+        [&](auto& v) { return segment_mean(v[0], ints(at)); },
+        [&, C = C](const auto& a) {
+          using T = typename std::decay_t<decltype(a[0])>::value_type;
+          std::vector<T> y;
+          for (size_t b = 0; b + 1 < at.size(); ++b)
+            for (int64_t c = 0; c < C; ++c) {
+              T s(0.0);
+              for (int32_t n = at[b]; n < at[b + 1]; ++n) s = s + a[0][size_t(n * C + c)];
+              y.push_back(s / T(double(std::max(1, at[b + 1] - at[b]))));
+            }
+          return y;
+        });
 }
 
 TEST(Rows, UnitRowsAndItsGradient) {
   for (const auto& [N, C] : std::vector<std::pair<int64_t, int64_t>>{{1, 2}, {7, 13}, {50, 35}, {64, 256}})
-    check_op(join("unit_rows ", N, "x", C), {normals({N, C}, 1, 3)}, [](auto& v) { return unit_rows(v[0]); },
-             [&, N = N, C = C](const auto& a) {
-               using T = typename std::decay_t<decltype(a[0])>::value_type;
-               using std::sqrt;
-               auto y = a[0];
-               for (int64_t n = 0; n < N; ++n) {
-                 T s(0.0);
-                 for (int64_t c = 0; c < C; ++c) s = s + a[0][size_t(n * C + c)] * a[0][size_t(n * C + c)];
-                 for (int64_t c = 0; c < C; ++c) y[size_t(n * C + c)] = a[0][size_t(n * C + c)] / sqrt(s);
-               }
-               return y;
-             },
-             N > 60 ? 8 : 24);
+    check_op(
+        join("unit_rows ", N, "x", C), {normals({N, C}, 1, 3)}, [](auto& v) { return unit_rows(v[0]); },
+        [&, N = N, C = C](const auto& a) {
+          using T = typename std::decay_t<decltype(a[0])>::value_type;
+          using std::sqrt;
+          auto y = a[0];
+          for (int64_t n = 0; n < N; ++n) {
+            T s(0.0);
+            for (int64_t c = 0; c < C; ++c) s = s + a[0][size_t(n * C + c)] * a[0][size_t(n * C + c)];
+            for (int64_t c = 0; c < C; ++c) y[size_t(n * C + c)] = a[0][size_t(n * C + c)] / sqrt(s);
+          }
+          return y;
+        },
+        N > 60 ? 8 : 24);
 }
 
 TEST(Rows, AddAndItsGradients) {
   for (int64_t n : {1, 17, 40000})
-    check_op(join("add ", n), {normals({n}, 1), normals({n}, 2)}, [](auto& v) { return add(v[0], v[1]); },
-             [](const auto& a) {
-               auto y = a[0];
-               for (size_t i = 0; i < y.size(); ++i) y[i] = a[0][i] + a[1][i];
-               return y;
-             },
-             n > 1000 ? 4 : 24);
-  check_op("add x x", {normals({9}, 1)}, [](auto& v) { return add(v[0], v[0]); },
-           [](const auto& a) {
-             auto y = a[0];
-             for (size_t i = 0; i < y.size(); ++i) y[i] = a[0][i] + a[0][i];
-             return y;
-           });
+    check_op(
+        join("add ", n), {normals({n}, 1), normals({n}, 2)}, [](auto& v) { return add(v[0], v[1]); },
+        [](const auto& a) {
+          auto y = a[0];
+          for (size_t i = 0; i < y.size(); ++i) y[i] = a[0][i] + a[1][i];
+          return y;
+        },
+        n > 1000 ? 4 : 24);
+  check_op(
+      "add x x", {normals({9}, 1)}, [](auto& v) { return add(v[0], v[0]); },
+      [](const auto& a) {
+        auto y = a[0];
+        for (size_t i = 0; i < y.size(); ++i) y[i] = a[0][i] + a[0][i];
+        return y;
+      });
 }
 
 }  // namespace

@@ -57,9 +57,7 @@ std::string joined(const SafetensorsImage& image) {
   return all;
 }
 
-std::string sample_image() {
-  return joined(safetensors_image(sample(), {{"config", "{\"width\": 3}"}, {"note", "두 번"}}));
-}
+std::string sample_image() { return joined(safetensors_image(sample(), {{"config", "{\"width\": 3}"}, {"note", "두 번"}})); }
 
 TEST(Safetensors, WritesAndReadsBack) {
   Folder folder;
@@ -134,7 +132,8 @@ TEST(Safetensors, RefusesWithTheReason) {
       {"{" + a + "}", "x", "tensor 'a': data_offsets [0, 2] lie outside the file's 1 bytes of data (a truncated copy"},
       {"{" + a + "}", "xyz", "1 bytes after the last tensor belong to none"},
       {"{" + a + R"(,"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}})", "xyz", "tensor 'b' overlaps"},
-      {"{" + a + R"(,"b":{"dtype":"U8","shape":[2],"data_offsets":[3,5]}})", "vwxyz", "a hole of 1 bytes lies before tensor 'b'"},
+      {"{" + a + R"(,"b":{"dtype":"U8","shape":[2],"data_offsets":[3,5]}})", "vwxyz",
+       "a hole of 1 bytes lies before tensor 'b'"},
       {R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[2,0]}})", "xy", "tensor 'a': data_offsets [2, 0] lie outside"},
       {R"({"a":{"dtype":"U8","shape":[3],"data_offsets":[0,2]}})", "xy", "tensor 'a': shape [3] of U8 needs 3 bytes"},
       {R"({"a":{"dtype":"F4","shape":[3],"data_offsets":[0,2]}})", "xy", "impossible number of bytes"},
@@ -174,8 +173,11 @@ TEST(Safetensors, AcceptsWhatTheFormatAllows) {
   EXPECT_EQ(complaint(image("{}   ", "")), "accepted");
   EXPECT_EQ(complaint(image(R"({"a":{"dtype":"F32","shape":[],"data_offsets":[0,4]}})", "abcd")), "accepted");
   EXPECT_EQ(complaint(image(R"({"z":{"dtype":"F32","shape":[0,9223372036854775807],"data_offsets":[0,0]}})", "")), "accepted");
-  EXPECT_EQ(complaint(image(R"({"a":{"data_offsets":[1,2],"shape":[1],"dtype":"U8"},"z":{"dtype":"U8","shape":[0],"data_offsets":[1,1]},)"
-                            R"("b":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}})", "xy")), "accepted");
+  EXPECT_EQ(complaint(image(
+                R"({"a":{"data_offsets":[1,2],"shape":[1],"dtype":"U8"},"z":{"dtype":"U8","shape":[0],"data_offsets":[1,1]},)"
+                R"("b":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}})",
+                "xy")),
+            "accepted");
 }
 
 TEST(Safetensors, WriterRefusesBrokenPromises) {

@@ -1,5 +1,5 @@
-#include "tests/kernels/gradcheck.h"
 #include "kernels/vec.h"
+#include "tests/kernels/gradcheck.h"
 
 namespace duet {
 namespace {
@@ -12,24 +12,26 @@ T plain_silu(T x) {
 
 TEST(Swiglu, ValueAndGradient) {
   for (const auto& [N, F] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {3, 7}, {11, 33}, {5, 64}, {40, 704}})
-    check_op(join("swiglu ", N, "x", F), {normals({N, 2 * F}, 1, 3)}, [](auto& v) { return swiglu(v[0]); },
-             [&, N = N, F = F](const auto& a) {
-               typename std::decay_t<decltype(a)>::value_type y;
-               for (int64_t n = 0; n < N; ++n)
-                 for (int64_t f = 0; f < F; ++f)
-                   y.push_back(plain_silu(a[0][size_t(n * 2 * F + f)]) * a[0][size_t(n * 2 * F + F + f)]);
-               return y;
-             });
+    check_op(
+        join("swiglu ", N, "x", F), {normals({N, 2 * F}, 1, 3)}, [](auto& v) { return swiglu(v[0]); },
+        [&, N = N, F = F](const auto& a) {
+          typename std::decay_t<decltype(a)>::value_type y;
+          for (int64_t n = 0; n < N; ++n)
+            for (int64_t f = 0; f < F; ++f)
+              y.push_back(plain_silu(a[0][size_t(n * 2 * F + f)]) * a[0][size_t(n * 2 * F + F + f)]);
+          return y;
+        });
 }
 
 TEST(Swiglu, SiluAndItsGradient) {
   for (int64_t n : {1, 13, 35, 20000})
-    check_op(join("silu ", n), {normals({n}, 1, 4)}, [](auto& v) { return silu(v[0]); },
-             [](const auto& a) {
-               auto y = a[0];
-               for (auto& x : y) x = plain_silu(x);
-               return y;
-             });
+    check_op(
+        join("silu ", n), {normals({n}, 1, 4)}, [](auto& v) { return silu(v[0]); },
+        [](const auto& a) {
+          auto y = a[0];
+          for (auto& x : y) x = plain_silu(x);
+          return y;
+        });
 }
 
 TEST(Swiglu, FarValuesStayFinite) {

@@ -16,7 +16,7 @@ TEST(Tape, AValueUsedTwiceSumsItsGradients) {
 // The gradient of an inner value may be handed on without a copy; what another branch adds must not leak into it.
 TEST(Tape, BranchesDoNotShareAGradientByMistake) {
   const Var a(Tensor::of({1}, {1}), true), b(Tensor::of({1}, {1}), true);
-  const Var s = add(a, b), t = add(s, a);  // t = 2a + b
+  const Var s = add(a, b), t = add(s, a);                // t = 2a + b
   dot_with(add(t, s), Tensor::of({1}, {1})).backward();  // 3a + 2b
   EXPECT_EQ(a.grad().data()[0], 3);
   EXPECT_EQ(b.grad().data()[0], 2);
@@ -35,9 +35,7 @@ TEST(Tape, NothingIsRecordedWithoutNeed) {
   {
     const NoGrad off;
     EXPECT_FALSE(add(x, x).wants_grad());
-    {
-      const NoGrad again;
-    }
+    { const NoGrad again; }
     EXPECT_FALSE(add(x, x).wants_grad());
   }
   EXPECT_TRUE(add(x, x).wants_grad());

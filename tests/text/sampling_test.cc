@@ -19,8 +19,7 @@ void expect_distribution(const std::vector<float>& logits, SampleOptions o, cons
   o.seed = 11;
   std::vector<int> seen(logits.size());
   for (int i = 0; i < n; ++i) ++seen[sample_token(logits, o, i)];
-  for (size_t t = 0; t < p.size(); ++t)
-    EXPECT_NEAR(seen[t], n * p[t], 5 * std::sqrt(n * p[t] * (1 - p[t]))) << "token " << t;
+  for (size_t t = 0; t < p.size(); ++t) EXPECT_NEAR(seen[t], n * p[t], 5 * std::sqrt(n * p[t] * (1 - p[t]))) << "token " << t;
 }
 
 // Probabilities 0.1, 0.4, 0.2, 0.3.

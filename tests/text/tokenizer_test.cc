@@ -82,8 +82,7 @@ TEST(Tokenizer, AnyBytesRoundTrip) {
   for (int i = 0; i < 3000; ++i) {
     std::string s(rng() % 60, 0);
     // Half of them near UTF-8: leads and trails in any order, cut sequences, surrogates.
-    for (char& c : s)
-      c = static_cast<char>(i % 2 ? rng() : "\x80\xBF\xC0\xC3\xE0\xED\xA0\xF4\x90\xEA\xB0 a\n'"[rng() % 15]);
+    for (char& c : s) c = static_cast<char>(i % 2 ? rng() : "\x80\xBF\xC0\xC3\xE0\xED\xA0\xF4\x90\xEA\xB0 a\n'"[rng() % 15]);
     expect_round_trip(golden(), s);
   }
 }
@@ -181,8 +180,7 @@ TEST(TokenizerFile, LacksAByte) {
   json vocab = json::object();
   auto file = [&] {
     json level = {{"type", "ByteLevel"}};
-    return json{{"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", json::array()}}}, {"pre_tokenizer", level}}
-        .dump();
+    return json{{"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", json::array()}}}, {"pre_tokenizer", level}}.dump();
   };
   for (int b = 0; b < 255; ++b) vocab[spell_bytes(std::string(1, static_cast<char>(b)))] = b;
   EXPECT_NE(refusal(file()).find("lacks byte 255"), std::string::npos);

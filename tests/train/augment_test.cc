@@ -12,12 +12,31 @@ namespace duet {
 namespace {
 
 TEST(Augment, WordsWithASideAreKnown) {
-  for (const char* w : {"a dog on the left", "Left", "the right-hand glove", "man facing right.", "clockwise arrows", "up arrow",
-                        "keycap: 5", "letter A", "flag of Korea", "seven o'clock", "O'Clock", "play button", "→", "a ⬅ b",
-                        "🇰🇷", "왼쪽에 있는 개", "오른손", "시계 방향", "국기", "화살표", "left_arrow", "waxing moon"})
+  for (const char* w : {"a dog on the left",
+                        "Left",
+                        "the right-hand glove",
+                        "man facing right.",
+                        "clockwise arrows",
+                        "up arrow",
+                        "keycap: 5",
+                        "letter A",
+                        "flag of Korea",
+                        "seven o'clock",
+                        "O'Clock",
+                        "play button",
+                        "→",
+                        "a ⬅ b",
+                        "🇰🇷",
+                        "왼쪽에 있는 개",
+                        "오른손",
+                        "시계 방향",
+                        "국기",
+                        "화살표",
+                        "left_arrow",
+                        "waxing moon"})
     EXPECT_TRUE(has_side(w)) << w;
-  for (const char* w : {"a bright cat", "copyright-free fox", "cleft rock", "", "a red circle above a blue star", "playful puppy",
-                        "빨간 사과", "고양이가 웃는다", "grinning face 😀", "swordfish"})
+  for (const char* w : {"a bright cat", "copyright-free fox", "cleft rock", "", "a red circle above a blue star",
+                        "playful puppy", "빨간 사과", "고양이가 웃는다", "grinning face 😀", "swordfish"})
     EXPECT_FALSE(has_side(w)) << w;
 }
 
@@ -27,8 +46,14 @@ TEST(Augment, EveryWordOfASampleIsAskedBeforeMirroring) {
   EXPECT_TRUE(may_mirror(m));
   for (auto change : std::vector<std::function<void(Meta&)>>{
            [](Meta& x) { x.mirror_ok = false; }, [](Meta& x) { x.caption = "a cat on the left"; },
-           [](Meta& x) { x.caption_ko = "왼쪽 고양이"; }, [](Meta& x) { x.captions = {"ok", "to the right"}; },
-           [](Meta& x) { x.captions_ko = {"오른쪽"}; }, [](Meta& x) { x.tags = {"cat", "letter"}; },
+           [](Meta& x) { x.caption_ko = "왼쪽 고양이"; },
+           [](Meta& x) {
+             x.captions = {"ok", "to the right"};
+           },
+           [](Meta& x) { x.captions_ko = {"오른쪽"}; },
+           [](Meta& x) {
+             x.tags = {"cat", "letter"};
+           },
            [](Meta& x) { x.tags_ko = {"글자"}; }, [](Meta& x) { x.group = "flags"; }}) {
     Meta changed = m;
     change(changed);

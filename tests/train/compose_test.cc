@@ -185,8 +185,8 @@ TEST(Compose, RelationsAreWhereTheCaptionSays) {
       EXPECT_EQ(c.style, "flat");
     }
   }
-  for (const char* t : {"apple to the left of cup", "apple under cup", "사과가 컵의 왼쪽에 있다", "컵의 위에 있는 사과",
-                        "컵의 아래에 사과"})
+  for (const char* t :
+       {"apple to the left of cup", "apple under cup", "사과가 컵의 왼쪽에 있다", "컵의 위에 있는 사과", "컵의 아래에 사과"})
     EXPECT_TRUE(said.contains(t)) << t;
   b.meta.style = "3D";
   Draws draws(1);
@@ -205,8 +205,7 @@ TEST(Compose, CountsAreWhatIsThere) {
     if (lang == Lang::en) {
       EXPECT_EQ(c.text, en[n - 2]);
     } else {
-      EXPECT_TRUE(c.text == std::string("공 ") + ko[n - 2] || c.text == std::string("공이 ") + ko[n - 2] + " 있다")
-          << c.text;
+      EXPECT_TRUE(c.text == std::string("공 ") + ko[n - 2] || c.text == std::string("공이 ") + ko[n - 2] + " 있다") << c.text;
     }
   }
 }
@@ -311,8 +310,7 @@ class ComposeLoader : public ::testing::Test {
   void SetUp() override {
     ShardWriter w(t_ / "a/train", "", 100);
     Rgb colors[] = {{226, 36, 44}, {36, 92, 222}, {38, 164, 72}, {250, 210, 50}, {128, 128, 128}};
-    const char *en[] = {"apple", "cup", "box", "bell", "flag: Norway"},
-               *ko[] = {"사과", "컵", "상자", "종", "깃발: 노르웨이"};
+    const char *en[] = {"apple", "cup", "box", "bell", "flag: Norway"}, *ko[] = {"사과", "컵", "상자", "종", "깃발: 노르웨이"};
     for (int i = 0; i < 5; i++) {
       Part p = part(colors[i], en[i], ko[i]);
       w.add(to_sample({"s" + std::to_string(i), encode_png(p.image), p.meta}));

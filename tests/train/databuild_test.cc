@@ -83,9 +83,8 @@ TEST(DataBuild, NoConceptIsInTwoSplits) {
     }
   }
   auto j = nlohmann::json::parse(slurp(t / "out/dataset.json"));
-  EXPECT_EQ(
-      j["counts"]["train"].get<int64_t>() + j["counts"]["val"].get<int64_t>() + j["counts"]["heldout"].get<int64_t>(),
-      total);
+  EXPECT_EQ(j["counts"]["train"].get<int64_t>() + j["counts"]["val"].get<int64_t>() + j["counts"]["heldout"].get<int64_t>(),
+            total);
   EXPECT_EQ(j["sources"][0]["packages"]["tuxpaint-stamps-default"], "1.0-test");
   EXPECT_EQ(j["hash"].get<std::string>().size(), 6u + 16u);
 }
@@ -111,8 +110,7 @@ TEST(DataBuild, DropsRepeatedDamagedAndEmptyPicturesAndSaysSo) {
   std::string log = build(t, t / "out", {"stamps"});
   auto j = nlohmann::json::parse(slurp(t / "out/dataset.json"));
   EXPECT_EQ(j["sources"][0]["kept"], 2);
-  EXPECT_EQ(j["sources"][0]["dropped"],
-            nlohmann::json({{"near-duplicates", 1}, {"empty picture", 1}, {"not readable", 2}}));
+  EXPECT_EQ(j["sources"][0]["dropped"], nlohmann::json({{"near-duplicates", 1}, {"empty picture", 1}, {"not readable", 2}}));
   EXPECT_NE(log.find("1 near-duplicates"), std::string::npos) << log;
   EXPECT_NE(log.find("not readable: "), std::string::npos);
   EXPECT_NE(log.find("broken.png"), std::string::npos);
@@ -137,10 +135,8 @@ TEST(DataBuild, OwnFolderAndTarsKeepTheirWords) {
   const std::string log = build(t, t / "out", {t / "mine"});
   const auto j = nlohmann::json::parse(slurp(t / "out/dataset.json"))["sources"][0];
   EXPECT_EQ(j["found"], 69);
-  EXPECT_EQ(j["dropped"],
-            nlohmann::json({{"no caption", 7}, {"not PNG, JPEG or WebP", 1}, {"caption is not UTF-8", 1}}));
-  EXPECT_NE(log.find("no caption: wordless4.png: no wordless4.txt or wordless4.json beside it\n"), std::string::npos)
-      << log;
+  EXPECT_EQ(j["dropped"], nlohmann::json({{"no caption", 7}, {"not PNG, JPEG or WebP", 1}, {"caption is not UTF-8", 1}}));
+  EXPECT_NE(log.find("no caption: wordless4.png: no wordless4.txt or wordless4.json beside it\n"), std::string::npos) << log;
   EXPECT_EQ(log.find("wordless5.png"), std::string::npos) << "the first few are named";
   EXPECT_NE(log.find("not PNG, JPEG or WebP: moving.gif\n"), std::string::npos) << log;
   EXPECT_NE(log.find("caption is not UTF-8: old.png: "), std::string::npos) << log;

@@ -1,5 +1,6 @@
 // Ten steps of the optimizer against PyTorch's: losses and gradient norms.
 #include "tests/fusion/golden.h"
+
 #include "train/optimizer.h"
 
 namespace duet {
@@ -24,7 +25,7 @@ TEST(Golden, LossesOfTenSteps) {
     l.total.backward();
     const auto r = o.step(step, 0.01);
     const double got[] = {l.total.data()[0], l.flow, l.caption, l.contrast, r.norm};
-    const double *t = &truth[size_t(step - 1) * 5];
+    const double* t = &truth[size_t(step - 1) * 5];
     for (int i = 0; i < 5; ++i) {
       most[i] = std::max(most[i], std::abs(t[i]));
       for (const auto& n : naive) lost = std::max(lost, std::abs(n[size_t((step - 1) * 5 + i)] - t[i]) / most[i]);

@@ -117,7 +117,14 @@ TEST(Order, TurnsKeepSharesAndCountEverySourceWithoutGaps) {
 TEST_F(LoaderTest, BatchesAreAFunctionOfTheStep) {
   DataConfig c = config({build("a", 23), build("b", 9)});
   c.scenes = 0.2;
-  Loader plain([&] { auto x = c; x.threads = 0; x.cache_mb = 0; return x; }(), byte_tokenizer(), 7);
+  Loader plain(
+      [&] {
+        auto x = c;
+        x.threads = 0;
+        x.cache_mb = 0;
+        return x;
+      }(),
+      byte_tokenizer(), 7);
   for (int threads : {1, 3}) {
     c.threads = threads;
     Loader loader(c, byte_tokenizer(), 7);
@@ -158,8 +165,7 @@ TEST_F(LoaderTest, BatchHasThePromisedShape) {
       EXPECT_LE(ids.size(), 12u);
       std::string said = t.decode(ids);
       EXPECT_EQ(said, b.captions[i].substr(0, 10));
-      for (int j = 0; j < 4; j++)
-        EXPECT_EQ(b.caption_hash[i] == b.caption_hash[j], b.captions[i] == b.captions[j]);
+      for (int j = 0; j < 4; j++) EXPECT_EQ(b.caption_hash[i] == b.caption_hash[j], b.captions[i] == b.captions[j]);
     }
   }
 }
@@ -177,8 +183,10 @@ TEST_F(LoaderTest, EveryEpochSeesEverySampleOnce) {
     for (int step = 0; step < n / 7; step++)
       for (auto& key : loader.next().keys) order.push_back(key);
     EXPECT_EQ(std::set<std::string>(order.begin(), order.end()).size(), size_t(n)) << epoch;
-    if (epoch == 0) first = order;
-    else EXPECT_NE(order, first);
+    if (epoch == 0)
+      first = order;
+    else
+      EXPECT_NE(order, first);
   }
   EXPECT_EQ(loader.stats().bad.size(), 2u);
 }
@@ -315,9 +323,8 @@ TEST_F(LoaderTest, WrongConfigIsRefusedByKey) {
   EXPECT_NE(said([](auto& c) { c.weights = {1, 2}; }).find("data.weights"), std::string::npos);
   EXPECT_NE(said([](auto& c) { c.weights = {0}; }).find("data.weights"), std::string::npos);
   EXPECT_NE(said([](auto& c) { c.dirs.clear(); }).find("data.dirs"), std::string::npos);
-  EXPECT_NE(
-      said([](auto& c) { c.split = "nope"; }).find("nope is empty (the set has 2 in train); try data.split=train"),
-      std::string::npos);
+  EXPECT_NE(said([](auto& c) { c.split = "nope"; }).find("nope is empty (the set has 2 in train); try data.split=train"),
+            std::string::npos);
   EXPECT_NE(said([](auto& c) { c.scenes = 1; }).find("data.dirs are named but data.scenes = 1 leaves them no share"),
             std::string::npos);
   EXPECT_NE(said([](auto& c) { c.dirs = {"/nowhere"}; }).find("/nowhere"), std::string::npos);

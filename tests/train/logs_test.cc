@@ -109,7 +109,8 @@ std::string hex(std::string_view s) {
 
 // The same record from TensorBoard's own writer (2.21: EventFileWriter, wall_time 1.5, step 300, tag "loss", 2.5).
 TEST(TensorBoard, SameBytesAsItsOwnWriter) {
-  EXPECT_EQ(hex(event_scalar(1.5, 300, "loss", 2.5f)), "1b000000000000001a0d9e1309000000000000f83f10ac022a0d0a0b0a046c6f7373150000204068997c51");
+  EXPECT_EQ(hex(event_scalar(1.5, 300, "loss", 2.5f)),
+            "1b000000000000001a0d9e1309000000000000f83f10ac022a0d0a0b0a046c6f7373150000204068997c51");
   EXPECT_EQ(hex(event_version(1.5)), "1800000000000000a37f4b2209000000000000f83f1a0d627261696e2e4576656e743a322a28646c");
   EXPECT_EQ(hex(event_restart(1.5, 4)), "0f000000000000006d532b0909000000000000f83f10043a020801d0b789e7");
 }

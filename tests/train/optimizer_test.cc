@@ -106,8 +106,7 @@ TEST(Optimizer, SameBitsWithAnyNumberOfThreads) {
       for (int step = 1; step <= 3; ++step) s.gradients(uint64_t(step), 1), o.step(step, 1e-2);
       ends.push_back(s.flat.values), ends.push_back(o.ema);
     }
-    for (size_t i = 2; i < ends.size(); ++i)
-      EXPECT_TRUE(equal_bits(ends[i % 2].data(), ends[i].data(), ends[i].count()));
+    for (size_t i = 2; i < ends.size(); ++i) EXPECT_TRUE(equal_bits(ends[i % 2].data(), ends[i].data(), ends[i].count()));
   }
 }
 

@@ -105,8 +105,7 @@ TEST(Cldr, RefusesWhatIsNotCldr) {
   put(t / "cut.xml", "<ldml><annotations><annotation cp=");
   EXPECT_NE(refusal([&] { read_annotations(t / "cut.xml", words); }).find("cut.xml: not XML"), std::string::npos);
   put(t / "other.xml", "<svg/>");
-  EXPECT_NE(refusal([&] { read_annotations(t / "other.xml", words); }).find("not a CLDR annotation file"),
-            std::string::npos);
+  EXPECT_NE(refusal([&] { read_annotations(t / "other.xml", words); }).find("not a CLDR annotation file"), std::string::npos);
   put(t / "empty.txt", "# nothing\n");
   EXPECT_NE(refusal([&] { read_emoji_test(t / "empty.txt"); }).find("no emoji in it"), std::string::npos);
   put(t / "big.txt", "110000 ; fully-qualified # x E1.0 x\n");
@@ -317,8 +316,7 @@ TEST(Clipart, TitlesAreJudged) {
   art("computer/icons/lemon-theme/actions/ark.svg", "Ark");
   art("food/x1.svg", "ralf@example.org");
   art("signs_and_symbols/flags/africa/congo.svg", "united_kingdom - orkney");
-  for (int i = 0; i < 7; i++)
-    art("animals/cat" + std::string(1, char('a' + i)) + ".svg", "Clipart by Ann Author - dog");
+  for (int i = 0; i < 7; i++) art("animals/cat" + std::string(1, char('a' + i)) + ".svg", "Clipart by Ann Author - dog");
   SourceReport report;
   auto all = all_of("clipart", {cache.path.string(), 0, 1}, report);
   ASSERT_EQ(all.size(), 9u);
@@ -339,8 +337,8 @@ TEST(Icons, FoldersSpeakOfColourAndEmblem) {
   std::string b = fake_package(cache, "bootstrap-icons") + "/usr/share/bootstrap-icons/svg/";
   std::string p = fake_package(cache, "papirus-icon-theme") + "/usr/share/icons/Papirus/64x64/places/";
   for (auto f : {"dice-2-fill.svg", "dice-2.svg", "type-h1.svg"}) put(b + f, "<svg/>");
-  for (auto f : {"folder-red.svg", "folder-orange-books.svg", "folder-blue-music-open.svg", "folder-nordic.svg",
-                 "user-red-home.svg"})
+  for (auto f :
+       {"folder-red.svg", "folder-orange-books.svg", "folder-blue-music-open.svg", "folder-nordic.svg", "user-red-home.svg"})
     put(p + f, "<svg/>");
   SourceReport report;
   auto all = all_of("icons", {cache.path.string(), 0, 1}, report);
@@ -416,8 +414,7 @@ struct FakeApt {
 
 TEST(Fetch, UnpacksOnceAndThenNeedsNoNetwork) {
   TestFolder cache, make;
-  put(make / "p/DEBIAN/control",
-      "Package: small\nVersion: 2.5-1\nArchitecture: all\nMaintainer: x <x@x>\nDescription: x\n");
+  put(make / "p/DEBIAN/control", "Package: small\nVersion: 2.5-1\nArchitecture: all\nMaintainer: x <x@x>\nDescription: x\n");
   put(make / "p/usr/share/small/a.txt", "hello");
   {
     FakeApt apt("dpkg-deb -b " + make.path.string() + "/p ./small_2.5-1_all.deb >/dev/null\n");
@@ -431,8 +428,7 @@ TEST(Fetch, UnpacksOnceAndThenNeedsNoNetwork) {
 
 TEST(Fetch, OwnPackageListsWhenTheMachinesAreMissing) {
   TestFolder cache, make;
-  put(make / "p/DEBIAN/control",
-      "Package: small\nVersion: 3\nArchitecture: all\nMaintainer: x <x@x>\nDescription: x\n");
+  put(make / "p/DEBIAN/control", "Package: small\nVersion: 3\nArchitecture: all\nMaintainer: x <x@x>\nDescription: x\n");
   // Without lists of ours apt does not know the package; `update` makes them.
   FakeApt apt("case \"$*\" in\n*Dir::State::Lists=*update) exit 0;;\n*Dir::State::Lists=*download*) dpkg-deb -b " +
               make.path.string() +

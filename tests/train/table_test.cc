@@ -42,8 +42,7 @@ std::string build(const std::vector<std::string>& sources, const std::string& ou
 }
 
 // `things` concepts in the styles given; every picture differs.
-std::string fake_table(const TestFolder& t, const std::string& folder, int things,
-                       const std::vector<std::string>& styles) {
+std::string fake_table(const TestFolder& t, const std::string& folder, int things, const std::vector<std::string>& styles) {
   std::string table = "file\tstyle\ten\tko\n";
   for (int i = 0; i < things; i++) {
     for (size_t k = 0; k < styles.size(); k++) {
@@ -71,8 +70,7 @@ TEST(Table, ReadsBothKindsOfColumnsAndPassesOverOthers) {
   put(t / "emoji.tsv",
       "file\tstyle\temoji\ten\tko\ten_keywords\tko_keywords\tgroup\r\n"
       "3d/1.png\tfluent3d\tX\tflag: Norway\t깃발: 노르웨이\tflag|land\t깃발|나라\tFlags\r\n");
-  put(t / "icons.tsv",
-      "file\tstyle\tname\ttags\tcategories\nlucide/a.svg\tthin\tcat outline\tpet|animal\tnature|fun\n");
+  put(t / "icons.tsv", "file\tstyle\tname\ttags\tcategories\nlucide/a.svg\tthin\tcat outline\tpet|animal\tnature|fun\n");
   SourceReport report;
   auto emoji = rows_of(t / "emoji.tsv", report);
   ASSERT_EQ(emoji.size(), 1u);
@@ -199,8 +197,7 @@ TEST(Table, PairsHoldOutWhatIsSeenApart) {
   for (auto& [subject, style] : trained) {
     // What chance set apart and is in train all the same has nothing else in train.
     if (pair_apart(subject, style)) {
-      EXPECT_EQ(std::count_if(trained.begin(), trained.end(), [&](auto& p) { return p.first == subject; }), 1)
-          << subject;
+      EXPECT_EQ(std::count_if(trained.begin(), trained.end(), [&](auto& p) { return p.first == subject; }), 1) << subject;
     }
   }
   auto j = nlohmann::json::parse(slurp(t / "out/dataset.json"));

@@ -19,8 +19,7 @@ struct FontBytes {
 
 // Glyph 1 (character `first`) shows `one`, glyph 2 (character `second`) shows `two`, and the pair first+second becomes
 // glyph 3, which shows `both`. All pictures have one size, at most 127 pixels a side.
-inline std::string tiny_emoji_font(uint32_t first, uint32_t second, const Image& one, const Image& two,
-                                   const Image& both) {
+inline std::string tiny_emoji_font(uint32_t first, uint32_t second, const Image& one, const Image& two, const Image& both) {
   std::map<std::string, std::string> tables;
   int side = one.width;
   tables["head"] = FontBytes()

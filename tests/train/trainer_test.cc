@@ -280,8 +280,8 @@ TEST(Trainer, SurvivesKill9) {
       std::vector<char*> env;
       for (char** e = environ; *e; ++e) env.push_back(*e);
       env.push_back(const_cast<char*>(variable.c_str())), env.push_back(nullptr);
-      const char* args[] = {"train_tests", "--gtest_filter=TrainerChild.*", "--gtest_also_run_disabled_tests", "--gtest_brief=1",
-                            nullptr};
+      const char* args[] = {"train_tests", "--gtest_filter=TrainerChild.*", "--gtest_also_run_disabled_tests",
+                            "--gtest_brief=1", nullptr};
       posix_spawn_file_actions_t files;
       posix_spawn_file_actions_init(&files);
       posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);

@@ -236,9 +236,7 @@ TEST(Exif, OrientationsInEveryFormat) {
 
 TEST(Exif, BrokenBlocksAreUpright) {
   std::string whole = exif(6, true);
-  auto of = [](const std::string& s) {
-    return exif_orientation({reinterpret_cast<const uint8_t*>(s.data()), s.size()});
-  };
+  auto of = [](const std::string& s) { return exif_orientation({reinterpret_cast<const uint8_t*>(s.data()), s.size()}); };
   EXPECT_EQ(of(whole), 6);
   for (size_t n = 0; n < 22; ++n) EXPECT_EQ(of(whole.substr(0, n)), 1) << n;
   EXPECT_EQ(of(exif(9, true)), 1);

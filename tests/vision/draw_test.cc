@@ -72,8 +72,7 @@ TEST(Blit, LaysOver) {
   Image wide(3, 2), two(2, 1);
   two.rgba = {1, 1, 1, 255, 2, 2, 2, 255};
   blit(wide, two, -1, 1);
-  EXPECT_EQ(wide.rgba,
-            (std::vector<uint8_t>{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 255, 0, 0, 0, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(wide.rgba, (std::vector<uint8_t>{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 255, 0, 0, 0, 0, 0, 0, 0, 0}));
   Image big(9, 9);
   fill(big, -5, -5, 100, 100, 0x010203ff);
   blit(page, big, -4, -4);

@@ -78,13 +78,11 @@ int64_t peak_bytes() {
 
 TEST(Hostile, NothingAndNonsense) {
   EXPECT_NE(refusal({}).find("empty"), std::string::npos);
-  for (std::string s :
-       {"G", "GIF89a....", "BM......", "<svg></svg>", "<!DOCTYPE html>", "hello, world", "RIFF....WAVE"}) {
+  for (std::string s : {"G", "GIF89a....", "BM......", "<svg></svg>", "<!DOCTYPE html>", "hello, world", "RIFF....WAVE"}) {
     EXPECT_NE(refusal(rawpng::text(s)).find("JPEG, PNG or WebP"), std::string::npos) << s;
   }
   std::mt19937 rng(1);
-  for (std::string magic :
-       {"", "\xff\xd8\xff", "\x89PNG\r\n\x1a\n", "RIFF\x40\1\1\1WEBPVP8 ", "RIFF\x40\1\1\1WEBPVP8L"}) {
+  for (std::string magic : {"", "\xff\xd8\xff", "\x89PNG\r\n\x1a\n", "RIFF\x40\1\1\1WEBPVP8 ", "RIFF\x40\1\1\1WEBPVP8L"}) {
     for (int i = 0; i < 300; ++i) {
       Raw bytes = rawpng::text(magic);
       for (int n = int(rng() % 300); n > 0; --n) bytes.push_back(uint8_t(rng()));
@@ -108,8 +106,7 @@ TEST(Hostile, CutAtEveryLength) {
     for (size_t n = 0; n < whole.size(); ++n) {
       // A WebP's last byte may be padding that no decoder needs.
       if (whole[0] == 'R' && n + 1 == whole.size()) continue;
-      EXPECT_NE(refusal({whole.data(), n}), "")
-          << "first bytes " << n << " of " << whole.size() << " magic " << int(whole[0]);
+      EXPECT_NE(refusal({whole.data(), n}), "") << "first bytes " << n << " of " << whole.size() << " magic " << int(whole[0]);
     }
   }
   EXPECT_THROW(read_png_text({exact.data(), exact.size() - 1}), Error);
@@ -126,8 +123,7 @@ TEST(Hostile, EnormousHeadersCostNothing) {
   auto start = std::chrono::steady_clock::now();
   for (auto [w, h] : {std::pair{65500, 65500}, {65500, 1}, {1, 65500}, {16384, 16384}}) {
     EXPECT_NE(refusal(resized_jpeg(w, h, true)), "");
-    EXPECT_NE(refusal(resized_jpeg(w, h, false)).find(std::to_string(w) + " x " + std::to_string(h)),
-              std::string::npos);
+    EXPECT_NE(refusal(resized_jpeg(w, h, false)).find(std::to_string(w) + " x " + std::to_string(h)), std::string::npos);
     EXPECT_NE(refusal(rawpng::png(rawpng::header(w, h, 8, 6), {})).find("more than is read"), std::string::npos);
   }
   // Inside the limits, with next to nothing behind the header.
@@ -184,8 +180,7 @@ TEST(Hostile, BombsStayInsideTheirPicture) {
 TEST(Hostile, FlippedBitsNeverEscape) {
   Image image = sample(24, 24);
   std::mt19937 rng(2);
-  for (const Raw& whole :
-       {encode_jpeg(image, 80), encode_png(image, {{"k", "원"}}), webp(image, true), webp(image, false)}) {
+  for (const Raw& whole : {encode_jpeg(image, 80), encode_png(image, {{"k", "원"}}), webp(image, true), webp(image, false)}) {
     for (int i = 0; i < 2000; ++i) {
       Raw bytes = whole;
       for (int n = 1 + int(rng() % 3); n > 0; --n) bytes[rng() % bytes.size()] ^= uint8_t(1 << rng() % 8);
@@ -241,10 +236,9 @@ TEST(Svg, DrawsAndRefuses) {
   const std::string path = testing::TempDir() + "duet-outside.png";
   write_file_atomic(path, encode_png(sample(8, 8)));
   for (std::string link : {"file://" + path, path}) {
-    Image outside =
-        render_svg("<svg xmlns='http://www.w3.org/2000/svg' width='8' height='8'><image width='8' height='8' href='" +
-                       link + "'/></svg>",
-                   "a.svg", 8);
+    Image outside = render_svg(
+        "<svg xmlns='http://www.w3.org/2000/svg' width='8' height='8'><image width='8' height='8' href='" + link + "'/></svg>",
+        "a.svg", 8);
     EXPECT_EQ(outside.rgba, Image(8, 8).rgba) << link;
   }
   std::filesystem::remove(path);

@@ -20,8 +20,7 @@ TEST(Patch, ValuesByHand) {
 
 TEST(Patch, OpaqueReturnsExactly) {
   Image image(256, 1);
-  for (int i = 0; i < 256; ++i)
-    image.at(i, 0)[0] = uint8_t(i), image.at(i, 0)[1] = uint8_t(255 - i), image.at(i, 0)[3] = 255;
+  for (int i = 0; i < 256; ++i) image.at(i, 0)[0] = uint8_t(i), image.at(i, 0)[1] = uint8_t(255 - i), image.at(i, 0)[3] = 255;
   std::vector<float> pixels(image.rgba.size());
   to_pixels(image, pixels.data());
   EXPECT_EQ(from_pixels(pixels.data(), 256, 1).rgba, image.rgba);

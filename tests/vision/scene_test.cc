@@ -35,12 +35,11 @@ bool same_statement(const ParsedScene& a, const ParsedScene& b) {
 }
 
 TEST(Scene, OneSeedIsOneSceneOnEveryMachine) {
-  EXPECT_EQ(
-      describe_json(random_scene(7, SceneSplit::train)),
-      R"({"background":"transparent","things":[{"shape":"star","color":"black","size":"small","cell":"top left",)"
-      R"("cx":0.2041015625,"cy":0.32421875,"radius":0.109375},{"shape":"heart","color":"white","size":"small",)"
-      R"("cell":"right","cx":0.810546875,"cy":0.44921875,"radius":0.111328125},{"shape":"heart","color":"brown",)"
-      R"("size":"medium","cell":"bottom left","cx":0.2900390625,"cy":0.724609375,"radius":0.1630859375}]})");
+  EXPECT_EQ(describe_json(random_scene(7, SceneSplit::train)),
+            R"({"background":"transparent","things":[{"shape":"star","color":"black","size":"small","cell":"top left",)"
+            R"("cx":0.2041015625,"cy":0.32421875,"radius":0.109375},{"shape":"heart","color":"white","size":"small",)"
+            R"("cell":"right","cx":0.810546875,"cy":0.44921875,"radius":0.111328125},{"shape":"heart","color":"brown",)"
+            R"("size":"medium","cell":"bottom left","cx":0.2900390625,"cy":0.724609375,"radius":0.1630859375}]})");
 }
 
 TEST(Scene, ThingsStayApartInsideThePictureAndClearOfTheBorders) {
@@ -231,8 +230,7 @@ TEST(SceneText, ReadsAnyBytes) {
   for (int i = 0; i < 20000; i++) {
     std::string text;
     for (int k = rng.below(24); k > 0; k--)
-      text +=
-          rng.chance(10) ? std::string(1, char(rng.below(256))) : pieces[rng.below(16)] + (rng.chance(60) ? " " : "");
+      text += rng.chance(10) ? std::string(1, char(rng.below(256))) : pieces[rng.below(16)] + (rng.chance(60) ? " " : "");
     for (Lang lang : {Lang::en, Lang::ko}) {
       ParsedScene p = parse_caption(text, lang);
       ASSERT_LE(p.things.size(), 6u);
@@ -274,12 +272,11 @@ TEST(SceneJson, RoundTripAndRefusals) {
     Scene s = random_scene(seed, SceneSplit::train);
     ASSERT_EQ(scene_from_json(describe_json(s)), s);
   }
-  for (
-      const char* bad :
-      {"", "[]", "{", R"({"background":"grey"})", R"({"background":"blue","things":[]})",
-       R"({"background":"grey","things":[{"shape":"egg","color":"red","size":"big","cx":0.5,"cy":0.5,"radius":0.1}]})",
-       R"({"background":"grey","things":[{"shape":"star","color":"red","size":"big","cx":1e9,"cy":0.5,"radius":0.1}]})",
-       R"({"background":"grey","things":[{"shape":"star","color":"red","size":"big","cx":0.5,"cy":0.5}]})"})
+  for (const char* bad :
+       {"", "[]", "{", R"({"background":"grey"})", R"({"background":"blue","things":[]})",
+        R"({"background":"grey","things":[{"shape":"egg","color":"red","size":"big","cx":0.5,"cy":0.5,"radius":0.1}]})",
+        R"({"background":"grey","things":[{"shape":"star","color":"red","size":"big","cx":1e9,"cy":0.5,"radius":0.1}]})",
+        R"({"background":"grey","things":[{"shape":"star","color":"red","size":"big","cx":0.5,"cy":0.5}]})"})
     EXPECT_THROW(scene_from_json(bad), Error) << bad;
   EXPECT_THROW(scene_from_json(std::string(100000, '[')), Error);
 }

@@ -1,9 +1,8 @@
 // Matrix products in place of kernels/cublas.cu: plain loops, inputs as they are, sums in f32.
-#include "kernels/cublas.h"
-
 #include <vector>
 
 #include "cuda_shim.h"
+#include "kernels/cublas.h"
 
 namespace duet::cuda {
 

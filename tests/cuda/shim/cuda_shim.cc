@@ -129,9 +129,9 @@ void resume(size_t i) {
     __asan_unpoison_memory_region(stack_of(i), kStack);
 #endif
     auto top = reinterpret_cast<void**>(reinterpret_cast<uintptr_t>(stack_of(i) + kStack) & ~uintptr_t(15));
-    *--top = nullptr;                                // where enter() would return to
+    *--top = nullptr;  // where enter() would return to
     *--top = reinterpret_cast<void*>(&enter);
-    for (int r = 0; r < 6; ++r) *--top = nullptr;    // the saved registers
+    for (int r = 0; r < 6; ++r) *--top = nullptr;  // the saved registers
     t.sp = top;
   }
   t.state = State::ready;
@@ -170,8 +170,8 @@ bool open_warp(size_t w) {
 }
 
 std::string block_name() {
-  return "block (" + std::to_string(block_index.x) + "," + std::to_string(block_index.y) + "," +
-         std::to_string(block_index.z) + ")";
+  return "block (" + std::to_string(block_index.x) + "," + std::to_string(block_index.y) + "," + std::to_string(block_index.z) +
+         ")";
 }
 
 // Each warp runs as far as it can; then the block's barrier opens if every thread waits at the same line of the source.
@@ -198,8 +198,8 @@ void run_block() {
     if (done == run->threads.size()) return;
     if (waiting != run->threads.size() || mixed)
       throw std::runtime_error("divergent barrier in " + block_name() + ": " + std::to_string(waiting) + " threads at " +
-                               (where ? where : "none") + (mixed ? " and at another line" : "") + ", " +
-                               std::to_string(done) + " done, of " + std::to_string(run->threads.size()));
+                               (where ? where : "none") + (mixed ? " and at another line" : "") + ", " + std::to_string(done) +
+                               " done, of " + std::to_string(run->threads.size()));
     for (Thread& t : run->threads) t.state = State::ready;
   }
 }
@@ -266,9 +266,9 @@ void launch(dim3 grid, dim3 block, size_t shared, const std::function<void()>& b
   if (defer([=] { launch(grid, block, shared, body); })) return;
   const size_t n = size_t(block.x) * block.y * block.z;
   if (n == 0 || n > 1024 || grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.y > 65535 || grid.z > 65535 || shared > 227 << 10)
-    throw std::runtime_error("a launch that no card takes: " + std::to_string(n) + " threads, grid " +
-                             std::to_string(grid.x) + "x" + std::to_string(grid.y) + "x" + std::to_string(grid.z) + ", " +
-                             std::to_string(shared) + " bytes of shared memory");
+    throw std::runtime_error("a launch that no card takes: " + std::to_string(n) + " threads, grid " + std::to_string(grid.x) +
+                             "x" + std::to_string(grid.y) + "x" + std::to_string(grid.z) + ", " + std::to_string(shared) +
+                             " bytes of shared memory");
   const Reach reach;
   static std::vector<std::max_align_t> memory(227 * 1024 / sizeof(std::max_align_t));
   dynamic_shared = reinterpret_cast<unsigned char*>(memory.data());
@@ -342,7 +342,9 @@ cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* g) {
   *g = captured, captured = nullptr;
   return cudaSuccess;
 }
-cudaError_t cudaGraphInstantiate(cudaGraphExec_t* e, cudaGraph_t g, unsigned long long) { return *e = new ShimGraph(*g), cudaSuccess; }
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* e, cudaGraph_t g, unsigned long long) {
+  return *e = new ShimGraph(*g), cudaSuccess;
+}
 cudaError_t cudaGraphLaunch(cudaGraphExec_t e, cudaStream_t) {
   for (const auto& w : e->work) w();
   return cudaSuccess;

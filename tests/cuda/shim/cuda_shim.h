@@ -84,7 +84,7 @@ T exchange_as(T v, int from) {
 #define __syncthreads() shim::sync_block(__FILE__ ":" SHIM_TEXT(__LINE__))
 #define __syncwarp(...) ((void)shim::exchange(0, -1))
 #define __shfl_xor_sync(mask, v, x) shim::exchange_as((v), shim::lane() ^ (x))
-#define __shfl_sync(mask, v, from) shim::exchange_as((v), (from) & 31)
+#define __shfl_sync(mask, v, from) shim::exchange_as((v), (from)&31)
 
 using std::max;
 using std::min;

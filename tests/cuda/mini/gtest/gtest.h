@@ -28,7 +28,9 @@ struct Add {
 struct Verdict {
   bool ok;
   std::ostringstream text;
-  Verdict(bool ok, const char* file, int line, const char* what) : ok(ok) { text << file << ":" << line << ": " << what << "  "; }
+  Verdict(bool ok, const char* file, int line, const char* what) : ok(ok) {
+    text << file << ":" << line << ": " << what << "  ";
+  }
   template <class T>
   Verdict& operator<<(const T& x) {
     if (!ok) text << x;
@@ -45,8 +47,8 @@ struct Return {
 
 }  // namespace mini
 
-#define TEST(suite, name) \
-  static void suite##_##name(); \
+#define TEST(suite, name)                                                       \
+  static void suite##_##name();                                                 \
   static const mini::Add suite##_##name##_added(#suite, #name, suite##_##name); \
   static void suite##_##name()
 #define MINI_CHECK(ok, what) mini::Verdict((ok), __FILE__, __LINE__, what)
@@ -66,7 +68,8 @@ struct Return {
 #ifdef MINI_MAIN
 int main(int argc, char** argv) {  // --gtest_filter=SUITE.* or nothing
   const std::string filter = argc > 1 ? argv[1] : "", start = "--gtest_filter=";
-  const std::string suite = filter.compare(0, start.size(), start) == 0 ? filter.substr(start.size(), filter.find('.') - start.size()) : "";
+  const std::string suite =
+      filter.compare(0, start.size(), start) == 0 ? filter.substr(start.size(), filter.find('.') - start.size()) : "";
   int bad = 0;
   for (const auto& t : mini::tests()) {
     if (!suite.empty() && suite != t.suite) continue;
