@@ -185,8 +185,7 @@ void read_folder(const std::string& folder, const EachRecord& each, const EachFa
       std::string empty;  // what was there, and had no words
       auto row = known.extract(name);
       if (!is_picture(path)) return bad(name, "not PNG, JPEG or WebP", "");
-      if (row)
-        meta = std::move(row.mapped()), empty = "its line of metadata.jsonl has no 'caption'";
+      if (row) meta = std::move(row.mapped()), empty = "its line of metadata.jsonl has no 'caption'";
       else if (fs::exists(json))
         meta = parse_meta(slurp(json.string(), kMaxWords), json.string()), empty = json.string() + " has no 'caption'";
       else if (fs::exists(txt)) {

@@ -71,17 +71,13 @@ Dataset Dataset::open(const std::string& dir, const std::string& split, const st
       int images = 0;
       for (const char* ext : {"png", "jpg", "jpeg", "webp"})
         if (auto it = v.parts.find(ext); it != v.parts.end()) item.image = it->second, images++;
-      if (auto it = v.parts.find("json"); it != v.parts.end())
-        item.meta = it->second, item.json = true;
-      else if (it = v.parts.find("txt"); it != v.parts.end())
-        item.meta = it->second;
+      if (auto it = v.parts.find("json"); it != v.parts.end()) item.meta = it->second, item.json = true;
+      else if (it = v.parts.find("txt"); it != v.parts.end()) item.meta = it->second;
       std::string fault = v.fault;
       if (fault.empty() && images != 1) fault = images ? "several pictures" : "no picture (png, jpg, jpeg, webp)";
       if (fault.empty() && !item.meta.data()) fault = "no caption (json, txt)";
-      if (fault.empty())
-        index->items.push_back(std::move(item));
-      else
-        index->faults.push_back({path + ": " + v.key, fault});
+      if (fault.empty()) index->items.push_back(std::move(item));
+      else index->faults.push_back({path + ": " + v.key, fault});
     }
   }
   Dataset d;

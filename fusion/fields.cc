@@ -69,12 +69,9 @@ struct Reader {
   template <std::floating_point T>
   void read(T& to, const std::string& path, const Value& v) const {
     double x = 0;
-    if (const int64_t* n = std::get_if<int64_t>(&v.is))
-      x = double(*n);
-    else if (const double* d = std::get_if<double>(&v.is))
-      x = *d;
-    else
-      expected(path, v, "a number");
+    if (const int64_t* n = std::get_if<int64_t>(&v.is)) x = double(*n);
+    else if (const double* d = std::get_if<double>(&v.is)) x = *d;
+    else expected(path, v, "a number");
     if (!std::isfinite(T(x))) expected(path, v, "a finite number in range");
     to = T(x);
   }
@@ -118,10 +115,8 @@ struct Reader {
   void read(const Field& field, const std::string& path, const Value& v) const {
     std::visit(
         [&]<class T>(const T& at) {
-          if constexpr (std::is_pointer_v<T>)
-            read(*at, path, v);
-          else
-            read(at, path, v);
+          if constexpr (std::is_pointer_v<T>) read(*at, path, v);
+          else read(at, path, v);
         },
         field.at);
   }

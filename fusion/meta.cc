@@ -53,32 +53,19 @@ Meta parse_meta(std::span<const uint8_t> bytes, const std::string& name) {
   if (root.get(object)) refuse(name, ": expected a JSON object with 'caption'");
   Meta m;
   for (auto [key, v] : object) {
-    if (key == "caption")
-      m.caption = text(v, key, name);
-    else if (key == "caption_ko")
-      m.caption_ko = text(v, key, name);
-    else if (key == "captions")
-      m.captions = list(v, key, name);
-    else if (key == "captions_ko")
-      m.captions_ko = list(v, key, name);
-    else if (key == "tags")
-      m.tags = list(v, key, name);
-    else if (key == "tags_ko")
-      m.tags_ko = list(v, key, name);
-    else if (key == "source")
-      m.source = text(v, key, name);
-    else if (key == "license")
-      m.license = text(v, key, name);
-    else if (key == "group")
-      m.group = text(v, key, name);
-    else if (key == "style")
-      m.style = text(v, key, name);
-    else if (key == "style_ko")
-      m.style_ko = text(v, key, name);
-    else if (key == "concept")
-      m.subject = text(v, key, name);
-    else if (key == "scene")
-      m.scene = v.is_null() ? std::string() : std::string(simdjson::minify(v));
+    if (key == "caption") m.caption = text(v, key, name);
+    else if (key == "caption_ko") m.caption_ko = text(v, key, name);
+    else if (key == "captions") m.captions = list(v, key, name);
+    else if (key == "captions_ko") m.captions_ko = list(v, key, name);
+    else if (key == "tags") m.tags = list(v, key, name);
+    else if (key == "tags_ko") m.tags_ko = list(v, key, name);
+    else if (key == "source") m.source = text(v, key, name);
+    else if (key == "license") m.license = text(v, key, name);
+    else if (key == "group") m.group = text(v, key, name);
+    else if (key == "style") m.style = text(v, key, name);
+    else if (key == "style_ko") m.style_ko = text(v, key, name);
+    else if (key == "concept") m.subject = text(v, key, name);
+    else if (key == "scene") m.scene = v.is_null() ? std::string() : std::string(simdjson::minify(v));
     else if (key == "mirror_ok") {
       if (v.get(m.mirror_ok)) refuse(name, ": key 'mirror_ok': expected true or false");
     }

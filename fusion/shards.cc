@@ -120,12 +120,9 @@ std::vector<ShardView> index_shard(std::span<const uint8_t> tar, const std::stri
     std::span<const uint8_t> bytes;
     int64_t size = archive_entry_size(e);
     std::string where = join(name, ": byte ", archive_read_header_position(r.a), ": ", ext, " of a sample");
-    if (!plain_name(key) || !plain_name(ext))
-      fault = kBadName;
-    else if (size > limits.entry_bytes)
-      fault = join("file over ", limits.entry_bytes >> 20, " MiB");
-    else if (!entry_bytes(r.a, tar, size, &bytes, where))
-      fault = "sparse file";
+    if (!plain_name(key) || !plain_name(ext)) fault = kBadName;
+    else if (size > limits.entry_bytes) fault = join("file over ", limits.entry_bytes >> 20, " MiB");
+    else if (!entry_bytes(r.a, tar, size, &bytes, where)) fault = "sparse file";
 
     if (out.empty() || out.back().key != key) out.push_back({key, {}, {}});
     ShardView& v = out.back();

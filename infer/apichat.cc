@@ -49,12 +49,10 @@ Question read_question(const Call& c) {
     if (*role != "user" || !content) continue;
     std::string text;
     std::vector<Image> pictures;
-    if (const auto* words = as_string(content))
-      text = *words;
+    if (const auto* words = as_string(content)) text = *words;
     else if (const auto* parts = std::get_if<Value::List>(&content->is))
       for (const Value& part : *parts) read_part(c, part, text, pictures);
-    else
-      bad("content is words or a list of parts");
+    else bad("content is words or a list of parts");
     if (!text.empty()) q.text = text;
     if (!pictures.empty()) q.pictures = std::move(pictures);
   }

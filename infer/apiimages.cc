@@ -109,10 +109,8 @@ void streamed(Call& c, Sketch& s, const std::string& name) {
     Json j{{"type", type}, {"b64_json", to_base64(file_of(s, plan, e))}, {"created_at", now()}};
     j.update(common(c.api.model, s, plan));
     j["index"] = e.index, j["seed"] = s.seed + int64_t(e.index);
-    if (done)
-      j["usage"] = usage(c.api.model, s, plan);
-    else
-      j["partial_image_index"] = previews[e.index]++, j["step"] = e.step, j["steps"] = e.steps;
+    if (done) j["usage"] = usage(c.api.model, s, plan);
+    else j["partial_image_index"] = previews[e.index]++, j["step"] = e.step, j["steps"] = e.steps;
     return c.event(type, j);
   });
   c.out.end();

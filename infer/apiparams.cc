@@ -34,10 +34,8 @@ Value from_words(const Field& f, const std::string& words) {
     double x = 0;
     const auto [end, error] = std::from_chars(words.data(), words.data() + words.size(), x);
     if (error != std::errc() || end != words.data() + words.size()) bad(f.name, "expected a number, not ", shown(words));
-    if (f.kind == Field::integer && x == std::floor(x) && std::abs(x) < 9e15)
-      v.is = int64_t(x);
-    else
-      v.is = x;
+    if (f.kind == Field::integer && x == std::floor(x) && std::abs(x) < 9e15) v.is = int64_t(x);
+    else v.is = x;
   } else {
     v.is = words;
   }

@@ -48,12 +48,9 @@ void take(const Call& c, const Value& v, Inputs& in) {
     return;
   }
   std::string text;
-  if (words)
-    text = *words;
-  else if (ids && whole_numbers(*ids))
-    text = decoded(c, *ids);
-  else
-    bad("input", "expected words, token ids or {\"image\": data URL}, one or a list of them");
+  if (words) text = *words;
+  else if (ids && whole_numbers(*ids)) text = decoded(c, *ids);
+  else bad("input", "expected words, token ids or {\"image\": data URL}, one or a list of them");
   if (!valid_utf8(text)) bad("input", "not UTF-8");
   if (clean_caption(text).empty()) bad("input", "a text without any words");
   in.tokens += int64_t(prompt_ids(c.api.model.tokenizer, text).size());

@@ -31,10 +31,8 @@ std::string fill_template(const std::string& sentence, const std::string& label)
   CHECK(at != std::string::npos, "a template with {}: ", sentence);
   std::string before = sentence.substr(0, at);
   if (before == "a " || before.ends_with(" a ")) {
-    if (has_article(label))
-      before.resize(before.size() - 2);
-    else if (starts_with_vowel(label))
-      before.replace(before.size() - 2, 2, "an ");
+    if (has_article(label)) before.resize(before.size() - 2);
+    else if (starts_with_vowel(label)) before.replace(before.size() - 2, 2, "an ");
   }
   return before + label + sentence.substr(at + 2);
 }

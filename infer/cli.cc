@@ -191,10 +191,8 @@ std::vector<BadPicture> for_pictures(
     std::vector<std::string> names;
     std::vector<Image> images;
     for (size_t i = 0; i < n; ++i) {
-      if (read[i])
-        names.push_back(paths[first + i]), images.push_back(std::move(*read[i]));
-      else
-        blame(paths[first + i], why[i]);
+      if (read[i]) names.push_back(paths[first + i]), images.push_back(std::move(*read[i]));
+      else blame(paths[first + i], why[i]);
     }
     if (!images.empty()) piece(names, images);
   }

@@ -98,10 +98,8 @@ void put_drawing(Json& j, const EvalOptions& o) {
 void report(const EvalOptions& o, const Json& j, const std::string& table) {
   std::fprintf(o.json == "-" ? stderr : stdout, "%s", table.c_str());
   const std::string text = j.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
-  if (o.json == "-")
-    std::fputs(text.c_str(), stdout);
-  else if (!o.json.empty())
-    write_file(o.json, text);
+  if (o.json == "-") std::fputs(text.c_str(), stdout);
+  else if (!o.json.empty()) write_file(o.json, text);
 }
 
 void write_sheet(const EvalOptions& o, const Image& sheet) {

@@ -116,10 +116,8 @@ struct EmbedArgs {
 void embed_verb(const EmbedArgs& o) {
   std::vector<std::string> pictures, texts, names;
   for (const auto& item : o.items) {
-    if (!o.text && names_picture(item))
-      pictures.push_back(item);
-    else
-      texts.push_back(clean_caption(utf8_or_refuse("text", item)));
+    if (!o.text && names_picture(item)) pictures.push_back(item);
+    else texts.push_back(clean_caption(utf8_or_refuse("text", item)));
   }
   const Opened opened = open_model(o.open);
   const int64_t E = opened.model().config.embed;

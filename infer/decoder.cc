@@ -154,10 +154,8 @@ void Decoder::keep_maker(int socket) {
       make_workers(socket);
     }
     int status = 0;
-    if (maker < 0)
-      sleep(1);  // no process to be had now
-    else if (waitpid(maker, &status, 0) == maker && WIFEXITED(status))
-      _exit(0);
+    if (maker < 0) sleep(1);  // no process to be had now
+    else if (waitpid(maker, &status, 0) == maker && WIFEXITED(status)) _exit(0);
   }
 }
 

@@ -113,10 +113,8 @@ void Engine::end(const StatePtr& s, Event e) {
 // Whether nothing more is to be done for a job; ends it where that is news.
 bool Engine::gone(const StatePtr& s) {
   if (s->ended) return true;
-  if (s->cancelled)
-    end(s, {.kind = Event::cancelled});
-  else if (Clock::now() >= s->deadline)
-    end(s, {.kind = Event::late});
+  if (s->cancelled) end(s, {.kind = Event::cancelled});
+  else if (Clock::now() >= s->deadline) end(s, {.kind = Event::late});
   return s->ended;
 }
 

@@ -50,12 +50,9 @@ std::vector<const Kind*> kinds(const std::vector<Eval::Picture>& pictures) {
   std::vector<const Kind*> out;
   for (const auto& p : pictures) {
     const auto known = looks.find(p.concept_words);
-    if (p.of->split == "train")
-      out.push_back(&kSeen);
-    else if (p.of->split == "val")
-      out.push_back(&kVal);
-    else
-      out.push_back(known == looks.end() ? &kConcepts : known->second.contains(p.look) ? &kRepeats : &kPairs);
+    if (p.of->split == "train") out.push_back(&kSeen);
+    else if (p.of->split == "val") out.push_back(&kVal);
+    else out.push_back(known == looks.end() ? &kConcepts : known->second.contains(p.look) ? &kRepeats : &kPairs);
   }
   return out;
 }

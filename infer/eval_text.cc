@@ -64,12 +64,9 @@ WordList caption_words(std::string_view text) {
     const std::string_view one = text.substr(i, n);
     i += n;
     if (one == "'" || one == "’") continue;
-    if (one == " " || one == "\t" || one == "\n" || one == "\r" || is_punctuation(one))
-      end();
-    else if (n == 1 && one[0] >= 'A' && one[0] <= 'Z')
-      word += char(one[0] + 32);
-    else
-      word += one;
+    if (one == " " || one == "\t" || one == "\n" || one == "\r" || is_punctuation(one)) end();
+    else if (n == 1 && one[0] >= 'A' && one[0] <= 'Z') word += char(one[0] + 32);
+    else word += one;
   }
   end();
   return out;

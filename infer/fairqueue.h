@@ -26,10 +26,8 @@ class FairQueue {
     auto& items = lines_.front().second;
     std::optional<T> item = std::move(items.front());
     items.pop_front(), --size_;
-    if (items.empty())
-      lines_.pop_front();
-    else
-      lines_.splice(lines_.end(), lines_, lines_.begin());
+    if (items.empty()) lines_.pop_front();
+    else lines_.splice(lines_.end(), lines_, lines_.begin());
     return item;
   }
 

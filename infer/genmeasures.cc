@@ -135,8 +135,7 @@ Measure frechet_measure(const Sets& s) {
   parallel_for(kBlocks, [&](int64_t b) {
     for (int l = 0; l < 2; ++l)
       if (measured[l]) left[l][size_t(b)] = reference.distance(without(l, int(b), false));
-    if (shared == s.of[0].size())
-      gap[size_t(b)] = left[1][size_t(b)] - left[0][size_t(b)];
+    if (shared == s.of[0].size()) gap[size_t(b)] = left[1][size_t(b)] - left[0][size_t(b)];
     else if (shared >= kFewest)
       gap[size_t(b)] = reference.distance(without(1, int(b), true)) - reference.distance(without(0, int(b), true));
   });

@@ -81,12 +81,9 @@ std::vector<FormPart> parse_multipart(std::string_view content_type, std::string
     refuse("the Content-Type names no boundary of 1 to 70 characters: multipart/form-data; boundary=...");
   const std::string line = "--" + boundary, next = "\r\n" + line;
   size_t at;
-  if (body.starts_with(line))
-    at = line.size();
-  else if (const size_t first = body.find(next); first != body.npos)
-    at = first + next.size();  // after a preamble
-  else
-    refuse("the body does not hold the boundary that its Content-Type names");
+  if (body.starts_with(line)) at = line.size();
+  else if (const size_t first = body.find(next); first != body.npos) at = first + next.size();  // after a preamble
+  else refuse("the body does not hold the boundary that its Content-Type names");
   std::vector<FormPart> parts;
   for (;;) {
     if (body.substr(at, 2) == "--") return parts;

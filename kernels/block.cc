@@ -93,8 +93,7 @@ class Run {
     norm_mod(m.norm1, m.rstd1, x_ + n * C, mod_, row, W, 0, C, M, C);
     product(m.qkv, saved.qkv, m.norm1, qkv_, 3 * C, C);
     qk_rope(m.turned, m.rstd_qk, m.qkv, w_.gain_q, w_.gain_k, t_.pos + 2 * n, z_.theta, M, H, D);
-    if (cache)
-      cached_attention(m, c, *cache);
+    if (cache) cached_attention(m, c, *cache);
     else if (!again)
       attention(m.o, m.lse, m.turned, 3 * C, m.turned + C, m.turned + 2 * C, 3 * C,
                 {c.at.data(), c.at.data(), t_.limit + n, c.sequences()}, H, D);
@@ -206,10 +205,8 @@ void block_bwd(float* dx, bool add, const BlockGrads& g, const float* dy, const 
     if (!dx) return norm_mod_bwd(nullptr, false, dm, d_norm, xn, m.rstd1, om, row, W, 0, C, M, C);
     norm_mod_bwd(d1, true, dm, d_norm, xn, m.rstd1, om, row, W, 0, C, M, C);
     float* to = dx + n * C;
-    if (add)
-      cpu::add(to, to, d1, M * C);
-    else
-      std::copy_n(d1, M * C, to);
+    if (add) cpu::add(to, to, d1, M * C);
+    else std::copy_n(d1, M * C, to);
   });
 
   std::vector<WeightSum::Job> jobs;

@@ -125,10 +125,8 @@ __device__ __forceinline__ float block_reduce(float v) {
 template <class F>
 void with_type(DType t, F f) {
   CHECK(t == DType::f32 || t == DType::bf16, "activations are F32 or BF16, not ", name_of(t));
-  if (t == DType::bf16)
-    f(bf16());
-  else
-    f(float());
+  if (t == DType::bf16) f(bf16());
+  else f(float());
 }
 // f(T(), integral_constant<int, V>): V = kWide<T> when `columns` divides and all tensors lie on words, else 1.
 template <class F>
@@ -138,10 +136,8 @@ void with_words(DType t, int64_t columns, std::initializer_list<const Tensor*> t
     using T = decltype(zero);
     words = columns % kWide<T> == 0;
     for (const Tensor* x : tensors) words = words && (!*x || reinterpret_cast<uintptr_t>(x->data<char>()) % 16 == 0);
-    if (words)
-      f(zero, std::integral_constant<int, kWide<T>>());
-    else
-      f(zero, std::integral_constant<int, 1>());
+    if (words) f(zero, std::integral_constant<int, kWide<T>>());
+    else f(zero, std::integral_constant<int, 1>());
   });
 }
 

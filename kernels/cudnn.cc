@@ -352,10 +352,8 @@ std::vector<Desc> offers(Descriptors& keep, Desc graph, cudnnBackendHeurMode_t m
 }
 
 void build(Builder& b, const AttentionGraph& g) {
-  if (g.backward)
-    b.backward();
-  else
-    b.forward();
+  if (g.backward) b.backward();
+  else b.forward();
 }
 
 // A graph and the plan that runs it.

@@ -68,12 +68,9 @@ void set_precision(Precision p) {
 }
 
 void choose_precision(const std::string& name) {
-  if (name == "auto")
-    set_precision(bf16_is_fast() || device() == Device::cuda ? Precision::bf16 : Precision::f32);
-  else if (name == "bf16" || name == "f32")
-    set_precision(name == "bf16" ? Precision::bf16 : Precision::f32);
-  else
-    refuse("precision '", name, "' is none of auto, bf16, f32");
+  if (name == "auto") set_precision(bf16_is_fast() || device() == Device::cuda ? Precision::bf16 : Precision::f32);
+  else if (name == "bf16" || name == "f32") set_precision(name == "bf16" ? Precision::bf16 : Precision::f32);
+  else refuse("precision '", name, "' is none of auto, bf16, f32");
 }
 
 // Each job reads memory in its own order: a panel whose k runs along lines is read panel by panel; where lines are k, 32

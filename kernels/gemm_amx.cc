@@ -40,10 +40,8 @@ void pack(uint16_t* d, const float* p, int64_t ld, bool consecutive, bool flip, 
   for (int64_t k = 0; k < ks; k += 32)
     for (int half = 0; half < 2; ++half, d += kTile) {
       const int64_t left = std::max<int64_t>(0, std::min<int64_t>(16, outer - half * 16));
-      if (consecutive)
-        read_lines(t, p + half * 16 * ld + k, ld, left, std::min<int64_t>(32, ks - k));
-      else
-        read_pairs(t, p + k * ld + half * 16, ld, std::min<int64_t>(32, ks - k), left);
+      if (consecutive) read_lines(t, p + half * 16 * ld + k, ld, left, std::min<int64_t>(32, ks - k));
+      else read_pairs(t, p + k * ld + half * 16, ld, std::min<int64_t>(32, ks - k), left);
       if (flip) transpose(t);
       write_tile(d, t);
     }

@@ -53,10 +53,8 @@ void overwrite(const Var& v, F f) {
 // dx += dy, where dy may be taken over when x has no gradient yet (dy's owner is done with it)
 void pass(const Var& x, const Tensor& dy) {
   if (!x.wants_grad()) return;
-  if (!x.has_grad())
-    x.set_grad(dy.reshape(x.shape()));
-  else
-    on(x).add(x.grad(), x.grad(), dy);
+  if (!x.has_grad()) x.set_grad(dy.reshape(x.shape()));
+  else on(x).add(x.grad(), x.grad(), dy);
 }
 
 const int32_t* ints(const Tensor& t) {

@@ -59,19 +59,15 @@ void newton_schulz(float* g, int64_t rows, int64_t cols) {
   Tensor A({n, n}), P({n, n}), X({rows, cols});
   for (int step = 0; step < 5; ++step) {
     const Mat x{g, cols}, xt{g, cols, true};
-    if (wide)
-      gemm(A.data(), n, x, xt, n, n, cols);
-    else
-      gemm(A.data(), n, xt, x, n, n, rows);
+    if (wide) gemm(A.data(), n, x, xt, n, n, cols);
+    else gemm(A.data(), n, xt, x, n, n, rows);
     gemm(P.data(), n, {A.data(), n}, {A.data(), n}, n, n, n);
     float *p = P.data(), *q = A.data();
     for_pieces(n * n, [&](int64_t i0, int64_t i1) {
       for (int64_t i = i0; i < i1; ++i) p[i] = c * p[i] + b * q[i];
     });
-    if (wide)
-      gemm(X.data(), cols, {p, n}, x, rows, cols, n);
-    else
-      gemm(X.data(), cols, x, {p, n}, rows, cols, n);
+    if (wide) gemm(X.data(), cols, {p, n}, x, rows, cols, n);
+    else gemm(X.data(), cols, x, {p, n}, rows, cols, n);
     float* y = X.data();
     for_pieces(rows * cols, [&](int64_t i0, int64_t i1) {
       for (int64_t i = i0; i < i1; ++i) g[i] = a * g[i] + y[i];

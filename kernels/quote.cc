@@ -21,10 +21,8 @@ std::string shown(std::string_view text) {
       out += "...";
       break;
     }
-    if (c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8))
-      out += fmt::format("\\x{:02x}", c);
-    else
-      out += char(c);
+    if (c < 0x20 || c == 0x7f || (c >= 0x80 && !utf8)) out += fmt::format("\\x{:02x}", c);
+    else out += char(c);
   }
   return out + "'";
 }

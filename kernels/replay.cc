@@ -11,10 +11,8 @@ static bool wanted() {
 
 void Replay::operator()(const std::function<void()>& f) {
   if (++calls_ == 2 && wanted()) on_ = &kernels(device()), recording_ = on_->record(f);
-  if (recording_)
-    on_->replay(recording_.get());
-  else
-    f();
+  if (recording_) on_->replay(recording_.get());
+  else f();
 }
 
 }  // namespace duet

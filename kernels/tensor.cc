@@ -51,10 +51,8 @@ class Cache {
   }
   void give(void* p, size_t bytes) {
     std::lock_guard l(mutex_);
-    if (bytes >= kPage)
-      pages_.give(p);
-    else
-      small_[bytes].push_back(p);
+    if (bytes >= kPage) pages_.give(p);
+    else small_[bytes].push_back(p);
   }
   MemoryStats stats() {
     std::lock_guard l(mutex_);
@@ -87,10 +85,8 @@ std::ostream& operator<<(std::ostream& o, const Shape& s) {
 Buffer::Buffer(Device d, size_t n)
     : device(d), bytes(n), data(d == Device::cpu ? cache().take(bytes) : kernels(d).memory.take(bytes)) {}
 Buffer::~Buffer() {
-  if (device == Device::cpu)
-    cache().give(data, bytes);
-  else
-    kernels(device).memory.give(data, bytes);
+  if (device == Device::cpu) cache().give(data, bytes);
+  else kernels(device).memory.give(data, bytes);
 }
 MemoryStats memory_stats() { return cache().stats(); }
 
@@ -100,10 +96,8 @@ Tensor::Tensor(Shape s, DType t, Device d) : shape_(std::move(s)), dtype_(t) {
 }
 Tensor Tensor::zeros(Shape s, DType t, Device d) {
   Tensor x(std::move(s), t, d);
-  if (d == Device::cpu)
-    std::memset(x.data<void>(), 0, x.bytes());
-  else
-    kernels(d).memory.zero(x.data<void>(), x.bytes());
+  if (d == Device::cpu) std::memset(x.data<void>(), 0, x.bytes());
+  else kernels(d).memory.zero(x.data<void>(), x.bytes());
   return x;
 }
 Tensor Tensor::of(Shape s, std::initializer_list<float> v) { return copy_of(std::move(s), {v.begin(), v.size()}); }
@@ -174,10 +168,8 @@ std::shared_ptr<void> Tensor::memo_of(const char* what, const std::function<std:
 
 void copy_values(const Tensor& to, const Tensor& from) {
   CHECK(to.count() == from.count() && to.dtype() == from.dtype(), "a copy of ", from.shape(), " to ", to.shape());
-  if (to.device() == Device::cpu && from.device() == Device::cpu)
-    std::memcpy(to.data<void>(), from.data<void>(), to.bytes());
-  else
-    kernels(Device::cuda).memory.copy(to.data<void>(), to.device(), from.data<void>(), from.device(), to.bytes());
+  if (to.device() == Device::cpu && from.device() == Device::cpu) std::memcpy(to.data<void>(), from.data<void>(), to.bytes());
+  else kernels(Device::cuda).memory.copy(to.data<void>(), to.device(), from.data<void>(), from.device(), to.bytes());
 }
 Tensor kept_on(const Tensor& t, Device d) {
   if (t.device() == d) return t;

@@ -172,10 +172,8 @@ void save_checkpoint(const std::string& root, int64_t step, const std::vector<Ch
 
   int complete = 0;
   for (int64_t s : steps_in(root)) {
-    if (complete >= keep && s != step)
-      purge(root, s);
-    else
-      complete += s == step || is_complete(fs::path(root) / folder_name(s));
+    if (complete >= keep && s != step) purge(root, s);
+    else complete += s == step || is_complete(fs::path(root) / folder_name(s));
   }
 }
 
@@ -197,10 +195,8 @@ std::optional<std::string> newest_checkpoint(const std::string& root, const std:
       return folder;
     } catch (const Error& e) {
       std::string line = join("skipping a damaged checkpoint: ", e.what());
-      if (warn)
-        warn(line);
-      else
-        std::fprintf(stderr, "warning: %s\n", line.c_str());
+      if (warn) warn(line);
+      else std::fprintf(stderr, "warning: %s\n", line.c_str());
     }
   }
   if (!steps.empty())

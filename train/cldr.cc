@@ -15,12 +15,9 @@ constexpr const char* kSelector = "\xef\xb8\x8f";  // U+FE0F, "show as emoji"
 
 void append_utf8(std::string& s, uint32_t c) {
   if (c < 0x80) return s.push_back(char(c));
-  if (c < 0x800)
-    s.push_back(char(0xc0 | c >> 6));
-  else if (c < 0x10000)
-    s.push_back(char(0xe0 | c >> 12)), s.push_back(char(0x80 | (c >> 6 & 63)));
-  else
-    s.push_back(char(0xf0 | c >> 18)), s.push_back(char(0x80 | (c >> 12 & 63))), s.push_back(char(0x80 | (c >> 6 & 63)));
+  if (c < 0x800) s.push_back(char(0xc0 | c >> 6));
+  else if (c < 0x10000) s.push_back(char(0xe0 | c >> 12)), s.push_back(char(0x80 | (c >> 6 & 63)));
+  else s.push_back(char(0xf0 | c >> 18)), s.push_back(char(0x80 | (c >> 12 & 63))), s.push_back(char(0x80 | (c >> 6 & 63)));
   s.push_back(char(0x80 | (c & 63)));
 }
 
@@ -52,8 +49,7 @@ void read_annotations(const std::string& xml_file, std::map<std::string, EmojiWo
     std::string text = a.text().get();
     // Three arrows in a row mean "as in the parent locale".
     if (cp.empty() || text.empty() || text.find("↑↑↑") != text.npos) continue;
-    if (std::string(a.attribute("type").value()) == "tts")
-      here[cp].name = clean_caption(text, 200);
+    if (std::string(a.attribute("type").value()) == "tts") here[cp].name = clean_caption(text, 200);
     else
       for (auto& k : split_words(text, "|")) add_new(here[cp].keywords, clean_caption(k, 100));
   }
@@ -94,10 +90,8 @@ std::vector<EmojiEntry> read_emoji_test(const std::string& file) {
     while (hex >> std::hex >> c) {
       if (c == 0 || c > 0x10ffff) refuse(file, ": not a code point in: ", line.substr(0, 80));
       append_utf8(e.utf8, c);
-      if (is_tone(c))
-        e.tones++, e.tone = int(c - 0x1f3fb);
-      else if (c != 0xfe0f)
-        append_utf8(e.base, c);
+      if (is_tone(c)) e.tones++, e.tone = int(c - 0x1f3fb);
+      else if (c != 0xfe0f) append_utf8(e.base, c);
     }
     if (!e.utf8.empty() && !e.name.empty()) all.push_back(std::move(e));
   }

@@ -145,8 +145,7 @@ class Builder {
   void draw(Candidate& c, Drawn& d) const {
     try {
       clean(c.meta);
-      if (!c.subject.empty())
-        c.meta.subject = c.subject;
+      if (!c.subject.empty()) c.meta.subject = c.subject;
       else if (c.meta.subject.empty() && c.meta.scene.empty())
         c.meta.subject = concept_of(c.meta.caption.empty() ? c.meta.caption_ko : c.meta.caption);
       if (c.meta.style_ko.empty()) c.meta.style_ko = korean_style(c.meta.style);
@@ -167,14 +166,10 @@ class Builder {
       leave_out(tally.report, "not readable", d.fault);
       return;
     }
-    if (!c.meta.has_text())
-      leave_out(tally.report, "no text", c.key);
-    else if (!visible(d.image))
-      tally.report.dropped["empty picture"]++;
-    else if (!c.ready && repeats(c, d.image))
-      tally.report.dropped["near-duplicates"]++;
-    else
-      keep(c, d, tally);
+    if (!c.meta.has_text()) leave_out(tally.report, "no text", c.key);
+    else if (!visible(d.image)) tally.report.dropped["empty picture"]++;
+    else if (!c.ready && repeats(c, d.image)) tally.report.dropped["near-duplicates"]++;
+    else keep(c, d, tally);
   }
 
   // One thing may look the same in two styles; any other picture may not come again. Remembers which pairs have twins.
@@ -198,10 +193,8 @@ class Builder {
       record.key = safe_key(prefix_ + "/" + c.key) + "-" + std::to_string(n);
     tally.kept++;
     bool apart = free && split == "train" && !record.meta.style.empty() && pair_apart(record.meta.subject, record.meta.style);
-    if (apart)
-      apart_.push_back({std::move(record), tallies_.size() - 1});
-    else
-      write(record, split, tally);
+    if (apart) apart_.push_back({std::move(record), tallies_.size() - 1});
+    else write(record, split, tally);
   }
 
   void write(const Record& record, const std::string& split, Tally& tally) {

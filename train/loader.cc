@@ -152,12 +152,9 @@ struct Loader::State {
     try {
       if (choose_any_words(source.data.meta(i))) {
         Image image = decode_image(source.data.image(i), source.data.name(i));
-        if (std::min(image.width, image.height) < kMinSide)
-          reason = "picture too small";
-        else if (invisible(image))
-          reason = "nothing visible";
-        else
-          out = std::make_shared<const Image>(reduced(std::move(image)));
+        if (std::min(image.width, image.height) < kMinSide) reason = "picture too small";
+        else if (invisible(image)) reason = "nothing visible";
+        else out = std::make_shared<const Image>(reduced(std::move(image)));
       } else {
         reason = "empty caption";
       }

@@ -48,10 +48,8 @@ Wording choose_words(const Meta& m, double korean, double styled, Draws& draws) 
   w.text = words.caption;
   if (!words.tags.empty() && m.scene.empty()) {
     double r = draws.unit();
-    if (w.text.empty() || r < kTagsOnly)
-      w.text = some_of(words.tags, 2 + draws.below(3), draws);
-    else if (r < kTagsOnly + kWithTags)
-      w.text += ", " + some_of(words.tags, 1 + draws.below(2), draws);
+    if (w.text.empty() || r < kTagsOnly) w.text = some_of(words.tags, 2 + draws.below(3), draws);
+    else if (r < kTagsOnly + kWithTags) w.text += ", " + some_of(words.tags, 1 + draws.below(2), draws);
   }
   w.text = say_style(w.text, w.korean, m.style, m.style_ko, styled, draws);
   return w;

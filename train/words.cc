@@ -83,10 +83,8 @@ std::string concept_of(std::string_view caption) {
   std::string folded;
   for (char c : lower_ascii(without_article(without_edges(caption)))) {
     bool keep = letter(c) || digit(c) || static_cast<unsigned char>(c) >= 128 || c == '+' || c == '#' || c == '*';
-    if (keep)
-      folded += c;
-    else if (c != '\'' && !folded.empty() && folded.back() != ' ')
-      folded += ' ';
+    if (keep) folded += c;
+    else if (c != '\'' && !folded.empty() && folded.back() != ' ') folded += ' ';
   }
   while (!folded.empty() && folded.back() == ' ') folded.pop_back();
   return folded.empty() ? std::string(caption) : folded;

@@ -116,10 +116,8 @@ struct Reader {
   // A place follows its thing, or stands before it.
   void settle(int owner) {
     if (!place.any) return;
-    if (owner >= 0 && !out.things[owner].cell)
-      out.things[owner].cell = place.cell();
-    else
-      next.cell = place.cell();
+    if (owner >= 0 && !out.things[owner].cell) out.things[owner].cell = place.cell();
+    else next.cell = place.cell();
     place = {};
   }
 };
@@ -182,10 +180,8 @@ ParsedScene read_korean(std::string_view text) {
     if (!r.place.any) return;
     if (reference < 0) return r.settle(subject);
     if (auto rel = r.place.relation()) {
-      if (subject >= 0 && subject != reference)
-        r.out.relations.push_back({subject, reference, *rel});
-      else
-        r.awaiting = StatedRelation{-1, reference, *rel};
+      if (subject >= 0 && subject != reference) r.out.relations.push_back({subject, reference, *rel});
+      else r.awaiting = StatedRelation{-1, reference, *rel};
     }
     r.place = {};
     reference = -1;

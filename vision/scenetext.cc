@@ -74,16 +74,11 @@ std::string tell_english(const ParsedScene& s, SceneRng& rng) {
   if (order.size() == 1) {
     const StatedThing& t = s.things[0];
     int way = rng.below(8);
-    if (way == 0)
-      text = "there is " + thing(0);
-    else if (way == 1)
-      text = thing(0, false);
-    else if (way == 2)
-      text = t.cell ? english_place(*t.cell, rng) + ", " + english(t, true, rng) : "a picture of " + thing(0);
-    else if (way == 3 && t.cell)
-      text = english(t, true, rng) + " is " + english_place(*t.cell, rng);
-    else
-      text = thing(0);
+    if (way == 0) text = "there is " + thing(0);
+    else if (way == 1) text = thing(0, false);
+    else if (way == 2) text = t.cell ? english_place(*t.cell, rng) + ", " + english(t, true, rng) : "a picture of " + thing(0);
+    else if (way == 3 && t.cell) text = english(t, true, rng) + " is " + english_place(*t.cell, rng);
+    else text = thing(0);
   } else if (!s.relations.empty()) {
     const StatedRelation& r = s.relations[0];
     int way = rng.below(4);
@@ -163,16 +158,11 @@ std::string tell_korean(const ParsedScene& s, SceneRng& rng) {
   if (order.size() == 1) {
     bool placed = s.things[0].cell.has_value();
     int way = rng.below(8);
-    if (way == 0)
-      text += placed ? subject(noun(0)) + " " + place(0, " 있다") : subject(noun(0)) + " 있다";
-    else if (way == 1)
-      text += place(0, " ") + subject(noun(0)) + " 있다";
-    else if (way == 2)
-      text += place(0, " 있는 ") + noun(0) + (placed ? "" : " 하나");
-    else if (way == 3)
-      text += place(0, " 있는 ") + noun(0) + (placed ? "" : " 그림");
-    else
-      text += place(0, " ") + noun(0);
+    if (way == 0) text += placed ? subject(noun(0)) + " " + place(0, " 있다") : subject(noun(0)) + " 있다";
+    else if (way == 1) text += place(0, " ") + subject(noun(0)) + " 있다";
+    else if (way == 2) text += place(0, " 있는 ") + noun(0) + (placed ? "" : " 하나");
+    else if (way == 3) text += place(0, " 있는 ") + noun(0) + (placed ? "" : " 그림");
+    else text += place(0, " ") + noun(0);
     return text;
   }
   if (!s.relations.empty()) {
@@ -180,14 +170,10 @@ std::string tell_korean(const ParsedScene& s, SceneRng& rng) {
     std::string where = korean_relation(r.relation);
     int way = rng.below(5);
     bool sentence = way < 3;
-    if (way == 0)
-      text += subject(place(r.a, " 있는 ") + noun(r.a)) + " " + noun(r.b) + "의 " + where;
-    else if (way == 1)
-      text += subject(noun(r.a)) + " " + noun(r.b) + "보다 " + where;
-    else if (way == 2)
-      text += noun(r.b) + "의 " + where + " " + subject(noun(r.a));
-    else
-      text += noun(r.b) + "의 " + where + (way == 3 ? " 있는 " : " ") + noun(r.a);
+    if (way == 0) text += subject(place(r.a, " 있는 ") + noun(r.a)) + " " + noun(r.b) + "의 " + where;
+    else if (way == 1) text += subject(noun(r.a)) + " " + noun(r.b) + "보다 " + where;
+    else if (way == 2) text += noun(r.b) + "의 " + where + " " + subject(noun(r.a));
+    else text += noun(r.b) + "의 " + where + (way == 3 ? " 있는 " : " ") + noun(r.a);
     for (size_t i = 2; i < order.size(); i++) {
       text += sentence ? " 있고 " : ", 그리고 ";
       text += place(order[i], " ");
@@ -199,19 +185,14 @@ std::string tell_korean(const ParsedScene& s, SceneRng& rng) {
   int way = rng.below(5);
   int last = int(order.size()) - 1;
   for (int i = 0; i <= last; i++) {
-    if (placed && way == 0)
-      text += subject(noun(i)) + " " + place(i, i < last ? " 있고 " : " 있다");
-    else if (placed && way == 1)
-      text += place(i, " ") + subject(noun(i)) + (i < last ? " 있고 " : " 있다");
-    else if (placed && way == 2)
-      text += place(i, " ") + noun(i) + (i < last ? ", " : "");
+    if (placed && way == 0) text += subject(noun(i)) + " " + place(i, i < last ? " 있고 " : " 있다");
+    else if (placed && way == 1) text += place(i, " ") + subject(noun(i)) + (i < last ? " 있고 " : " 있다");
+    else if (placed && way == 2) text += place(i, " ") + noun(i) + (i < last ? ", " : "");
     else {
       std::string t = place(i, " 있는 ") + noun(i);
       bool sentence = way == 3 || way == 0;
-      if (i == last)
-        text += sentence ? subject(t) + " 있다" : t;
-      else
-        text += i + 1 == last ? with(t) + " " : t + ", ";
+      if (i == last) text += sentence ? subject(t) + " 있다" : t;
+      else text += i + 1 == last ? with(t) + " " : t + ", ";
     }
   }
   return text;
@@ -262,10 +243,8 @@ Said choose_said(const Scene& scene, uint64_t seed, bool test) {
   bool must = test && !kept.empty();
   int pick = rng.below(1 << 20);
   bool related = !clear.empty() && !plain && rng.chance(60);
-  if (must)
-    said.relations.push_back(kept[pick % kept.size()]);
-  else if (related)
-    said.relations.push_back(clear[pick % clear.size()]);
+  if (must) said.relations.push_back(kept[pick % kept.size()]);
+  else if (related) said.relations.push_back(clear[pick % clear.size()]);
   bool all_placed = !plain && rng.chance(count == 1 ? 65 : 70), third_placed = rng.chance(40);
   for (int i = 0; i < count; i++) {
     bool in_relation = false;

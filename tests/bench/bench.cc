@@ -219,36 +219,24 @@ int main(int argc, char** argv) try {
   std::vector<std::string> sets;
   for (int i = 2; i + 1 < argc; i += 2) {
     const std::string key = argv[i];
-    if (key == "--config")
-      config = argv[i + 1];
-    else if (key == "--precision")
-      precision = argv[i + 1];
-    else if (key == "--quantize")
-      quantize = argv[i + 1];
-    else if (key == "--clock")
-      by_processor = std::string(argv[i + 1]) == "cpu";
-    else if (key == "--set")
-      sets.push_back(argv[i + 1]);
-    else
-      refuse("unknown option ", key);
+    if (key == "--config") config = argv[i + 1];
+    else if (key == "--precision") precision = argv[i + 1];
+    else if (key == "--quantize") quantize = argv[i + 1];
+    else if (key == "--clock") by_processor = std::string(argv[i + 1]) == "cpu";
+    else if (key == "--set") sets.push_back(argv[i + 1]);
+    else refuse("unknown option ", key);
   }
   choose_precision(precision);
   std::printf("precision %s, %d threads\n", precision_name(duet::precision(), false), threads());
   TrainConfig c;
   load_toml(config, c);
   for (const auto& s : sets) set_key(c, s);
-  if (what == "products")
-    products();
-  else if (what == "int8")
-    int8_products();
-  else if (what == "step")
-    step(c);
-  else if (what == "draw")
-    drawing(c, quantize == "int8");
-  else if (what == "loader")
-    loading(c);
-  else
-    refuse("what to measure? products, int8, step, draw or loader");
+  if (what == "products") products();
+  else if (what == "int8") int8_products();
+  else if (what == "step") step(c);
+  else if (what == "draw") drawing(c, quantize == "int8");
+  else if (what == "loader") loading(c);
+  else refuse("what to measure? products, int8, step, draw or loader");
 } catch (const std::exception& e) {
   std::fprintf(stderr, "duet_bench: %s\n", e.what());
   return 1;

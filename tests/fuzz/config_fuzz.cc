@@ -58,11 +58,8 @@ void check(Read read) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
-  if (data[0] == 'j')
-    check([&](Outer& c) { from_json(text, "fuzz", c); });
-  else if (data[0] == 's')
-    check([&](Outer& c) { set_key(c, text); });
-  else
-    check([&](Outer& c) { parse_toml(text, "fuzz", c); });
+  if (data[0] == 'j') check([&](Outer& c) { from_json(text, "fuzz", c); });
+  else if (data[0] == 's') check([&](Outer& c) { set_key(c, text); });
+  else check([&](Outer& c) { parse_toml(text, "fuzz", c); });
   return 0;
 }

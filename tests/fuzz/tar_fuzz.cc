@@ -73,10 +73,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::vector<uint8_t> bytes(data + 1, data + size);
   try {
     if (data[0] % 3 == 1) mend_sums(bytes);
-    if (data[0] % 3 == 2)
-      read_meta(bytes);
-    else
-      read_tar(bytes);
+    if (data[0] % 3 == 2) read_meta(bytes);
+    else read_tar(bytes);
   } catch (const Error&) {
   }
   return 0;

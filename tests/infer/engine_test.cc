@@ -145,10 +145,8 @@ TEST_F(EngineTest, ManyCancelledOnesLeaveNothingBehind) {
   Engine engine(*model, tokenizer, {.waiting = 64, .rows = 60});
   for (uint64_t i = 0; i < 500; ++i) {
     std::unique_ptr<Job> job;
-    if (i % 3 == 0)
-      job = engine.submit(CaptionTask{{tiny_picture(i)}, {}}, "b", later());
-    else
-      job = draw_one(engine, i, {.steps = 50}, std::to_string(i % 5), 50);
+    if (i % 3 == 0) job = engine.submit(CaptionTask{{tiny_picture(i)}, {}}, "b", later());
+    else job = draw_one(engine, i, {.steps = 50}, std::to_string(i % 5), 50);
     if (i % 2) job->next();
   }  // dropped, so cancelled
   EXPECT_EQ(picture(*draw_one(engine, 3, kWays[1])), alone(3, kWays[1]));
@@ -233,10 +231,8 @@ TEST_F(EngineTest, AGivenPictureStaysWhereItIsToStay) {
     float moved = 0;
     for (size_t i = 0; i < got.size(); ++i) {
       const float off = std::abs(got[i] - given->pixels[i]);
-      if (i / 4 % 24 < 12)
-        EXPECT_LE(off, 0x1p-21) << "value " << i;  // z + (x - z): two roundings of numbers below 8
-      else
-        moved = std::max(moved, off);
+      if (i / 4 % 24 < 12) EXPECT_LE(off, 0x1p-21) << "value " << i;  // z + (x - z): two roundings of numbers below 8
+      else moved = std::max(moved, off);
     }
     EXPECT_GT(moved, 0.01f);
     for (size_t i = 0; i < got.size(); ++i)

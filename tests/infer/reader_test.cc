@@ -65,10 +65,8 @@ TEST_F(ReaderTest, BeamOfOneIsTheUncachedArgmax) {
         int best = tokenizer.eos();
         for (int v = 0; v < V; ++v) {
           const bool sayable = v < tokenizer.size() && (!tokenizer.is_special(v) || v == tokenizer.eos());
-          if (!sayable)
-            row[v] = kNever;
-          else if (row[v] > row[best])
-            best = v;
+          if (!sayable) row[v] = kNever;
+          else if (row[v] > row[best]) best = v;
         }
         sum += log_prob(row, V, best);
         if (best == tokenizer.eos()) break;

@@ -65,10 +65,8 @@ TEST(PictureFeature, AnEdgeIsCountedWhereItIs) {
   for (int cell = 0; cell < 16; ++cell)
     for (int d = 0; d < 6; ++d) {
       const double x = f[size_t(cell * 6 + d)];
-      if (cell % 4 == 2 && d == 0)
-        EXPECT_GT(x, 0) << cell;
-      else
-        EXPECT_NEAR(x, 0, 1e-6) << cell << ' ' << d;
+      if (cell % 4 == 2 && d == 0) EXPECT_GT(x, 0) << cell;
+      else EXPECT_NEAR(x, 0, 1e-6) << cell << ' ' << d;
     }
   EXPECT_NEAR(f[2 * 6] / f[14 * 6], std::sqrt(16.0 / 15), 1e-9) << "the last row has no step";
 }

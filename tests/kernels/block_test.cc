@@ -134,10 +134,8 @@ TEST(Block, SameAsItsStepsOneByOne) {
         wanted[only] = true;
         const Made one = run_op(in, wanted, r, fused);
         for (size_t i = 0; i < in.size(); ++i)
-          if (i == only)
-            EXPECT_TRUE(same_bits(one.grads[i], made.grads[i])) << name << ": only " << kInputs[i];
-          else
-            EXPECT_FALSE(one.grads[i]) << name << ": " << kInputs[i];
+          if (i == only) EXPECT_TRUE(same_bits(one.grads[i], made.grads[i])) << name << ": only " << kInputs[i];
+          else EXPECT_FALSE(one.grads[i]) << name << ": " << kInputs[i];
       }
     }
 }

@@ -46,10 +46,8 @@ TEST_F(Int8, ProductsAreExactInWholeNumbers) {
             continue;
           }
           const float want = plain(A.data() + m * (K + 3), W.data() + n * K, K);
-          if (more)
-            ASSERT_NEAR(got, c0 + want, 0x1p-22f * (std::abs(c0) + std::abs(want))) << M << "x" << N << "x" << K;
-          else
-            ASSERT_EQ(got, want) << M << "x" << N << "x" << K << " at " << m << "," << n;
+          if (more) ASSERT_NEAR(got, c0 + want, 0x1p-22f * (std::abs(c0) + std::abs(want))) << M << "x" << N << "x" << K;
+          else ASSERT_EQ(got, want) << M << "x" << N << "x" << K << " at " << m << "," << n;
         }
     }
   }

@@ -183,10 +183,8 @@ TEST_F(LoaderTest, EveryEpochSeesEverySampleOnce) {
     for (int step = 0; step < n / 7; step++)
       for (auto& key : loader.next().keys) order.push_back(key);
     EXPECT_EQ(std::set<std::string>(order.begin(), order.end()).size(), size_t(n)) << epoch;
-    if (epoch == 0)
-      first = order;
-    else
-      EXPECT_NE(order, first);
+    if (epoch == 0) first = order;
+    else EXPECT_NE(order, first);
   }
   EXPECT_EQ(loader.stats().bad.size(), 2u);
 }
