@@ -12,10 +12,11 @@ struct JointConfig {
   double drop = 0.1;                                // share of pictures drawn without words, for guidance
   double read = 0.5;                                // share of pictures that are also read: captioned and embedded
   double t_mean = -0.4, t_std = 1.0;                // of the logit-normal noise level
+  double perturb_to = 0.35;                         // up to this noise level noise lies over perturbed pictures
   template <class V>
   void fields(V&& v) {
     v("flow", flow), v("caption", caption), v("contrast", contrast), v("drop", drop), v("read", read);
-    v("t_mean", t_mean), v("t_std", t_std);
+    v("t_mean", t_mean), v("t_std", t_std), v("perturb_to", perturb_to);
   }
 };
 
@@ -32,6 +33,7 @@ struct JointBatch {
   std::vector<uint64_t> same;          // equal values: equal captions
   uint64_t seed = 0;                   // of noise levels, noise and dropped words
   int null_token = 1;                  // the whole text of a picture drawn without words
+  const float* perturbed = nullptr;    // as pixels: what noise lies over (train/perturb.h); none: the pictures
   const FlowGoal* goal = nullptr;      // none: the pictures, at noise levels of the seed's
 };
 

@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -16,6 +17,7 @@
 #include "train/augment.h"
 #include "train/compose.h"
 #include "train/order.h"
+#include "train/perturb.h"
 #include "train/wording.h"
 #include "vision/codec.h"
 #include "vision/patch.h"
@@ -42,6 +44,7 @@ void check(const DataConfig& c) {
   within("data.compose", c.compose, 0, 1 - c.scenes);
   within("data.korean", c.korean, 0, 1);
   within("data.styled", c.styled, 0, 1);
+  within("data.perturb", c.perturb, 0, 1);
   within("data.threads", c.threads, 0, 256);
   within("data.ahead", c.ahead, 1, 1024);
   within("data.cache_mb", c.cache_mb, 0, 1 << 24);
@@ -73,6 +76,7 @@ struct Loader::State {
     Image image;
     Wording words;
     std::string key;
+    std::optional<Scene> scene = {};  // of one made on the fly
   };
   struct Slot {
     Batch batch;
@@ -263,7 +267,22 @@ struct Loader::State {
   Sample made(Draws& draws) const {
     Scene scene = random_scene(draws.bits(), SceneSplit::train);
     bool korean = draws.chance(config.korean);
-    return {render(scene, config.size), {caption(scene, korean ? Lang::ko : Lang::en, draws.bits()), korean}, "scene"};
+    return {render(scene, config.size), {caption(scene, korean ? Lang::ko : Lang::en, draws.bits()), korean}, "scene", scene};
+  }
+
+  // A picture that is nearly that of `s`, somewhere between the two. pixels, out: (size, size, 4).
+  void perturb(float* out, const Sample& s, const float* pixels, Draws& draws) const {
+    const int size = config.size;
+    if (s.scene && draws.chance(0.75)) {
+      const ParsedScene said = parse_caption(s.words.text, s.words.korean ? Lang::ko : Lang::en);
+      const bool placed = !said.relations.empty() ||
+                          std::all_of(said.things.begin(), said.things.end(), [](const StatedThing& t) { return t.cell; });
+      to_pixels(render(other_things(*s.scene, placed, draws), size), out);
+    } else {
+      bend(out, pixels, size, draws);
+    }
+    const float share = float(0.3 + 0.7 * draws.unit());
+    for (int64_t i = 0; i < int64_t(size) * size * 4; ++i) out[i] = pixels[i] + share * (out[i] - pixels[i]);
   }
 
   std::vector<int> tokens(const Wording& w) const {
@@ -283,13 +302,21 @@ struct Loader::State {
     batch.B = B;
     batch.size = size;
     batch.pixels.resize(B * pixels);
+    if (config.perturb > 0) batch.perturbed.resize(B * pixels);
     for (int b = 0; b < B; b++) {
       int64_t g = step * B + b;
       Draws draws(mix(seed, g));
       Turns::Turn turn = turns->at(g);
       int k = turn_source[turn.source];
       Sample s = k == kScenes ? made(draws) : k == kCompose ? composed(turn.count, draws) : stored(k, turn.count, draws);
-      to_pixels(s.image, batch.pixels.data() + b * pixels);
+      float* own = batch.pixels.data() + b * pixels;
+      to_pixels(s.image, own);
+      if (config.perturb > 0) {
+        Draws others(mix(mix(seed, g), 1));
+        float* out = batch.perturbed.data() + b * pixels;
+        if (others.chance(config.perturb)) perturb(out, s, own, others);
+        else std::copy_n(own, pixels, out);
+      }
       batch.text.push_back(tokens(s.words));
       batch.caption_hash.push_back(XXH3_64bits(s.words.text.data(), s.words.text.size()));
       batch.captions.push_back(std::move(s.words.text));

@@ -25,9 +25,10 @@ struct DataConfig {
   double korean = 0.5;  // share of Korean captions where a sample has both languages
   double styled = 0.5;  // share of captions that name the style where a sample has one
   bool augment = true;
-  int threads = 1;      // decoding threads; 0 decodes in next()
-  int ahead = 4;        // batches kept ready
-  int cache_mb = 2048;  // decoded pictures kept in memory; changes speed only
+  double perturb = 0.0;  // share of samples whose noise lies over a picture that is nearly theirs (train/perturb.h)
+  int threads = 1;       // decoding threads; 0 decodes in next()
+  int ahead = 4;         // batches kept ready
+  int cache_mb = 2048;   // decoded pictures kept in memory; changes speed only
 
   template <class V>
   void fields(V&& v) {
@@ -42,6 +43,7 @@ struct DataConfig {
     v("korean", korean);
     v("styled", styled);
     v("augment", augment);
+    v("perturb", perturb);
     v("threads", threads);
     v("ahead", ahead);
     v("cache_mb", cache_mb);
@@ -52,6 +54,7 @@ struct Batch {
   int64_t step = 0;
   int B = 0, size = 0;
   std::vector<float> pixels;           // (B,size,size,4) premultiplied RGBA in [-1,1], see vision/patch.h
+  std::vector<float> perturbed;        // the same with some pictures altered; empty where data.perturb is 0
   std::vector<std::vector<int>> text;  // <|en|> or <|ko|>, caption, end; at most max_tokens
   std::vector<std::string> captions;   // the words behind `text`
   std::vector<uint64_t> caption_hash;  // equal captions are no negatives of each other

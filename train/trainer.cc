@@ -113,6 +113,7 @@ void Trainer::State::advance() {
     const Batch b = loader->next();
     JointBatch j{
         b.B, b.size, b.pixels.data(), b.text, b.caption_hash, mix(uint64_t(c.seed), uint64_t(b.step)), tokenizer.bos()};
+    if (!b.perturbed.empty()) j.perturbed = b.perturbed.data();
     FlowGoal goal;
     if (teacher) goal = distill_goal(*teacher, j, c.loss, c.distill), j.goal = &goal;
     const JointLoss l = joint_loss(*model, j, c.loss);

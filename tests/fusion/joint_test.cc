@@ -1,6 +1,7 @@
 #include "fusion/joint.h"
 
 #include "fusion/flow.h"
+#include "fusion/patchify.h"
 #include "kernels/error.h"
 #include "tests/fusion/tiny.h"
 
@@ -107,6 +108,28 @@ TEST(Joint, NoNewMemoryAfterTheSecondStep) {
   const size_t calls = memory_stats().calls;
   for (int i = 0; i < 5; ++i) pass(m, f, t.batch, {});
   EXPECT_EQ(memory_stats().calls, calls);
+}
+
+// Noise over another picture, up to a noise level: as if that picture were given and this one asked for.
+TEST(Joint, NoiseMayLieOverAnotherPicture) {
+  const SettingsBack back;
+  set_precision(Precision::f32);
+  Model m(tiny_config());
+  shake(m);
+  const NoGrad off;
+  TinyBatch own, other(5, 16, 4);
+  const auto at = [](double t) { return JointConfig{.t_mean = std::log(t / (1 - t)), .t_std = 0, .perturb_to = 0.35}; };
+  const float plain[2] = {joint_loss(m, own.batch, at(0.2)).flow, joint_loss(m, own.batch, at(0.5)).flow};
+  own.batch.perturbed = other.pixels.data();
+  const JointLoss near = joint_loss(m, own.batch, at(0.2)), late = joint_loss(m, own.batch, at(0.5));
+  EXPECT_EQ(float(late.flow), plain[1]) << "beyond perturb_to";
+  EXPECT_NE(float(near.flow), plain[0]);
+  own.batch.perturbed = own.pixels.data();
+  EXPECT_EQ(float(joint_loss(m, own.batch, at(0.2)).flow), plain[0]) << "the picture itself";
+
+  FlowGoal goal{std::vector<float>(5, sample_t(0, 0, float(at(0.2).t_mean), 0)), patchify(own.pixels.data(), 5, 16, 16, 4)};
+  other.batch.goal = &goal;
+  EXPECT_EQ(float(joint_loss(m, other.batch, at(0.2)).flow), float(near.flow));
 }
 
 TEST(Joint, RefusesBatchesThatDoNotFit) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cmath>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -292,6 +293,38 @@ TEST_F(LoaderTest, ScenesAloneNeedNoFolder) {
   EXPECT_NE(a.pixels, b.pixels);
   EXPECT_EQ(a.keys[0], "scene");
   expect_same(a, loader.make(0));
+}
+
+// Noise may lie over another picture; the words and the picture to guess stay what they are.
+TEST_F(LoaderTest, PerturbingAddsPicturesAndChangesNothingElse) {
+  DataConfig c = config({build("a", 9)}, 40);
+  c.scenes = 0.5;
+  Loader plain(c, byte_tokenizer(), 5);
+  c.perturb = 0.5;
+  Loader some(c, byte_tokenizer(), 5);
+  c.perturb = 1;
+  Loader all(c, byte_tokenizer(), 5);
+  int changed[2] = {0, 0}, total = 0, scenes = 0;
+  for (int64_t step = 0; step < 10; ++step) {
+    const Batch a = plain.make(step), b = some.make(step), d = all.make(step);
+    EXPECT_TRUE(a.perturbed.empty());
+    expect_same(a, b), expect_same(a, d);
+    ASSERT_EQ(b.perturbed.size(), b.pixels.size());
+    EXPECT_EQ(b.perturbed, some.make(step).perturbed);
+    const size_t each = b.pixels.size() / size_t(b.B);
+    for (size_t i = 0; i < size_t(b.B); ++i, ++total) {
+      const auto differs = [&](const Batch& x) {
+        return !std::equal(x.pixels.begin() + long(i * each), x.pixels.begin() + long((i + 1) * each),
+                           x.perturbed.begin() + long(i * each));
+      };
+      changed[0] += differs(b), changed[1] += differs(d);
+      scenes += b.keys[i] == "scene";
+      for (size_t k = i * each; k < (i + 1) * each; ++k) ASSERT_TRUE(b.perturbed[k] >= -1 && b.perturbed[k] <= 1);
+    }
+  }
+  EXPECT_EQ(scenes, total / 2);
+  EXPECT_GE(changed[1], total - 2) << "bending by nearly nothing may leave a small picture as it is";
+  EXPECT_NEAR(double(changed[0]) / total, 0.5, 4 * 0.5 / std::sqrt(double(total)));
 }
 
 TEST_F(LoaderTest, WeightsSetTheShares) {
