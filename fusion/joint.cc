@@ -57,13 +57,15 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
   for (int64_t b = 0; b < B; ++b)
     t[size_t(b)] =
         batch.goal ? batch.goal->t.at(size_t(b)) : sample_t(mix(batch.seed, 1), uint64_t(b), float(c.t_mean), float(c.t_std));
-  const Tensor clean = patchify(batch.pixels, B, batch.size, batch.size, m.config.patch).to(m.device());
+  const auto patches_of = [&](const float* pixels) { return patchify(pixels, B, batch.size, batch.size, m.config.patch); };
+  const Tensor own = patches_of(batch.pixels), clean = own.to(m.device());
   const Tensor patches({(B + R) * P, V}, DType::f32, m.device()), noisy = patches.slice(0, {B * P, V});
   Tensor under = clean;
   if (batch.perturbed) {
-    under = patchify(batch.perturbed, B, batch.size, batch.size, m.config.patch).to(m.device());
+    const Tensor other = patches_of(batch.perturbed);
     for (int64_t b = 0; b < B; ++b)
-      if (double(t[size_t(b)]) > c.perturb_to) copy_values(under.slice(b * P * V, {P * V}), clean.slice(b * P * V, {P * V}));
+      if (double(t[size_t(b)]) > c.perturb_to) std::copy_n(own.data() + b * P * V, P * V, other.data() + b * P * V);
+    under = other.to(m.device());
   }
   make_noisy(batch, noisy, under, t);
   copy_values(patches.slice(B * P * V, {R * P, V}), clean.slice(0, {R * P, V}));

@@ -25,6 +25,7 @@ using Clock = std::chrono::steady_clock;
 static double seconds(Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); }
 
 struct Trainer::State {
+  explicit State(const TrainConfig& c) : config(c), tokenizer(Tokenizer::load(c.tokenizer)) {}
   TrainConfig config;
   Tokenizer tokenizer;
   std::unique_ptr<Model> model, teacher;
@@ -68,7 +69,7 @@ static void take_parameters(Model& to, Model& from, const std::string& name) {
     refuse(name, ": has ", given.begin()->first, ", which the config's [model] lacks; give both the same parts");
 }
 
-Trainer::Trainer(const TrainConfig& config) : s_(new State{.config = config, .tokenizer = Tokenizer::load(config.tokenizer)}) {
+Trainer::Trainer(const TrainConfig& config) : s_(new State(config)) {
   TrainConfig& c = s_->config;
   if (c.steps < 1 || c.accumulate < 1) refuse("steps and accumulate must be 1 or more");
   choose_precision(c.precision);

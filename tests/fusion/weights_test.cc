@@ -85,8 +85,9 @@ TEST(Weights, Int8ComesBackWithinHalfAStep) {
   save_int8(dir / "again", *l.model, words());
   const auto a = Safetensors::open(dir / "w/model.safetensors"), b = Safetensors::open(dir / "again/model.safetensors");
   for (const auto& [name, t] : a.tensors())
-    if (t.dtype == "I8")
+    if (t.dtype == "I8") {
       EXPECT_TRUE(std::ranges::equal(t.bytes, b.at(name).bytes)) << name << ": made of int8 weights, they are the same";
+    }
 }
 
 TEST(Weights, RefusesInt8WithoutItsScales) {
