@@ -31,6 +31,7 @@ namespace {
 constexpr int kMinSide = 4;                 // pixels; smaller pictures show nothing
 constexpr int kMaxLines = 50;               // bad samples named on stderr
 constexpr int kScenes = -1, kCompose = -2;  // the sources that are made on the fly
+constexpr int kSceneTries = 32;             // scenes looked at for one whose words hold a relation: three in ten do
 constexpr int kPartTries = 24;              // pictures looked at for a part of a composition
 
 void check(const DataConfig& c) {
@@ -41,6 +42,7 @@ void check(const DataConfig& c) {
   within("data.batch", c.batch, 1, 1 << 20);
   within("data.max_tokens", c.max_tokens, 3, 1 << 20);
   within("data.scenes", c.scenes, 0, 1);
+  within("data.related", c.related, 0, 1);
   within("data.compose", c.compose, 0, 1 - c.scenes);
   within("data.korean", c.korean, 0, 1);
   within("data.styled", c.styled, 0, 1);
@@ -265,9 +267,15 @@ struct Loader::State {
   }
 
   Sample made(Draws& draws) const {
-    Scene scene = random_scene(draws.bits(), SceneSplit::train);
-    bool korean = draws.chance(config.korean);
-    return {render(scene, config.size), {caption(scene, korean ? Lang::ko : Lang::en, draws.bits()), korean}, "scene", scene};
+    const bool related = config.related > 0 && draws.chance(config.related);
+    for (int tries = 1;; ++tries) {
+      const Scene scene = random_scene(draws.bits(), SceneSplit::train);
+      const bool korean = draws.chance(config.korean);
+      const Lang lang = korean ? Lang::ko : Lang::en;
+      std::string words = caption(scene, lang, draws.bits());
+      if (related && tries < kSceneTries && parse_caption(words, lang).relations.empty()) continue;
+      return {render(scene, config.size), {std::move(words), korean}, "scene", scene};
+    }
   }
 
   // A picture that is nearly that of `s`, somewhere between the two. pixels, out: (size, size, 4).

@@ -18,6 +18,7 @@ struct DataConfig {
   std::vector<double> weights;    // share of each dir, any scale; empty: the square root of its size
   std::string split = "train";
   double scenes = 0.0;   // share of procedural scenes made on the fly, 0..1
+  double related = 0.0;  // share of the scenes whose words say how their things stand to each other; others as they come
   double compose = 0.0;  // share of compositions of stored pictures (train/compose.h); with scenes at most 1
   int size = 64;         // pixels a side
   int batch = 64;
@@ -36,6 +37,7 @@ struct DataConfig {
     v("weights", weights);
     v("split", split);
     v("scenes", scenes);
+    v("related", related);
     v("compose", compose);
     v("size", size);
     v("batch", batch);

@@ -14,6 +14,7 @@
 #include "train/augment.h"
 #include "train/order.h"
 #include "vision/codec.h"
+#include "vision/scenetext.h"
 
 namespace duet {
 namespace {
@@ -325,6 +326,26 @@ TEST_F(LoaderTest, PerturbingAddsPicturesAndChangesNothingElse) {
   EXPECT_EQ(scenes, total / 2);
   EXPECT_GE(changed[1], total - 2) << "bending by nearly nothing may leave a small picture as it is";
   EXPECT_NEAR(double(changed[0]) / total, 0.5, 4 * 0.5 / std::sqrt(double(total)));
+}
+
+TEST_F(LoaderTest, WordsOfAShareOfScenesHoldARelation) {
+  DataConfig c;
+  c.scenes = 1;
+  c.size = 32;
+  c.batch = 300;
+  const auto share = [&](double related) {
+    c.related = related;
+    const Batch b = Loader(c, byte_tokenizer(), 4).next();
+    int n = 0;
+    for (const std::string& words : b.captions)
+      n += !parse_caption(words, Lang::en).relations.empty() || !parse_caption(words, Lang::ko).relations.empty();
+    return double(n) / c.batch;
+  };
+  const double usual = share(0), sigma = 0.5 / std::sqrt(300.0);
+  EXPECT_GT(usual, 0.1);
+  EXPECT_LT(usual, 0.5);
+  EXPECT_NEAR(share(0.5), 0.5 + 0.5 * usual, 4 * sigma);
+  EXPECT_EQ(share(1), 1);
 }
 
 TEST_F(LoaderTest, WeightsSetTheShares) {
