@@ -61,7 +61,7 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
   const Tensor own = patches_of(batch.pixels), clean = own.to(m.device());
   const Tensor patches({(B + R) * P, V}, DType::f32, m.device()), noisy = patches.slice(0, {B * P, V});
   Tensor under = clean;
-  if (batch.perturbed) {
+  if (batch.perturbed && !batch.goal) {
     const Tensor other = patches_of(batch.perturbed);
     for (int64_t b = 0; b < B; ++b)
       if (double(t[size_t(b)]) > c.perturb_to) std::copy_n(own.data() + b * P * V, P * V, other.data() + b * P * V);

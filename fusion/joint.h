@@ -33,7 +33,7 @@ struct JointBatch {
   std::vector<uint64_t> same;          // equal values: equal captions
   uint64_t seed = 0;                   // of noise levels, noise and dropped words
   int null_token = 1;                  // the whole text of a picture drawn without words
-  const float* perturbed = nullptr;    // as pixels: what noise lies over (train/perturb.h); none: the pictures
+  const float* perturbed = nullptr;    // as pixels: what noise lies over (train/perturb.h); none, or with a goal: the pictures
   const FlowGoal* goal = nullptr;      // none: the pictures, at noise levels of the seed's
 };
 

@@ -4,8 +4,8 @@
   tests/bench/scaling.py runs/w64 runs/w128 runs/w192 runs/w256 > scaling.svg     # folders that `duet train` wrote
 
 Reads log.jsonl of each (steps, loss, samples and FLOP/s) and config.toml (model.width, data.batch). A point is the mean
-loss of the log lines within a tenth of a decade. Prints, on standard error, what each run came to and which is best at
-the budget that all have reached.
+loss of the log lines within a tenth of a decade. Prints, on standard error, what each run came to and its loss at the
+budget that all have reached.
 """
 import json
 import math

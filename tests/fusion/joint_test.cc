@@ -129,7 +129,10 @@ TEST(Joint, NoiseMayLieOverAnotherPicture) {
 
   FlowGoal goal{std::vector<float>(5, sample_t(0, 0, float(at(0.2).t_mean), 0)), patchify(own.pixels.data(), 5, 16, 16, 4)};
   other.batch.goal = &goal;
-  EXPECT_EQ(float(joint_loss(m, other.batch, at(0.2)).flow), float(near.flow));
+  const float aimed = joint_loss(m, other.batch, at(0.2)).flow;
+  EXPECT_EQ(aimed, float(near.flow));
+  other.batch.perturbed = own.pixels.data();
+  EXPECT_EQ(float(joint_loss(m, other.batch, at(0.2)).flow), aimed) << "a goal belongs to the noisy picture it was made for";
 }
 
 TEST(Joint, RefusesBatchesThatDoNotFit) {
