@@ -61,10 +61,13 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
   const Tensor own = patches_of(batch.pixels), clean = own.to(m.device());
   const Tensor patches({(B + R) * P, V}, DType::f32, m.device()), noisy = patches.slice(0, {B * P, V});
   Tensor under = clean;
+  std::vector<float> gain(size_t(B * P), 1.0f);
   if (batch.perturbed && !batch.goal) {
     const Tensor other = patches_of(batch.perturbed);
     for (int64_t b = 0; b < B; ++b)
       if (double(t[size_t(b)]) > c.perturb_to) std::copy_n(own.data() + b * P * V, P * V, other.data() + b * P * V);
+    for (int64_t p = 0; p < B * P; ++p)
+      if (!std::equal(own.data() + p * V, own.data() + (p + 1) * V, other.data() + p * V)) gain[size_t(p)] += float(c.perturb_gain);
     under = other.to(m.device());
   }
   make_noisy(batch, noisy, under, t);
@@ -118,7 +121,7 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
     std::vector<int32_t> row;
     for (int64_t b = 0; b < B; ++b) row.insert(row.end(), size_t(P), int32_t(b + 1));
     Tensor weight({B * P});
-    for (int64_t p = 0; p < B * P; ++p) weight.data()[p] = flow_weight(t[size_t(p / P)]) / float(B * P * V);
+    for (int64_t p = 0; p < B * P; ++p) weight.data()[p] = gain[size_t(p)] * flow_weight(t[size_t(p / P)]) / float(B * P * V);
     const Var x =
         m.flow_head(gather(h, {}, Tensor::ints(r.noisy)), patches.slice(0, {B * P, V}), place, Tensor::ints(row), times);
     parts.emplace_back(square_error(x, batch.goal ? batch.goal->target : clean, weight), float(c.flow));

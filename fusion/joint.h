@@ -13,10 +13,11 @@ struct JointConfig {
   double read = 0.5;                                // share of pictures that are also read: captioned and embedded
   double t_mean = -0.4, t_std = 1.0;                // of the logit-normal noise level
   double perturb_to = 0.35;                         // up to this noise level noise lies over perturbed pictures
+  double perturb_gain = 0;                          // how much more their patches weigh that differ from the true picture's
   template <class V>
   void fields(V&& v) {
     v("flow", flow), v("caption", caption), v("contrast", contrast), v("drop", drop), v("read", read);
-    v("t_mean", t_mean), v("t_std", t_std), v("perturb_to", perturb_to);
+    v("t_mean", t_mean), v("t_std", t_std), v("perturb_to", perturb_to), v("perturb_gain", perturb_gain);
   }
 };
 

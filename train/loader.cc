@@ -43,6 +43,7 @@ void check(const DataConfig& c) {
   within("data.max_tokens", c.max_tokens, 3, 1 << 20);
   within("data.scenes", c.scenes, 0, 1);
   within("data.related", c.related, 0, 1);
+  within("data.tidy", c.tidy, 0, 1);
   within("data.compose", c.compose, 0, 1 - c.scenes);
   within("data.korean", c.korean, 0, 1);
   within("data.styled", c.styled, 0, 1);
@@ -268,8 +269,10 @@ struct Loader::State {
 
   Sample made(Draws& draws) const {
     const bool related = config.related > 0 && draws.chance(config.related);
+    const bool ruled = config.tidy > 0 && draws.chance(config.tidy);
     for (int tries = 1;; ++tries) {
-      const Scene scene = random_scene(draws.bits(), SceneSplit::train);
+      Scene scene = random_scene(draws.bits(), SceneSplit::train);
+      if (ruled) scene = tidy(scene);
       const bool korean = draws.chance(config.korean);
       const Lang lang = korean ? Lang::ko : Lang::en;
       std::string words = caption(scene, lang, draws.bits());
@@ -285,10 +288,11 @@ struct Loader::State {
       const ParsedScene said = parse_caption(s.words.text, s.words.korean ? Lang::ko : Lang::en);
       const bool placed = !said.relations.empty() ||
                           std::all_of(said.things.begin(), said.things.end(), [](const StatedThing& t) { return t.cell; });
+      // Whole: a mixture would show both, and which is which could be told without the words.
       to_pixels(render(other_things(*s.scene, placed, draws), size), out);
-    } else {
-      bend(out, pixels, size, draws);
+      return;
     }
+    bend(out, pixels, size, draws);
     const float share = float(0.3 + 0.7 * draws.unit());
     for (int64_t i = 0; i < int64_t(size) * size * 4; ++i) out[i] = pixels[i] + share * (out[i] - pixels[i]);
   }

@@ -19,6 +19,7 @@ struct DataConfig {
   std::string split = "train";
   double scenes = 0.0;   // share of procedural scenes made on the fly, 0..1
   double related = 0.0;  // share of the scenes whose words say how their things stand to each other; others as they come
+  double tidy = 0.0;     // share of the scenes that are set out as with a ruler (tidy() of vision/scene.h)
   double compose = 0.0;  // share of compositions of stored pictures (train/compose.h); with scenes at most 1
   int size = 64;         // pixels a side
   int batch = 64;
@@ -38,6 +39,7 @@ struct DataConfig {
     v("split", split);
     v("scenes", scenes);
     v("related", related);
+    v("tidy", tidy);
     v("compose", compose);
     v("size", size);
     v("batch", batch);

@@ -195,6 +195,32 @@ Scene mirror(const Scene& scene) {
   return out;
 }
 
+Scene tidy(const Scene& scene) {
+  constexpr int kThird[3] = {246, 512, 778};  // the middle of a column or row, of 1024
+  Scene out = scene;
+  const bool alone = scene.things.size() == 1;
+  for (Thing& t : out.things) {
+    const Range radius = (alone ? kRadiusAlone : kRadius)[int(t.size)];
+    t.radius = float((radius.lo + radius.hi) / 2) / kUnit;
+    const int cell = int(cell_of(t.cx, t.cy)), half[2] = {reach(extent(t.shape).x, (radius.lo + radius.hi) / 2),
+                                                          reach(extent(t.shape).y, (radius.lo + radius.hi) / 2)};
+    const auto middle = [&](int third, int k) {
+      return float(std::clamp(kThird[third], kEdge + half[k], kUnit - kEdge - half[k])) / kUnit;
+    };
+    t.cx = middle(cell % 3, 0), t.cy = middle(cell / 3, 1);
+  }
+  for (size_t i = 0; i < out.things.size(); i++) {
+    const Thing &a = out.things[i], &was = scene.things[i];
+    if (cell_of(a.cx, a.cy) != cell_of(was.cx, was.cy)) return scene;
+    for (size_t j = i + 1; j < out.things.size(); j++) {
+      const Thing &b = out.things[j], &then = scene.things[j];
+      if (!apart(a, b) || clear_relation(a, b) != clear_relation(was, then)) return scene;
+      if (relation_of(a.cx, a.cy, b.cx, b.cy) != relation_of(was.cx, was.cy, then.cx, then.cy)) return scene;
+    }
+  }
+  return out;
+}
+
 Relation mirror(Relation r) {
   return r == Relation::left_of ? Relation::right_of : r == Relation::right_of ? Relation::left_of : r;
 }

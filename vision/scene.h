@@ -79,6 +79,9 @@ bool clear_relation(const Thing& a, const Thing& b);
 Size size_of(float radius, bool alone);
 
 Scene mirror(const Scene&);  // left and right swapped
+// The same scene as one would set it out with a ruler: every thing in the middle of its cell and of middling radius for its
+// size. As it is where that would bring two things together, or change a cell or a relation.
+Scene tidy(const Scene&);
 Relation mirror(Relation);
 Relation inverse(Relation);  // a REL b == b inverse(REL) a
 

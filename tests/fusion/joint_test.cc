@@ -135,6 +135,30 @@ TEST(Joint, NoiseMayLieOverAnotherPicture) {
   EXPECT_EQ(float(joint_loss(m, other.batch, at(0.2)).flow), aimed) << "a goal belongs to the noisy picture it was made for";
 }
 
+// perturb_gain counts what the patches add that differ from the true picture's once more, and nothing else.
+TEST(Joint, PerturbedPatchesMayWeighMore) {
+  const SettingsBack back;
+  set_precision(Precision::f32);
+  Model m(tiny_config());
+  shake(m);
+  const NoGrad off;
+  TinyBatch t;
+  std::vector<float> other = t.pixels;
+  const auto flow = [&](double gain, double time = 0.2) {
+    return double(joint_loss(m, t.batch, {.t_mean = std::log(time / (1 - time)), .t_std = 0, .perturb_gain = gain}).flow);
+  };
+  const double plain = flow(0);
+  t.batch.perturbed = other.data();
+  EXPECT_EQ(flow(3), plain) << "no patch differs";
+  other[(2 * 16 * 16 + 5 * 16 + 6) * 4] += 0.5f;  // of picture 2, patch (1, 1)
+  const double once = flow(0), more = flow(1) - once;
+  const double share = more / once;  // one of 5 x 16 patches
+  EXPECT_GT(share, 0.2 / 80);
+  EXPECT_LT(share, 5.0 / 80);
+  EXPECT_NEAR(flow(3), once + 3 * more, 32 * 0x1p-24 * once);
+  EXPECT_EQ(flow(3, 0.5), flow(0, 0.5)) << "beyond perturb_to";
+}
+
 TEST(Joint, RefusesBatchesThatDoNotFit) {
   Model m(tiny_config());
   TinyBatch t;

@@ -14,6 +14,8 @@
 #include "train/augment.h"
 #include "train/order.h"
 #include "vision/codec.h"
+#include "vision/patch.h"
+#include "vision/scene.h"
 #include "vision/scenetext.h"
 
 namespace duet {
@@ -326,6 +328,60 @@ TEST_F(LoaderTest, PerturbingAddsPicturesAndChangesNothingElse) {
   EXPECT_EQ(scenes, total / 2);
   EXPECT_GE(changed[1], total - 2) << "bending by nearly nothing may leave a small picture as it is";
   EXPECT_NEAR(double(changed[0]) / total, 0.5, 4 * 0.5 / std::sqrt(double(total)));
+}
+
+// Things of other shapes or colours lie there whole: a mixture would show both, and no words were needed to tell them apart.
+TEST_F(LoaderTest, PerturbedScenesAreNoMixtures) {
+  DataConfig c;
+  c.scenes = 1;
+  c.size = 64;
+  c.batch = 200;
+  c.perturb = 1;
+  const Batch b = Loader(c, byte_tokenizer(), 3).next();
+  const size_t each = b.pixels.size() / size_t(b.B);
+  int whole = 0;
+  for (int i = 0; i < b.B; ++i) {
+    const Image picture = from_pixels(b.perturbed.data() + size_t(i) * each, c.size, c.size);
+    int strange = 0;  // opaque pixels of no colour that scenes have
+    for (size_t p = 0; p < picture.rgba.size(); p += 4) {
+      const uint8_t* at = picture.rgba.data() + p;
+      bool known = at[3] < 255;
+      for (int k = 0; k < kColors && !known; ++k) {
+        const Rgb q = rgb(Color(k));
+        known = at[0] == q.r && at[1] == q.g && at[2] == q.b;
+      }
+      strange += !known;
+    }
+    int half[2] = {0, 0};  // pixels half covered, in the picture and in what the noise lies over
+    for (size_t p = 3; p < each; p += 4) {
+      half[0] += std::abs(b.pixels[size_t(i) * each + p]) < 0.9f;
+      half[1] += std::abs(b.perturbed[size_t(i) * each + p]) < 0.9f;
+    }
+    whole += strange == 0 && half[1] <= 2 * half[0] + 40;
+  }
+  EXPECT_GT(whole, 0.6 * b.B) << "three in four, less those on a grey ground";
+}
+
+TEST_F(LoaderTest, TidyScenesAreSetOutWithARuler) {
+  DataConfig c;
+  c.scenes = 1;
+  c.size = 32;
+  c.batch = 200;
+  c.tidy = 1;
+  const Batch ruled = Loader(c, byte_tokenizer(), 3).next();
+  c.tidy = 0;
+  const Batch free = Loader(c, byte_tokenizer(), 3).next();
+  const auto pictures = [](const Batch& b) {  // how many different ones, colour apart
+    std::set<std::vector<bool>> masks;
+    const size_t each = b.pixels.size() / size_t(b.B);
+    for (int i = 0; i < b.B; ++i) {
+      std::vector<bool> m;
+      for (size_t p = 3; p < each; p += 4) m.push_back(b.pixels[size_t(i) * each + p] > 0);
+      masks.insert(m);
+    }
+    return masks.size();
+  };
+  EXPECT_GT(pictures(free), pictures(ruled) + 20);
 }
 
 TEST_F(LoaderTest, WordsOfAShareOfScenesHoldARelation) {

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <map>
 #include <set>
 
 #include "kernels/error.h"
@@ -91,6 +92,36 @@ TEST(Scene, TrainingNeverShowsWhatIsHeldOut) {
   EXPECT_EQ(kept, 62);
   EXPECT_EQ(cells.size(), size_t(kCells));
   EXPECT_EQ(sizes.size(), size_t(kSizes));
+}
+
+// Tidying moves and sizes things within what their words mean, to the one place and radius that cell and size have.
+TEST(Scene, ATidySceneMeansTheSame) {
+  std::map<std::array<int, 4>, std::set<std::array<float, 3>>> places;
+  int moved = 0;
+  for (uint64_t seed = 0; seed < 4000; seed++) {
+    const Scene was = random_scene(seed, SceneSplit::train), s = tidy(was);
+    ASSERT_EQ(tidy(s), s);
+    ASSERT_FALSE(held_out(s));
+    ASSERT_EQ(s.background, was.background);
+    ASSERT_EQ(s.things.size(), was.things.size());
+    const bool alone = s.things.size() == 1;
+    moved += s != was;
+    for (size_t i = 0; i < s.things.size(); i++) {
+      const Thing &t = s.things[i], &w = was.things[i];
+      ASSERT_TRUE(t.shape == w.shape && t.color == w.color && t.size == w.size);
+      ASSERT_EQ(size_of(t.radius, alone), t.size);
+      ASSERT_EQ(cell_of(t.cx, t.cy), cell_of(w.cx, w.cy));
+      if (s != was)
+        places[{int(t.shape), int(t.size), int(cell_of(t.cx, t.cy)), alone}].insert({t.cx, t.cy, t.radius});
+      for (size_t j = 0; j < i; j++) {
+        const Thing &u = s.things[j], &v = was.things[j];
+        ASSERT_EQ(relation_of(t.cx, t.cy, u.cx, u.cy), relation_of(w.cx, w.cy, v.cx, v.cy));
+        ASSERT_EQ(clear_relation(t, u), clear_relation(w, v));
+      }
+    }
+  }
+  for (const auto& [of, at] : places) EXPECT_EQ(at.size(), 1u) << "shape " << of[0] << ", size " << of[1] << ", cell " << of[2];
+  EXPECT_GT(moved, 2800);
 }
 
 TEST(Scene, HeldOutPromptsSayWhatIsHeldOut) {
