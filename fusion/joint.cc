@@ -67,7 +67,8 @@ JointLoss joint_loss(const Model& m, const JointBatch& batch, const JointConfig&
     for (int64_t b = 0; b < B; ++b)
       if (double(t[size_t(b)]) > c.perturb_to) std::copy_n(own.data() + b * P * V, P * V, other.data() + b * P * V);
     for (int64_t p = 0; p < B * P; ++p)
-      if (!std::equal(own.data() + p * V, own.data() + (p + 1) * V, other.data() + p * V)) gain[size_t(p)] += float(c.perturb_gain);
+      if (!std::equal(own.data() + p * V, own.data() + (p + 1) * V, other.data() + p * V))
+        gain[size_t(p)] += float(c.perturb_gain);
     under = other.to(m.device());
   }
   make_noisy(batch, noisy, under, t);

@@ -9,9 +9,11 @@
 #include "infer/bestof.h"
 #include "infer/classify.h"
 #include "infer/cli.h"
+#include "infer/eval_binding.h"
 #include "infer/eval_icons.h"
 #include "infer/eval_read.h"
 #include "infer/eval_scenes.h"
+#include "infer/guess.h"
 #include "infer/sampler.h"
 #include "kernels/files.h"
 #include "vision/codec.h"
@@ -154,6 +156,30 @@ void run_scenes(EvalOptions o) {
   if (!o.sheet.empty()) write_sheet(o, contact_sheet(e.cells, std::min(o.show, 12), 128));
 }
 
+void run_binding(const EvalOptions& o) {
+  check_targets(o);
+  const Opened opened = open_model(o.open);
+  const int S = opened.size();
+  if (S < 16) refuse(opened.loaded.path, ": draws ", S, " pixels a side; scenes need 16");
+  const auto guess = [&](const std::vector<std::string>& prompts, const std::vector<float>& under, float t,
+                         const std::vector<uint64_t>& seeds) {
+    return guess_clean(opened.model(), opened.tokenizer(), prompts, under, S, t, seeds);
+  };
+  const BindingEval e = eval_binding(guess, {o.n, o.seed, o.batch, S});
+  Json j = header("binding", o, opened);
+  j["n"] = o.n;
+  for (const auto& r : e.rows)
+    j["rows"].push_back({{"lang", language(r.korean)},
+                         {"exchanged", r.colors ? "colours" : "shapes"},
+                         {"noise_over", r.t == 0      ? "nothing"
+                                        : r.exchanged ? "exchanged"
+                                                      : "said"},
+                         {"t", r.t},
+                         {"share_said", r.share},
+                         {"interval_95", of(r.interval)}});
+  report(o, j, heading(fmt::format("Binding: {} scenes of two things in each language", o.n), o, opened) + e.table());
+}
+
 void run_icons(EvalOptions o) {
   check_targets(o);
   check_draw_options(o.draw);
@@ -262,8 +288,8 @@ void run_caption(const EvalOptions& o) {
 }  // namespace
 
 void add_eval_verbs(CLI::App& app) {
-  auto* eval =
-      app.add_subcommand("eval", "what a model can do, in figures: generate, scenes, icons, retrieval, classify, caption");
+  auto* eval = app.add_subcommand(
+      "eval", "what a model can do, in figures: generate, scenes, binding, icons, retrieval, classify, caption");
   eval->require_subcommand(1);
   add_generate_eval(eval);
 
@@ -279,6 +305,17 @@ void add_eval_verbs(CLI::App& app) {
   add_drawing(scenes, s), add_common(scenes, s);
   scenes->footer("Unseen scenes hold combinations of shape, colour and relation that training leaves out.");
   scenes->callback([&s] { run_scenes(s); });
+
+  auto* binding = eval->add_subcommand("binding", "does it know which of two things has which shape and colour, by the words?");
+  EvalOptions& b = options("binding");
+  b.n = 120;
+  binding->add_option("-n,--count", b.n, "scenes in each language")->check(CLI::Range(1, 100000))->capture_default_str();
+  binding->add_option("--batch", b.batch, "pictures guessed together; changes speed only")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  add_common(binding, b);
+  binding->footer("One guess from a noisy picture, without guidance. See infer/eval_binding.h.");
+  binding->callback([&b] { run_binding(b); });
 
   auto* icons = eval->add_subcommand("icons", "draw training captions; rank their own pictures by a plain image distance");
   EvalOptions& i = options("icons");

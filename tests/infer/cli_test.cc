@@ -280,9 +280,9 @@ TEST_F(CliTest, WhatIsWrittenIsCheckedBeforeTheWork) {
   refused({"search", dir.path, "a", "-o", dir / "no/x.png"}, "no folder " + (dir / "no"));
   refused({"data", "show", dir.path, "-o", dir / "no/x.png"}, "no folder " + (dir / "no"));
   refused({"data", "show", dir.path, "-o", dir / "x.jpg"}, "duet writes PNG");
-  for (const char* verb : {"scenes", "icons", "retrieval", "classify", "caption"}) {
+  for (const char* verb : {"scenes", "binding", "icons", "retrieval", "classify", "caption"}) {
     std::vector<std::string> args{"eval", verb, "--json", dir / "no/x.json"};
-    if (verb != std::string("scenes")) args.push_back(dir / "nowhere");
+    if (verb != std::string("scenes") && verb != std::string("binding")) args.push_back(dir / "nowhere");
     refused(args, "--json " + (dir / "no/x.json") + ": no folder");
   }
   refused({"eval", "caption", dir / "nowhere", "--json", dir.path}, "is a folder");

@@ -111,8 +111,7 @@ TEST(Scene, ATidySceneMeansTheSame) {
       ASSERT_TRUE(t.shape == w.shape && t.color == w.color && t.size == w.size);
       ASSERT_EQ(size_of(t.radius, alone), t.size);
       ASSERT_EQ(cell_of(t.cx, t.cy), cell_of(w.cx, w.cy));
-      if (s != was)
-        places[{int(t.shape), int(t.size), int(cell_of(t.cx, t.cy)), alone}].insert({t.cx, t.cy, t.radius});
+      if (s != was) places[{int(t.shape), int(t.size), int(cell_of(t.cx, t.cy)), alone}].insert({t.cx, t.cy, t.radius});
       for (size_t j = 0; j < i; j++) {
         const Thing &u = s.things[j], &v = was.things[j];
         ASSERT_EQ(relation_of(t.cx, t.cy, u.cx, u.cy), relation_of(w.cx, w.cy, v.cx, v.cy));
