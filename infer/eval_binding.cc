@@ -101,9 +101,9 @@ std::string BindingEval::table() const {
     for (const double t : kTimes) out += fmt::format("{:>8}", fmt::format("t {}", t));
   for (size_t r = 0; r + kEach <= rows.size(); r += kEach) {
     const Row& first = rows[r];
-    out += fmt::format("\n{:<10}{:>22}", fmt::format("{} {}", first.colors ? "colours" : "shapes", first.korean ? "ko" : "en"),
-                       fmt::format("{:.1f} ({:.0f} .. {:.0f})", 100 * first.share, 100 * first.interval.low,
-                                   100 * first.interval.high));
+    out += fmt::format(
+        "\n{:<10}{:>22}", fmt::format("{} {}", first.colors ? "colours" : "shapes", first.korean ? "ko" : "en"),
+        fmt::format("{:.1f} ({:.0f} .. {:.0f})", 100 * first.share, 100 * first.interval.low, 100 * first.interval.high));
     for (size_t k = 1; k < kEach; ++k) out += fmt::format("{:>8.1f}", 100 * rows[r + k].share);
   }
   return out + "\n% of guesses nearer to what is said than to the scene with the two exchanged; by chance 50\n";

@@ -16,7 +16,7 @@ struct BindingOptions {
   int n = 120;  // scenes in each language
   uint64_t seed = 1;
   int batch = 24;  // changes speed only
-  int size = 64;  // pixels a side
+  int size = 64;   // pixels a side
 };
 
 // guess_clean() of infer/guess.h, or a stand-in

@@ -11,8 +11,8 @@
 namespace duet {
 
 // under (B,S,S,4): values of pixels (vision/patch.h) that the noise is laid over, at noise level t (fusion/flow.h: 0 is noise
-// alone). S: a multiple of the patch. Returns the guesses, (B,S,S,4). Each depends on its own prompt, picture and seed alone; the
-// noise of a seed is draw()'s.
+// alone). S: a multiple of the patch. Returns the guesses, (B,S,S,4). Each depends on its own prompt, picture and seed alone;
+// the noise of a seed is draw()'s.
 std::vector<float> guess_clean(const Model&, const Tokenizer&, std::span<const std::string> prompts,
                                const std::vector<float>& under, int64_t S, float t, std::span<const uint64_t> seeds);
 

@@ -1,7 +1,8 @@
 // Pictures that are nearly another: what the noise of a training sample is laid over in place of its own picture, while the
 // words and the picture to guess stay. A sampler walks along the model's own guesses, which go astray where training only
 // ever saw noise over true pictures (exposure bias; Gaussian noise for the same end: arXiv 2301.11706). From these the model
-// learns to turn a drawing that has the wrong shape back to what the words say.
+// learns to turn a drawing that has the wrong shape back to what the words say. It is also what teaches the words at all: over
+// a true picture the shape shows through the noise before the loss sees much of it, and then no words are needed to guess it.
 #pragma once
 #include "train/augment.h"
 #include "vision/scene.h"

@@ -89,8 +89,8 @@ TEST(Guess, OneOfNoiseAloneIsADrawingOfOneStep) {
 
   // Each by itself, and what the noise lies over counts once there is less of it.
   const size_t each = under.size() / 3;
-  const auto alone = guess_clean(*m, tiny_tokenizer(), std::vector{prompts[1]}, std::vector(each, 0.5f), S, 0.4f,
-                                 std::vector{seeds[1]});
+  const auto alone =
+      guess_clean(*m, tiny_tokenizer(), std::vector{prompts[1]}, std::vector(each, 0.5f), S, 0.4f, std::vector{seeds[1]});
   auto together = guess_clean(*m, tiny_tokenizer(), prompts, under, S, 0.4f, seeds);
   EXPECT_TRUE(std::equal(alone.begin(), alone.end(), together.begin() + long(each)));
   under[each] += 1;
