@@ -10,6 +10,8 @@
 
 namespace duet {
 
+inline constexpr int kGuessSteps = 1000;  // t is taken to 1 / kGuessSteps
+
 // under (B,S,S,4): values of pixels (vision/patch.h) that the noise is laid over, at noise level t (fusion/flow.h: 0 is noise
 // alone). S: a multiple of the patch. Returns the guesses, (B,S,S,4). Each depends on its own prompt, picture and seed alone;
 // the noise of a seed is draw()'s.

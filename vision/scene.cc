@@ -200,10 +200,10 @@ Scene tidy(const Scene& scene) {
   Scene out = scene;
   const bool alone = scene.things.size() == 1;
   for (Thing& t : out.things) {
-    const Range radius = (alone ? kRadiusAlone : kRadius)[int(t.size)];
-    t.radius = float((radius.lo + radius.hi) / 2) / kUnit;
-    const int cell = int(cell_of(t.cx, t.cy)), half[2] = {reach(extent(t.shape).x, (radius.lo + radius.hi) / 2),
-                                                          reach(extent(t.shape).y, (radius.lo + radius.hi) / 2)};
+    const Range range = (alone ? kRadiusAlone : kRadius)[int(t.size)];
+    const int radius = (range.lo + range.hi) / 2, cell = int(cell_of(t.cx, t.cy));
+    const int half[2] = {reach(extent(t.shape).x, radius), reach(extent(t.shape).y, radius)};
+    t.radius = float(radius) / kUnit;
     const auto middle = [&](int third, int k) {
       return float(std::clamp(kThird[third], kEdge + half[k], kUnit - kEdge - half[k])) / kUnit;
     };

@@ -110,6 +110,10 @@ TEST(Joint, NoNewMemoryAfterTheSecondStep) {
   EXPECT_EQ(memory_stats().calls, calls);
 }
 
+JointConfig at(double t, double perturb_gain = 0) {  // every picture at noise level t
+  return {.t_mean = std::log(t / (1 - t)), .t_std = 0, .perturb_to = 0.35, .perturb_gain = perturb_gain};
+}
+
 // Noise over another picture, up to a noise level: as if that picture were given and this one asked for.
 TEST(Joint, NoiseMayLieOverAnotherPicture) {
   const SettingsBack back;
@@ -118,7 +122,6 @@ TEST(Joint, NoiseMayLieOverAnotherPicture) {
   shake(m);
   const NoGrad off;
   TinyBatch own, other(5, 16, 4);
-  const auto at = [](double t) { return JointConfig{.t_mean = std::log(t / (1 - t)), .t_std = 0, .perturb_to = 0.35}; };
   const float plain[2] = {joint_loss(m, own.batch, at(0.2)).flow, joint_loss(m, own.batch, at(0.5)).flow};
   own.batch.perturbed = other.pixels.data();
   const JointLoss near = joint_loss(m, own.batch, at(0.2)), late = joint_loss(m, own.batch, at(0.5));
@@ -144,9 +147,7 @@ TEST(Joint, PerturbedPatchesMayWeighMore) {
   const NoGrad off;
   TinyBatch t;
   std::vector<float> other = t.pixels;
-  const auto flow = [&](double gain, double time = 0.2) {
-    return double(joint_loss(m, t.batch, {.t_mean = std::log(time / (1 - time)), .t_std = 0, .perturb_gain = gain}).flow);
-  };
+  const auto flow = [&](double gain, double time = 0.2) { return double(joint_loss(m, t.batch, at(time, gain)).flow); };
   const double plain = flow(0);
   t.batch.perturbed = other.data();
   EXPECT_EQ(flow(3), plain) << "no patch differs";

@@ -75,6 +75,11 @@ class LoaderTest : public ::testing::Test {
     c.batch = batch;
     return c;
   }
+  static DataConfig scenes_alone(int size, int batch) {
+    DataConfig c;
+    c.scenes = 1, c.size = size, c.batch = batch;
+    return c;
+  }
   std::string root_;
 };
 
@@ -287,10 +292,7 @@ TEST_F(LoaderTest, PlainPicturesAreMirroredHalfTheTime) {
 }
 
 TEST_F(LoaderTest, ScenesAloneNeedNoFolder) {
-  DataConfig c;
-  c.scenes = 1;
-  c.size = 32;
-  c.batch = 6;
+  DataConfig c = scenes_alone(32, 6);
   Loader loader(c, byte_tokenizer(), 2);
   Batch a = loader.next(), b = loader.next();
   EXPECT_NE(a.pixels, b.pixels);
@@ -332,10 +334,7 @@ TEST_F(LoaderTest, PerturbingAddsPicturesAndChangesNothingElse) {
 
 // Things of other shapes or colours lie there whole: a mixture would show both, and no words were needed to tell them apart.
 TEST_F(LoaderTest, PerturbedScenesAreNoMixtures) {
-  DataConfig c;
-  c.scenes = 1;
-  c.size = 64;
-  c.batch = 200;
+  DataConfig c = scenes_alone(64, 200);
   c.perturb = 1;
   const Batch b = Loader(c, byte_tokenizer(), 3).next();
   const size_t each = b.pixels.size() / size_t(b.B);
@@ -363,10 +362,7 @@ TEST_F(LoaderTest, PerturbedScenesAreNoMixtures) {
 }
 
 TEST_F(LoaderTest, TidyScenesAreSetOutWithARuler) {
-  DataConfig c;
-  c.scenes = 1;
-  c.size = 32;
-  c.batch = 200;
+  DataConfig c = scenes_alone(32, 200);
   c.tidy = 1;
   const Batch ruled = Loader(c, byte_tokenizer(), 3).next();
   c.tidy = 0;
@@ -385,10 +381,7 @@ TEST_F(LoaderTest, TidyScenesAreSetOutWithARuler) {
 }
 
 TEST_F(LoaderTest, WordsOfAShareOfScenesHoldARelation) {
-  DataConfig c;
-  c.scenes = 1;
-  c.size = 32;
-  c.batch = 300;
+  DataConfig c = scenes_alone(32, 300);
   const auto share = [&](double related) {
     c.related = related;
     const Batch b = Loader(c, byte_tokenizer(), 4).next();
