@@ -85,4 +85,11 @@ const Beam& Beams::best() const {
   return *std::max_element(done_.begin(), done_.end(), [this](const Beam& a, const Beam& b) { return score(a) < score(b); });
 }
 
+std::vector<Beam> Beams::ranked() const {
+  CHECK(!done_.empty(), "a finished search");
+  std::vector<Beam> out = done_;
+  std::stable_sort(out.begin(), out.end(), [this](const Beam& a, const Beam& b) { return score(a) > score(b); });
+  return out;
+}
+
 }  // namespace duet

@@ -28,6 +28,7 @@ class Beams {
   // Of a single live sequence: its next token, which somebody else chose, and the log-probability of it.
   void take(int token, double log_prob);
   const Beam& best() const;          // when done
+  std::vector<Beam> ranked() const;  // when done: all that were finished, best first
   std::vector<int> certain() const;  // the tokens that best() will begin with, whatever follows
   void stop() { live_.clear(); }     // no more steps; best() may have nothing to give
 

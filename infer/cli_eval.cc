@@ -271,13 +271,16 @@ void run_caption(const EvalOptions& o) {
   j["split"] = o.split, j["set"] = set.name, j["lang"] = o.lang, j["beam"] = o.beam, j["n"] = e.said.size();
   j["exact"] = {{"share", e.exact}, {"interval_95", of(e.exact_interval)}};
   j["names_concept"] = {{"share", e.named}, {"interval_95", of(e.named_interval)}};
+  j["names_concept_in_any_beam"] = {{"share", e.named_any}, {"interval_95", of(e.named_any_interval)}};
   j["shared_words"] = {{"bleu_1", e.bleu1}, {"bleu_4", e.bleu4}, {"rouge_l", e.rouge_l}, {"cider_d", e.cider_d}};
   for (const auto& s : e.said)
     j["captions"].push_back({{"key", set.keys[size_t(s.picture)]},
-                             {"said", s.text},
+                             {"said", s.texts[0]},
+                             {"beams", s.texts},
                              {"references", s.references},
                              {"exact", s.exact},
-                             {"names_concept", s.named}});
+                             {"names_concept", s.named},
+                             {"names_concept_in_any_beam", s.named_any}});
   j["seconds"] = e.caption_seconds;
   report(o, j,
          heading(fmt::format("Captions of {}, {}, {}, beam {}", set.name, o.split, o.lang, o.beam), o, opened) + e.table());

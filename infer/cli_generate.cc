@@ -151,6 +151,7 @@ void run(Options o) {
             {"precision", precise},
             {"seed", o.eval.seed},
             {"n", o.eval.n},
+            {"looks", o.eval.looks},
             {"seeds_a_prompt", GenerateEval::kSeeds}};
   j["steps"] = o.draw.steps, j["guidance"] = o.draw.guidance, j["guide_from"] = o.draw.guide_from;
   j["guide_to"] = o.draw.guide_to, j["shift"] = o.draw.shift, j["heun"] = o.draw.heun;
@@ -174,6 +175,7 @@ void run(Options o) {
                  {"precision", precise},
                  {"sampler", how},
                  {"seed", std::to_string(o.eval.seed)}}};
+  for (const auto& look : o.eval.looks) head.facts.push_back({"look", look});
   for (const auto& s : sets) head.facts.push_back({s.set.name + " " + s.split, std::to_string(s.set.pictures.size())});
   const fs::path out = o.out;
   make_folder(o.out);
@@ -201,6 +203,8 @@ void add_generate_eval(CLI::App* eval) {
   verb->add_option("--split", o->eval.splits, "whose captions are drawn: train, heldout, pairs, val; may be given again")
       ->check(CLI::IsMember({"train", "heldout", "pairs", "val"}))
       ->capture_default_str();
+  verb->add_option("--look", o->eval.looks,
+                   "only prompts of this look: a style, or \"of NAME\" for a data set without one; may be given again");
   verb->add_option("--out", o->out, "folder for eval.json, report.html, nearest.png")->capture_default_str();
   verb->add_option("--sheet", o->sheet, "also a PNG of drawings of random prompts, for a model card");
   verb->add_option("--show", o->show, "pictures of each gallery and sheet")->check(CLI::Range(1, 500))->capture_default_str();

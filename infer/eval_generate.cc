@@ -57,13 +57,26 @@ std::vector<const Kind*> kinds(const std::vector<Eval::Picture>& pictures) {
   return out;
 }
 
+void check_looks(const Eval& e, const std::vector<std::string>& asked) {
+  std::set<std::string> known;
+  for (const auto& p : e.pictures) known.insert(p.look);
+  for (const auto& look : asked)
+    if (!known.contains(look)) {
+      std::string names;
+      for (const auto& k : known) names += (names.empty() ? "" : ", ") + k;
+      refuse("--look '", look, "': no picture of these data sets looks so; they have ", names);
+    }
+}
+
 void choose(Eval& e, const GenerateEvalOptions& o) {
+  check_looks(e, o.looks);
   const auto kind = kinds(e.pictures);
   for (const Kind* k : {&kSeen, &kVal, &kConcepts, &kPairs, &kRepeats}) {
     std::vector<int64_t> all;
     for (size_t i = 0; i < e.pictures.size(); ++i) {
       const auto& p = e.pictures[i];
-      const bool asked = std::find(o.splits.begin(), o.splits.end(), p.of->split) != o.splits.end();
+      const bool asked = std::find(o.splits.begin(), o.splits.end(), p.of->split) != o.splits.end() &&
+                         (o.looks.empty() || std::find(o.looks.begin(), o.looks.end(), p.look) != o.looks.end());
       if (asked && kind[i] == k && !p.concept_words.empty()) all.push_back(int64_t(i));
     }
     if (all.empty()) continue;

@@ -24,6 +24,7 @@ struct SplitSet {
 struct GenerateEvalOptions {
   int n = 100;  // prompts of each group; each in both languages where it has both
   std::vector<std::string> splits = {"train", "heldout", "pairs"};  // whose captions are drawn
+  std::vector<std::string> looks;                                   // prompts of these looks alone; empty: of all
   uint64_t seed = 1;                                                // of the choice, the noise and the intervals
   int batch = 24;
   int diverse = 16;  // prompts of each group that are drawn from kSeeds noises; 0: none

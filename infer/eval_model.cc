@@ -35,11 +35,19 @@ EvalModel eval_model(const Opened& opened, const DrawOptions& options, int beam)
     for (size_t i = 0; i < prompts.size(); ++i) out.push_back(from_pixels(pixels.data() + i * size_t(w) * h * 4, w, h));
     return out;
   };
-  m.caption = [=](std::span<const Image> pictures, bool korean) {
+  m.captions = [=](std::span<const Image> pictures, bool korean) {
     CaptionOptions c;
     c.korean = korean, c.beam = beam;
+    std::vector<std::vector<std::string>> out;
+    for (const auto& beams : caption_beams(o->model(), o->tokenizer(), pictures, c)) {
+      out.emplace_back();
+      for (const auto& said : beams) out.back().push_back(said.text);
+    }
+    return out;
+  };
+  m.caption = [all = m.captions](std::span<const Image> pictures, bool korean) {
     std::vector<std::string> out;
-    for (auto& said : caption_pictures(o->model(), o->tokenizer(), pictures, c)) out.push_back(std::move(said.text));
+    for (auto& beams : all(pictures, korean)) out.push_back(std::move(beams[0]));
     return out;
   };
   m.embed_pictures = [=](std::span<const Image> pictures) { return unit_rows(embed_pictures(o->model(), pictures)); };

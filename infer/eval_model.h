@@ -21,6 +21,8 @@ using UnitRows = std::vector<std::vector<float>>;  // (N,E)
 struct EvalModel {
   std::function<std::vector<Image>(std::span<const std::string> prompts, std::span<const uint64_t> seeds)> draw;
   std::function<std::vector<std::string>(std::span<const Image>, bool korean)> caption;
+  // Of each picture the captions of all beams, best first
+  std::function<std::vector<std::vector<std::string>>(std::span<const Image>, bool korean)> captions;
   std::function<UnitRows(std::span<const Image>)> embed_pictures;
   std::function<UnitRows(std::span<const std::string>)> embed_texts;
   int size = 64;  // pixels a side of the pictures it is shown

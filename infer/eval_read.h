@@ -51,16 +51,16 @@ ClassifyEval eval_classify(const Probabilities& classify, const EvalSet&, const 
 
 struct CaptionEval {
   struct Said {
-    int64_t picture = 0;  // in the set
-    std::string text;     // as the model said it
+    int64_t picture = 0;             // in the set
+    std::vector<std::string> texts;  // as the model said them, best first; figures but `named_any` are of the first
     std::vector<std::string> references;
-    bool exact = false, named = false;
+    bool exact = false, named = false, named_any = false;
   };
   std::vector<Said> said;
   // Shares. exact: the words of a reference and no others (a style at the end, ", emoji", left out). named: a reference
-  // stands in it word by word, its article left out.
-  double exact = 0, named = 0;
-  Interval exact_interval, named_interval;
+  // stands in it word by word, its article left out. named_any: in the caption of any beam.
+  double exact = 0, named = 0, named_any = 0;
+  Interval exact_interval, named_interval, named_any_interval;
   double bleu1 = 0, bleu4 = 0, rouge_l = 0, cider_d = 0;  // see infer/eval_text.h
   double caption_seconds = 0;
   std::string table() const;

@@ -187,21 +187,34 @@ std::string CaptionRun::certain(size_t i) const {
   return clean_caption(text);
 }
 
-Caption CaptionRun::caption(size_t i) const {
-  const Beam& best = searches_[i].best();
-  return {clean_caption(tokenizer_.decode(best.tokens)), best.log_prob, best.tokens};
+static Caption worded(const Tokenizer& tokenizer, const Beam& b) {
+  return {clean_caption(tokenizer.decode(b.tokens)), b.log_prob, b.tokens};
 }
 
-std::vector<Caption> caption_pictures(const Model& m, const Tokenizer& tokenizer, std::span<const Image> images,
-                                      const CaptionOptions& o) {
-  const NoGrad off;
+Caption CaptionRun::caption(size_t i) const { return worded(tokenizer_, searches_[i].best()); }
+
+std::vector<Caption> CaptionRun::captions(size_t i) const {
   std::vector<Caption> out;
+  for (const Beam& b : searches_[i].ranked()) out.push_back(worded(tokenizer_, b));
+  return out;
+}
+
+std::vector<std::vector<Caption>> caption_beams(const Model& m, const Tokenizer& tokenizer, std::span<const Image> images,
+                                                const CaptionOptions& o) {
+  std::vector<std::vector<Caption>> out;
   for (size_t first = 0; first < images.size(); first += CaptionRun::kMost) {
     const auto some = images.subspan(first, std::min(CaptionRun::kMost, images.size() - first));
     CaptionRun run(m, tokenizer, some, o);
     while (!run.done()) run.step();
-    for (size_t i = 0; i < some.size(); ++i) out.push_back(run.caption(i));
+    for (size_t i = 0; i < some.size(); ++i) out.push_back(run.captions(i));
   }
+  return out;
+}
+
+std::vector<Caption> caption_pictures(const Model& m, const Tokenizer& tokenizer, std::span<const Image> images,
+                                      const CaptionOptions& o) {
+  std::vector<Caption> out;
+  for (auto& beams : caption_beams(m, tokenizer, images, o)) out.push_back(std::move(beams[0]));
   return out;
 }
 

@@ -39,10 +39,11 @@ class CaptionRun {
   CaptionRun(const Model&, const Tokenizer&, std::span<const Image>, const CaptionOptions&);
   void step();  // of the pictures that are not done
   bool done(size_t i) const { return searches_[i].live().empty(); }
-  bool done() const;                            // all are
-  void drop(size_t i) { searches_[i].stop(); }  // done, without a caption
-  std::string certain(size_t i) const;          // how the caption will begin, cleaned
-  Caption caption(size_t i) const;              // when done and not dropped
+  bool done() const;                              // all are
+  void drop(size_t i) { searches_[i].stop(); }    // done, without a caption
+  std::string certain(size_t i) const;            // how the caption will begin, cleaned
+  Caption caption(size_t i) const;                // when done and not dropped
+  std::vector<Caption> captions(size_t i) const;  // then: of every beam that ended, best first; the first is caption(i)
 
  private:
   bool drawn() const { return options_.sample.temperature > 0; }  // by chance; else searched for
@@ -55,6 +56,8 @@ class CaptionRun {
 };
 
 std::vector<Caption> caption_pictures(const Model&, const Tokenizer&, std::span<const Image>, const CaptionOptions& = {});
+// Of each picture the captions of all beams, best first.
+std::vector<std::vector<Caption>> caption_beams(const Model&, const Tokenizer&, std::span<const Image>, const CaptionOptions&);
 
 // log p(text and its end | picture) of each text, in the language it is written in (see prompt_ids).
 std::vector<double> caption_log_probs(const Model&, const Tokenizer&, const Image&, std::span<const std::string> texts);

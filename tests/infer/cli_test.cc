@@ -9,11 +9,14 @@
 
 #include "fusion/shards.h"
 #include "infer/bestof.h"
+#include "infer/eval_scenes.h"
 #include "infer/pngmeta.h"
 #include "infer/reader.h"
+#include "infer/sampler.h"
 #include "kernels/files.h"
 #include "kernels/parallel.h"
 #include "tests/infer/clirun.h"
+#include "vision/draw.h"
 
 namespace duet {
 namespace {
@@ -184,6 +187,25 @@ TEST_F(CliTest, EvalGenerateWritesFiguresAPageAndSheets) {
   EXPECT_GT(load_image(dir / "sheet.png").width, 100);
   fs::remove_all(dir / "set/train");
   refused(args, "train");
+}
+
+// The pictures that are judged are the best of several, by the model's own scores.
+TEST_F(CliTest, EvalScenesJudgesTheBestOfSeveral) {
+  const auto sheet = [&](const char* best) {
+    const Result r = run({"eval", "scenes", "-n", "2", "--steps", "2", "--best-of", best, "--show", "2", "--sheet",
+                          dir / "sheet.png", "--json", "-"});
+    EXPECT_EQ(r.code, 0) << r.err;
+    EXPECT_EQ(nlohmann::json::parse(r.out)["best_of"], std::stoi(best));
+    return bytes("sheet.png");
+  };
+  const Opened opened = open_model({.weights = dir / "tiny", .precision = "f32"});
+  DrawOptions draw;
+  settle(draw, opened.loaded.sampling);
+  draw.steps = 2;
+  const auto kept = eval_scenes(best_of(eval_model(opened, draw, 1), opened, 3, BestBy::both), {2, 1, 24, 2});
+  const auto png = encode_png(contact_sheet(kept.cells, 2, 128));
+  EXPECT_EQ(sheet("3"), std::string(png.begin(), png.end()));
+  EXPECT_NE(sheet("1"), std::string(png.begin(), png.end()));
 }
 
 TEST_F(CliTest, NoWordsDrawSomethingAndARandomSeedIsTold) {

@@ -398,13 +398,16 @@ TEST(EvalCaption, SharesAndFiles) {
   set.meta[0].caption = "A fox.", set.meta[0].captions = {"a red fox"};
   set.meta[1].caption = "moon", set.meta[2].caption = "a big sun", set.meta[3].caption = "house";
   EvalModel m;
-  m.caption = [](std::span<const Image> images, bool) {
+  m.captions = [](std::span<const Image> images, bool) {
     EXPECT_EQ(images.size(), 4u);
-    return std::vector<std::string>{"a red fox, emoji", "full moon, photo", "a small sun", "house"};
+    return std::vector<std::vector<std::string>>{
+        {"a red fox, emoji"}, {"full moon, photo", "a star"}, {"a small sun", "a big sun, emoji"}, {"house", "hut"}};
   };
   const CaptionEval e = eval_caption(m, set, false, 1);
   EXPECT_DOUBLE_EQ(e.exact, 0.5);
   EXPECT_DOUBLE_EQ(e.named, 0.75);
+  EXPECT_DOUBLE_EQ(e.named_any, 1);
+  EXPECT_EQ(coco_results(e).find("big sun"), std::string::npos) << "the best caption alone is scored";
   const auto results = nlohmann::json::parse(coco_results(e)), refs = nlohmann::json::parse(coco_references(e, set));
   EXPECT_EQ(results.size(), 4u);
   EXPECT_EQ(results[0]["image_id"], 0);
@@ -414,13 +417,14 @@ TEST(EvalCaption, SharesAndFiles) {
   EXPECT_EQ(refs["images"][3]["id"], 3);
   // Korean: the first picture (0 % 5) has none and is passed over
   EvalModel korean;
-  korean.caption = [](std::span<const Image> images, bool is) {
+  korean.captions = [](std::span<const Image> images, bool is) {
     EXPECT_TRUE(is);
-    return std::vector<std::string>(images.size(), "물건 2");
+    return std::vector<std::vector<std::string>>(images.size(), {"물건 2"});
   };
   const CaptionEval k = eval_caption(korean, set, true, 1);
   EXPECT_EQ(k.said.size(), 3u);
   EXPECT_DOUBLE_EQ(k.exact, 1.0 / 3);
+  EXPECT_DOUBLE_EQ(k.named_any, 1.0 / 3);
 }
 
 }  // namespace

@@ -81,6 +81,17 @@ TEST(EvalGenerate, GroupsFollowConceptAndStyle) {
   EXPECT_EQ(eval_generate(painter(sets, [](auto&, uint64_t, const Image* own) { return *own; }), sets, o).groups.size(), 2u);
   o.splits = {"val"};
   EXPECT_THROW(eval_generate(painter(sets, {}), sets, o), Error);
+  o = small(), o.looks = {"line"};
+  const auto line = eval_generate(painter(sets, [](auto&, uint64_t, const Image* own) { return *own; }), sets, o);
+  EXPECT_EQ(group(line, "held-out concepts").prompts.size(), 3u);
+  for (const auto& p : line.prompts) EXPECT_EQ(line.pictures[size_t(p.source)].look, "line");
+  o.looks = {"flat", "lino"};
+  try {
+    eval_generate(painter(sets, {}), sets, o);
+    ADD_FAILURE() << "drew a look that is not there";
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(), "--look 'lino': no picture of these data sets looks so; they have flat, line");
+  }
   EXPECT_THROW(eval_generate(painter(sets, {}), {sets[1]}, small()), Error);
 }
 

@@ -227,6 +227,11 @@ struct Markov {
       EXPECT_EQ(from.size(), b.live().size());
       for (int f : from) EXPECT_LT(size_t(f), before);
     }
+    const auto ranked = b.ranked();
+    EXPECT_EQ(ranked[0].tokens, b.best().tokens);
+    std::set<std::vector<int>> different;
+    for (const Beam& r : ranked) different.insert(r.tokens);
+    EXPECT_EQ(different.size(), ranked.size());
     return b.best();
   }
   void all(std::vector<int> tokens, double log_prob, int most, double power, Beam& best, double& score) const {
