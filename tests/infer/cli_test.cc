@@ -219,7 +219,7 @@ TEST_F(CliTest, WrongUsageIsExitCode2) {
   EXPECT_EQ(run({"generate", "a", "--seed", "-1"}).code, 2);
   EXPECT_EQ(run({"generate", "a", "--bogus"}).code, 2);
   EXPECT_EQ(run({"generate", "a", "--precision", "f64"}).code, 2);
-  EXPECT_EQ(run({"generate", "a", "--quantize", "int4"}).code, 2);
+  EXPECT_EQ(run({"generate", "a", "--quantize", "int2"}).code, 2);
   EXPECT_EQ(run({"caption", "a.png", "--lang", "fr"}).code, 2);
   EXPECT_EQ(run({"generate", "--help"}).code, 0);
 }
