@@ -64,7 +64,9 @@ TEST(Narrow, E4m3ByHand) {
   };
   for (const auto& [x, code] : cases) EXPECT_EQ(int(to_e4m3(x)), code) << x;
   for (int b = 0; b < 256; ++b)
-    if ((b & 0x7f) != 0x7f) EXPECT_EQ(int(to_e4m3(float(e4m3(uint8_t(b))))), b);
+    if ((b & 0x7f) != 0x7f) {
+      EXPECT_EQ(int(to_e4m3(float(e4m3(uint8_t(b))))), b);
+    }
   for (uint64_t i = 0; i < 5000; ++i) {
     const float x = std::exp(3 * normal(1, i));
     int best = 0;
@@ -108,7 +110,9 @@ TEST(Narrow, NumbersAreNearest) {
         for (int64_t c = from; c < to; ++c) largest = std::max(largest, std::abs(row[c]));
         const float most = t == DType::int8 ? 127.0f : t == DType::int4 ? 7.0f : 448.0f;
         EXPECT_EQ(at.scale, largest * (1 / most));
-        if (t == DType::int8) EXPECT_EQ(at.q, std::nearbyint(x * (127.0f / largest)));
+        if (t == DType::int8) {
+          EXPECT_EQ(at.q, std::nearbyint(x * (127.0f / largest)));
+        }
         const double half = t == DType::fp8 ? std::max(std::abs(double(x)) / 16, double(at.scale) * 0x1p-10) : at.scale / 2.0;
         EXPECT_LE(std::abs(at.q * at.scale - x), half * (1 + 0x1p-20)) << name_of(t) << " " << O << "x" << C << " at " << i;
       }
@@ -150,7 +154,7 @@ void check_product(const Sizes& s, DType type, bool bf) {
         sum += v * x.data()[n * s.C + c], size += std::abs(v * x.data()[n * s.C + c]);
       }
       const double want = sum + (biased ? bias.data()[o] : 0);
-      const double half = bf ? 0x1p-9 * (std::abs(want) + (few || !biased ? 0 : std::abs(sum))) : 0;
+      const double half = bf ? 0x1p-8 * (std::abs(want) + (few || !biased ? 0 : std::abs(sum))) : 0;
       const double most = 0x1p-24 * (depth * size + 2 * std::abs(want)) + half + 1e-30;
       const double e = std::abs(first.data()[n * s.O + o] - want);
       worst = std::max(worst, std::isfinite(e) ? e / most : INFINITY);
@@ -234,11 +238,11 @@ Tensor outputs(const Model& m) {
   auto caches = m.fusion_caches(2, 5 + 16);
   const std::vector<int32_t> none{0, 0}, used{3, 5};
   const Layout said = make_layout({{Segment::text(3)}, {Segment::text(5)}});
-  const Layout seen = make_layout({{Segment::image(4, 4, 1)}, {Segment::image(4, 4, 2)}}, used);
+  const std::vector<Sequence> seen{{Segment::image(4, 4, 1)}, {Segment::image(4, 4, 2)}};
   m.fuse(m.text_stem(ints({1, 20, 21, 1, 30, 31, 32, 33}), said), said, {}, &caches, &none);
   const auto times = m.times({0.3f, 0.3f});
-  const Var x = m.vision_stem(normals({32, m.patch_values()}, 5), seen, times);
-  const Tensor read = host_floats(m.fuse(x, seen, times, &caches, &used).value());
+  const Var x = m.vision_stem(normals({32, m.patch_values()}, 5), make_layout(seen), times);
+  const Tensor read = host_floats(m.fuse(x, make_layout(seen, used), times, &caches, &used).value());
   const std::vector<float> drawn = draw(m, 1, {{{1, 20, 21}, {}, 5}}, {.steps = 3, .guidance = 2});
   std::vector<float> all(read.floats().begin(), read.floats().end());
   all.insert(all.end(), drawn.begin(), drawn.end());
@@ -282,8 +286,10 @@ TEST(CudaModel, NarrowWeights) {
       set_precision(p);
       const Tensor got = outputs(*m);
       const double error = relative_error(truth, got), from_same = relative_error(same, got);
-      EXPECT_LE(error, 4 * (noise + (p == Precision::bf16 ? relative_error(truth, rounded) : 0))) << name_of(type);
-      if (p == Precision::f32) EXPECT_LE(from_same, 4 * rounding) << name_of(type);
+      EXPECT_LE(error, 2 * (noise + (p == Precision::bf16 ? relative_error(truth, rounded) : 0))) << name_of(type);
+      if (p == Precision::f32) {
+        EXPECT_LE(from_same, 4 * rounding) << name_of(type);
+      }
       if (std::getenv("DUET_SHOW_ERRORS"))
         std::printf("%s %s: error %.2e (noise of that size %.2e), from the same numbers on the CPU %.2e (one rounding %.2e)\n",
                     name_of(type), p == Precision::f32 ? "f32" : "bf16", error, noise, from_same, rounding);
