@@ -35,12 +35,10 @@ static std::optional<DType> narrow_type(const std::string& name) {
   refuse("--quantize '", name, "' is none of none, int8, int4, fp8");
 }
 
-static void refuse_narrow_on_cpu(std::optional<DType> narrow) {
-  if (!narrow) return;
-  if (narrow != DType::int8)
-    refuse("--quantize ", name_of(*narrow),
-           " needs a card, and this is on the CPU: use --quantize int8 or none, or --device cuda");
-  refuse_without_int8();
+static void refuse_on_cpu(DType narrow) {
+  if (narrow == DType::int8) return refuse_without_int8();
+  refuse("--quantize ", name_of(narrow),
+         " needs a card, and this is on the CPU: use --quantize int8 or none, or --device cuda");
 }
 
 Opened open_model(const OpenOptions& o) {
@@ -49,10 +47,11 @@ Opened open_model(const OpenOptions& o) {
   choose_device(o.device);
   choose_precision(o.precision);
   const std::optional<DType> narrow = narrow_type(o.quantize);
-  if (device() == Device::cpu) refuse_narrow_on_cpu(narrow);
+  const bool card = device() == Device::cuda;
+  if (narrow && !card) refuse_on_cpu(*narrow);
   Opened opened{load_weights(find_weights(o.weights), narrow ? Device::cpu : device()), nullptr, {}};
   Model& model = *opened.loaded.model;
-  if (narrow && device() == Device::cuda) {
+  if (narrow && card) {
     narrow_on_card(model, *narrow);
     opened.frozen = std::make_unique<Frozen>(*narrow);
   } else {

@@ -71,8 +71,8 @@ template <class F, class T, int kR, bool kWhole>
 __global__ void __launch_bounds__(kNarrowThreads, 6)
     few_rows_kernel(T* __restrict__ y, const T* __restrict__ x, const Word* __restrict__ w, const float* __restrict__ scales,
                     const float* __restrict__ bias, int N, int O, int C, int words, int lanes) {
-  constexpr int kNumbers = 128 / F::kBits;       // of a word
-  constexpr int kAhead = kR * sizeof(T) > 4 ? 2 : kShort;  // words asked for at a time; more rows have no registers for more
+  constexpr int kNumbers = 128 / F::kBits;                 // of a word
+  constexpr int kAhead = kR * sizeof(T) > 4 ? 2 : kShort;  // words asked for at a time; many rows leave registers for few
   const int lane = threadIdx.x % lanes, n = blockIdx.y * kR;
   const int mine = blockIdx.x * (kNarrowThreads / lanes) + threadIdx.x / lanes, o = min(mine, O - 1);
   const Word* row = w + int64_t(o) * words;
@@ -180,8 +180,8 @@ void few_rows(const Tensor& y, const Tensor& x, const Tensor& w, const Tensor& b
       if (!whole) run(integral_constant<int, 1>(), false_type());
       else if (N == 1) run(integral_constant<int, 1>(), true_type());
       else if (N == 2) run(integral_constant<int, 2>(), true_type());
-      else if (N <= 4 || sizeof(T) == 4) run(integral_constant<int, 4>(), true_type());
-      else run(integral_constant<int, 16 / sizeof(T)>(), true_type());  // of f32 eight have no registers
+      else if (N <= 4) run(integral_constant<int, 4>(), true_type());
+      else run(integral_constant<int, 16 / sizeof(T)>(), true_type());  // eight of f32 would spill
     });
   });
   count_flops(2 * N * O * C);

@@ -29,12 +29,11 @@ uint8_t to_e4m3(float x);
 
 namespace cuda {
 
-// Up to so many rows few_rows() is the way, beyond them widened() and the library's product. Reckoned, not measured, in bytes
-// for each weight of b bytes (0.6 int4, 1 int8, fp8): few_rows() reads b, or, when its arithmetic is the limit, takes as long
-// as reading about a quarter of a byte for each row (an SM multiplies 128 numbers in the time that its share of memory brings
-// 15 to 25 bytes, and reads each activation beside them); the other way reads b, writes 2 and reads 2 again, and launches
-// twice. They meet near 16 to 20 rows: about those of a batch of captions, which one token at a time are the rows of all
-// products.
+// Up to so many rows few_rows() is the way, beyond them widened() and the library's product. Reckoned, not measured, for a
+// weight of b bytes (1, of int4 0.63), in the time of moving bytes to or from memory: widening reads b and writes 2, and the
+// product reads 2. few_rows() reads b (every 8 rows, the second time from the card's cache); but each row's activation beside
+// each weight, 2 bytes from an SM's first cache, which gives 128 a clock where its share of memory gives 10 to 20, takes as
+// long as a quarter of a byte. The two meet at 16 to 20 rows.
 inline constexpr int64_t kFewRows = 16;
 
 // y (N,O) = x (N,C) w^T + bias (may be empty); x and y f32 or bf16 alike. Sums are f32; a row's bits do not depend on N.
