@@ -1,25 +1,12 @@
 #include "fusion/quantize.h"
 
-#include <algorithm>
 #include <deque>
 
 #include "fusion/modelfile.h"
-#include "kernels/int8scale.h"
+#include "fusion/narrow.h"
+#include "kernels/narrowscale.h"
 
 namespace duet {
-
-static bool may_be_int8(const std::string& name) {
-  constexpr std::string_view kEnds[] = {".qkv.weight", ".proj.weight", ".up.weight", ".down.weight"};
-  return std::ranges::any_of(kEnds, [&](auto end) { return name.ends_with(end); });
-}
-
-std::vector<const float*> int8_weights(Model& m) {
-  std::vector<const float*> all;
-  m.params([&](const std::string& name, Var& v) {
-    if (may_be_int8(name)) all.push_back(v.data());
-  });
-  return all;
-}
 
 void save_int8(const std::string& dir, Model& m, const Tokenizer& tokenizer, const Provenance& more) {
   std::vector<TensorOut> out;
@@ -29,7 +16,7 @@ void save_int8(const std::string& dir, Model& m, const Tokenizer& tokenizer, con
   m.params([&](const std::string& name, Var& v) {
     const Tensor t = v.value().to(Device::cpu);
     const std::vector<int64_t> shape(t.shape().begin(), t.shape().end());
-    if (!may_be_int8(name)) {
+    if (!may_be_narrow(name)) {
       auto& h = halves.emplace_back();
       for (float x : t.floats()) h.push_back(to_bf16(x));
       out.push_back({name, "BF16", shape, {reinterpret_cast<const uint8_t*>(h.data()), h.size() * 2}});

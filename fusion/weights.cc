@@ -60,7 +60,7 @@ static std::string checkpoints_near(const fs::path& folder) {
   return "";
 }
 
-Loaded load_weights(const std::string& given) {
+Loaded load_weights(const std::string& given, Device where) {
   fs::path path = given;
   if (fs::is_directory(path)) path /= "model.safetensors";
   if (!fs::exists(path))
@@ -119,7 +119,7 @@ Loaded load_weights(const std::string& given) {
     }
   });
   if (used != file.tensors().size()) refuse(path.string(), ": has ", file.tensors().size(), " tensors, the model ", used);
-  flatten([&](const Visit& v) { l.model->params(v); }, device());
+  flatten([&](const Visit& v) { l.model->params(v); }, where);
   return l;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "fusion/model.h"
+#include "kernels/device.h"
 #include "text/tokenizer.h"
 
 namespace duet {
@@ -33,8 +34,7 @@ struct Loaded {
   uint64_t hash = 0;  // of the weights file
   Sampling sampling = {};
 };
-// On device() (kernels/device.h). Refuses a file that is not ours, is damaged, lacks a tensor or has another shape, or belongs
-// to another tokenizer.
-Loaded load_weights(const std::string& path);
+// Refuses a file that is not ours, is damaged, lacks a tensor or has another shape, or belongs to another tokenizer.
+Loaded load_weights(const std::string& path, Device = device());
 
 }  // namespace duet

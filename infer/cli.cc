@@ -119,8 +119,11 @@ void add_open_options(CLI::App* verb, OpenOptions& o) {
   verb->add_option("--precision", o.precision, "f32, bf16, or auto: bf16 on a card and where the CPU is faster with it")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}))
       ->capture_default_str();
-  verb->add_option("--quantize", o.quantize, "none, or int8: faster on a CPU with AVX-512 VNNI, and a little less exact")
-      ->check(CLI::IsMember({"none", "int8"}))
+  verb->add_option(
+          "--quantize", o.quantize,
+          "the blocks' weights in fewer bits, a little less exact: none; int8, which is faster on a CPU with AVX-512 VNNI; on "
+          "a card int8, fp8 or int4, which take a quarter to a sixth of the memory")
+      ->check(CLI::IsMember({"none", "int8", "int4", "fp8"}))
       ->capture_default_str();
   verb->add_option("--threads", o.threads, "threads; 0: all")->check(CLI::Range(0, 1024))->capture_default_str();
 }

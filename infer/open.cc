@@ -2,9 +2,10 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 
-#include "fusion/quantize.h"
+#include "fusion/narrow.h"
 #include "kernels/device.h"
 #include "kernels/parallel.h"
 
@@ -27,16 +28,35 @@ std::string find_weights(const std::string& given) {
          "with 'duet train', which writes RUN/model");
 }
 
+static std::optional<DType> narrow_type(const std::string& name) {
+  if (name == "none") return {};
+  for (const DType t : {DType::int8, DType::int4, DType::fp8})
+    if (name == name_of(t)) return t;
+  refuse("--quantize '", name, "' is none of none, int8, int4, fp8");
+}
+
+static void refuse_on_cpu(DType narrow) {
+  if (narrow == DType::int8) return refuse_without_int8();
+  refuse("--quantize ", name_of(narrow),
+         " needs a card, and this is on the CPU: use --quantize int8 or none, or --device cuda");
+}
+
 Opened open_model(const OpenOptions& o) {
   if (o.threads < 0 || o.threads > 1024) refuse("--threads ", o.threads, " is not within 0 to 1024");
   if (o.threads > 0) set_threads(o.threads);
   choose_device(o.device);
   choose_precision(o.precision);
-  const bool int8 = o.quantize == "int8";
-  if (int8 && device() == Device::cuda) refuse("--quantize int8 is for the CPU: add --device cpu, or use --quantize none");
-  if (int8) refuse_without_int8();
-  Opened opened{load_weights(find_weights(o.weights)), nullptr, {}};
-  opened.frozen = std::make_unique<Frozen>(int8 ? int8_weights(*opened.loaded.model) : std::vector<const float*>());
+  const std::optional<DType> narrow = narrow_type(o.quantize);
+  const bool card = device() == Device::cuda;
+  if (narrow && !card) refuse_on_cpu(*narrow);
+  Opened opened{load_weights(find_weights(o.weights), narrow ? Device::cpu : device()), nullptr, {}};
+  Model& model = *opened.loaded.model;
+  if (narrow && card) {
+    narrow_on_card(model, *narrow);
+    opened.frozen = std::make_unique<Frozen>(*narrow);
+  } else {
+    opened.frozen = std::make_unique<Frozen>(narrow ? int8_weights(model) : std::vector<const float*>());
+  }
   opened.name = fs::absolute(opened.loaded.path).parent_path().filename().string();
   return opened;
 }

@@ -13,6 +13,7 @@
 #include "kernels/device.h"
 #include "kernels/error.h"
 #include "kernels/gemm_tiles.h"
+#include "kernels/narrow.h"
 #include "kernels/parallel.h"
 #include "kernels/tensor.h"
 #include "kernels/vec.h"
@@ -36,6 +37,7 @@ struct Freezer {
   int depth = 0;
   std::unordered_map<const float*, std::shared_ptr<const PackedB>> packs;
   std::unordered_set<const float*> int8;
+  std::string narrow;  // what weights are, where they are narrow
 };
 Freezer& freezer() {
   static Freezer* f = new Freezer;
@@ -261,11 +263,18 @@ Frozen::Frozen(const std::vector<const float*>& int8) {
   if (!int8.empty()) refuse_without_int8();
   std::lock_guard l(freezer().mutex);
   ++freezer().depth;
+  if (!int8.empty()) freezer().narrow = "int8";
   freezer().int8.insert(int8.begin(), int8.end());
+}
+Frozen::Frozen(DType on_card) {
+  CHECK(is_narrow(on_card), "weights on a card are int8, int4 or fp8, not ", name_of(on_card));
+  std::lock_guard l(freezer().mutex);
+  ++freezer().depth;
+  freezer().narrow = name_of(on_card);
 }
 Frozen::~Frozen() {
   std::lock_guard l(freezer().mutex);
-  if (--freezer().depth == 0) freezer().packs.clear(), freezer().int8.clear();
+  if (--freezer().depth == 0) freezer().packs.clear(), freezer().int8.clear(), freezer().narrow.clear();
 }
 bool frozen() {
   std::lock_guard l(freezer().mutex);
@@ -273,7 +282,7 @@ bool frozen() {
 }
 std::string arithmetic() {
   std::lock_guard l(freezer().mutex);
-  return std::string(freezer().int8.empty() ? "" : "int8+") + (current == Precision::bf16 ? "bf16" : "f32");
+  return freezer().narrow + (freezer().narrow.empty() ? "" : "+") + (current == Precision::bf16 ? "bf16" : "f32");
 }
 std::shared_ptr<const PackedB> packed_weight(const float* w, int64_t N, int64_t K) {
   bool int8 = false;

@@ -3,6 +3,7 @@
 
 #include "kernels/cublas.h"
 #include "kernels/cuda.h"
+#include "kernels/narrow.h"
 
 namespace duet::cuda {
 namespace {
@@ -13,9 +14,10 @@ __global__ void add_bias_kernel(T* __restrict__ y, const float* __restrict__ bia
   if (i < n) set(y[i], to_float(y[i]) + bias[i % C]);
 }
 
-// As the product reads it in this precision: itself, its kept bf16 twin, or a copy made now.
+// As the product reads it in this precision: itself, its kept bf16 twin, or a copy made now, which narrow weights always need.
 Tensor as_input(const Tensor& x) {
   const DType want = precision() == Precision::bf16 ? DType::bf16 : DType::f32;
+  if (is_narrow(x.dtype())) return widened(x, want);
   if (x.dtype() == want) return x;
   if (want == DType::bf16)
     if (Tensor kept = x.rounded()) return kept;
@@ -38,6 +40,7 @@ void gemm(const Tensor& c, const Tensor& a, bool ta, const Tensor& b, bool tb, b
 }
 
 void linear(const Tensor& y, const Tensor& x, const Tensor& w, const Tensor& bias) {
+  if (is_narrow(w.dtype()) && x.shape().rows() <= kFewRows) return few_rows(y, x, w, bias);
   gemm(y, x, false, w, true, false);
   if (!bias) return;
   with_type(y.dtype(), [&](auto zero) {

@@ -85,10 +85,11 @@ double measure_int8_peak();
 // While one lives, linear() keeps the packed form of every weight it meets. Weights must not change meanwhile.
 struct Frozen {
   explicit Frozen(const std::vector<const float*>& int8 = {});  // weights that are packed as int8; refused without has_int8()
+  explicit Frozen(DType on_card);                               // for a model whose weights lie on a card as this: arithmetic()
   ~Frozen();
 };
 bool frozen();
-std::string arithmetic();  // what decides the bits of a result: "f32", "bf16", or with int8 weights "int8+f32", "int8+bf16"
+std::string arithmetic();  // what decides the bits of a result: "f32", "bf16", with narrow weights "int8+f32", "fp8+bf16"
 std::shared_ptr<const PackedB> packed_weight(const float* w, int64_t N, int64_t K);  // of W (N,K), as B = W^T
 
 }  // namespace duet

@@ -9,7 +9,7 @@
 
 #include "kernels/error.h"
 #include "kernels/gemm_tiles.h"
-#include "kernels/int8scale.h"
+#include "kernels/narrowscale.h"
 
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__)
 #include <immintrin.h>

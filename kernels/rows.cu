@@ -189,6 +189,8 @@ void convert(const Tensor& y, const Tensor& x) {
   if (y.dtype() == x.dtype()) return copy_values(y, x);
   const int64_t n = x.count();
   const bool narrow = y.dtype() == DType::bf16;
+  CHECK((narrow ? x : y).dtype() == DType::f32 && (narrow || x.dtype() == DType::bf16), "no conversion of ", name_of(x.dtype()),
+        " to ", name_of(y.dtype()));
   const Tensor &f = narrow ? x : y, &h = narrow ? y : x;
   with_words(DType::f32, n, {&f, &h}, [&](auto, auto v) {
     const dim3 grid(blocks(n, kThreads * v()));

@@ -10,6 +10,7 @@
 
 #include "kernels/arena.h"
 #include "kernels/device.h"
+#include "kernels/narrow.h"
 
 namespace duet {
 namespace {
@@ -73,8 +74,14 @@ Cache& cache() {
 
 }  // namespace
 
-size_t size_of(DType t) { return t == DType::bf16 ? 2 : t == DType::u8 ? 1 : 4; }
-const char* name_of(DType t) { return t == DType::f32 ? "F32" : t == DType::bf16 ? "BF16" : t == DType::i32 ? "I32" : "U8"; }
+size_t size_of(DType t) {
+  CHECK(!is_narrow(t), "weights of type ", name_of(t), " are multiplied with, and otherwise kept whole");
+  return t == DType::bf16 ? 2 : t == DType::u8 ? 1 : 4;
+}
+const char* name_of(DType t) {
+  constexpr const char* kNames[] = {"F32", "BF16", "I32", "U8", "int8", "int4", "fp8"};
+  return kNames[size_t(t)];
+}
 
 std::ostream& operator<<(std::ostream& o, const Shape& s) {
   o << "(";
@@ -111,6 +118,9 @@ Tensor Tensor::ints(std::span<const int32_t> v) {
   Tensor x({int64_t(v.size())}, DType::i32);
   std::copy(v.begin(), v.end(), x.data<int32_t>());
   return x;
+}
+size_t Tensor::bytes() const {
+  return is_narrow(dtype_) ? NarrowLayout(shape_, dtype_).bytes() : size_t(count()) * size_of(dtype_);
 }
 Tensor Tensor::reshape(Shape s) const {
   CHECK(s.count() == count(), "cannot view ", shape_, " as ", s);

@@ -16,10 +16,10 @@
 namespace duet {
 
 enum class Device : uint8_t { cpu, cuda };
-enum class DType : uint8_t { f32, bf16, i32, u8 };
+enum class DType : uint8_t { f32, bf16, i32, u8, int8, int4, fp8 };  // the last three are weights: kernels/narrow.h
 
-size_t size_of(DType);
-const char* name_of(DType);  // as safetensors spells it: F32, BF16, I32, U8
+size_t size_of(DType);       // of one value; not of narrow weights, which share bytes and have scales
+const char* name_of(DType);  // as safetensors spells it: F32, BF16, I32, U8; of weights int8, int4, fp8, as --quantize does
 
 struct Shape : std::vector<int64_t> {
   using std::vector<int64_t>::vector;
@@ -70,7 +70,7 @@ class Tensor {
   DType dtype() const { return dtype_; }
   Device device() const { return buffer_->device; }
   int64_t count() const { return shape_.count(); }
-  size_t bytes() const { return size_t(count()) * size_of(dtype_); }
+  size_t bytes() const;
   explicit operator bool() const { return buffer_ != nullptr; }
   template <class T = float>
   T* data() const {

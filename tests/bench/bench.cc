@@ -22,7 +22,7 @@
 
 #include "fusion/fields.h"
 #include "fusion/joint.h"
-#include "fusion/quantize.h"
+#include "fusion/narrow.h"
 #include "infer/sampler.h"
 #include "kernels/gemm.h"
 #include "kernels/parallel.h"

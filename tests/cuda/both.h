@@ -18,6 +18,16 @@ inline const std::vector<int> kOrders{0};
 inline void set_thread_order(int) {}
 #endif
 
+// The device and the settings of the process as they were.
+struct DeviceBack {
+  const ThreadsBack settings;
+  const Device was = device();
+  ~DeviceBack() { set_device(was); }
+};
+struct CardNow : DeviceBack {
+  CardNow() { set_device(Device::cuda), set_precision(Precision::f32); }
+};
+
 // A tensor as an activation (bf16 where `narrow`) or parameter on the card.
 inline Tensor send(const Tensor& t, bool narrow) {
   const Tensor there = t.to(Device::cuda);
@@ -38,6 +48,13 @@ inline Var dot_on_card(const Var& y, const Tensor& r, bool narrow) {
   const Tensor there = send(r, narrow && y.value().dtype() == DType::bf16);
   Tensor s = Tensor::zeros({1}, DType::f32, Device::cuda);
   return record(s, {y}, [=](Var::Node&) { y.set_grad(there.reshape(y.shape())); });
+}
+
+inline double relative_error(const Tensor& want, const Tensor& got) {
+  double e = 0, s = 0;
+  for (int64_t i = 0; i < want.count(); ++i)
+    e += std::pow(double(want.data()[i]) - got.data()[i], 2), s += std::pow(double(want.data()[i]), 2);
+  return std::sqrt(e / s);
 }
 
 template <class Op>

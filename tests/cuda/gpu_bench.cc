@@ -13,6 +13,8 @@
 #include "kernels/cudnn.h"
 #include "kernels/device.h"
 #include "kernels/gemm.h"
+#include "kernels/narrow.h"
+#include "kernels/replay.h"
 #include "train/optimizer.h"
 
 namespace duet {
@@ -120,6 +122,38 @@ void product_rows() {
   }
 }
 
+// Few rows, as decoding has them, by weights of each type, in GB/s of weights. Copies of the weights take turns, so that they
+// come from memory and not from the card's cache; all of a round is one recording, so that launches are not what is measured.
+void narrow_rows() {
+  for (const auto& [O, C] : std::vector<std::pair<int64_t, int64_t>>{{1536, 512}, {5632, 1024}, {1024, 2816}}) {
+    Tensor host({O, C});
+    for (int64_t i = 0; i < host.count(); ++i) host.data()[i] = normal(1, uint64_t(i));
+    for (const DType type : {DType::bf16, DType::int8, DType::fp8, DType::int4}) {
+      const Tensor w = type == DType::bf16 ? random({O, C}, type) : narrowed(host, type).to(Device::cuda);
+      std::vector<Tensor> copies;
+      for (size_t bytes = 0; bytes < 256u << 20; bytes += w.bytes()) copies.push_back(w.clone());
+      const double bytes = double(w.bytes()) * double(copies.size());
+      for (const int64_t N : {1, 8}) {
+        const Tensor x = random({N, C}, DType::bf16), y({N, O}, DType::bf16, Device::cuda);
+        Replay replay;
+        const auto round = [&] {
+          replay([&] {
+            for (const Tensor& c : copies) card().linear(y, x, c, {});
+          });
+        };
+        round(), round();
+        moves(join(name_of(type), ", ", N, N == 1 ? " row, " : " rows, ", O, " x ", C, ", ", copies.size(), " times"), bytes,
+              round);
+      }
+      if (type == DType::bf16) continue;
+      const double both = bytes + double(copies.size()) * double(O * C * 2);
+      moves(join("  widened to bf16"), both, [&] {
+        for (const Tensor& c : copies) cuda::widened(c, DType::bf16);
+      });
+    }
+  }
+}
+
 // Whole pictures, and words then a picture, as in training.
 void attention_rows(const char* whose, cuda::UseCudnn use) {
   const auto was = cuda::use_cudnn();
@@ -204,6 +238,7 @@ void run() {
   copy_rate = copy_bandwidth(), matrix_rate = measure_peak(Device::cuda);
   kernel_rows();
   product_rows();
+  narrow_rows();
   attention_rows("ours", cuda::UseCudnn::never), attention_rows("cuDNN", cuda::UseCudnn::always);
   step_row(192, 9, 256), step_row(512, 12, 256), step_row(768, 16, 256), step_row(1024, 24, 256);
   draw_rows();

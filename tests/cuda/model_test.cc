@@ -15,24 +15,11 @@ struct OnDevice {
   }
 };
 
-struct DeviceBack {
-  const ThreadsBack settings;
-  const Device was = device();
-  ~DeviceBack() { set_device(was); }
-};
-
 #ifdef DUET_HOST_SHIM
 constexpr int kSteps = 3;
 #else
 constexpr int kSteps = 20;
 #endif
-
-double relative_error(const Tensor& want, const Tensor& got) {
-  double e = 0, s = 0;
-  for (int64_t i = 0; i < want.count(); ++i)
-    e += std::pow(double(want.data()[i]) - got.data()[i], 2), s += std::pow(double(want.data()[i]), 2);
-  return std::sqrt(e / s);
-}
 
 // How far a precision may be off is measured, not guessed: by what changing the parameters by one rounding does on the CPU.
 TEST(CudaModel, LossesAndGradientsAreTheCpus) {

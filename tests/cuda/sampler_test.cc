@@ -9,13 +9,6 @@
 namespace duet {
 namespace {
 
-struct CardNow {
-  const Device was = device();
-  const ThreadsBack settings;
-  CardNow() { set_device(Device::cuda), set_precision(Precision::f32); }
-  ~CardNow() { set_device(was); }
-};
-
 TEST(CudaSampler, NoiseIsTheCpus) {
   const CardNow now;
   const Tensor seeds = ints({5, 0, -7, 3});

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "fusion/narrow.h"
 #include "fusion/quantize.h"
 #include "kernels/files.h"
 #include "kernels/safetensors.h"

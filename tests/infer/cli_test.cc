@@ -118,6 +118,19 @@ TEST_F(CliTest, QuantizeInt8) {
   for (const char* verb : {"caption", "embed"}) EXPECT_EQ(run({verb, dir / "x.png", "--quantize", "int8"}).code, 0) << verb;
 }
 
+// What needs a card is refused without one, before weights are read.
+TEST_F(CliTest, NarrowWeightsOfACard) {
+  for (const char* narrow : {"int4", "fp8"})
+    refused({"generate", "a", "--device", "cpu", "--quantize", narrow, "--weights", dir / "nowhere", "-o", dir / "x.png"},
+            std::string("--quantize ") + narrow + " needs a card, and this is on the CPU: use --quantize int8 or none");
+  try {
+    open_model({.weights = dir / "tiny", .quantize = "int2", .device = "cpu"});
+    FAIL() << "int2 was taken";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("none, int8, int4, fp8"), std::string::npos) << e.what();
+  }
+}
+
 // The kept ones carry the seeds that draw them alone, each out of its own N.
 TEST_F(CliTest, BestOfKeepsTheBestRead) {
   const Result r = run({"generate", "a red circle", "--seed", "10", "--steps", "2", "-n", "3", "--best-of", "4", "--style",
@@ -241,7 +254,7 @@ TEST_F(CliTest, WrongUsageIsExitCode2) {
   EXPECT_EQ(run({"generate", "a", "--seed", "-1"}).code, 2);
   EXPECT_EQ(run({"generate", "a", "--bogus"}).code, 2);
   EXPECT_EQ(run({"generate", "a", "--precision", "f64"}).code, 2);
-  EXPECT_EQ(run({"generate", "a", "--quantize", "int4"}).code, 2);
+  EXPECT_EQ(run({"generate", "a", "--quantize", "int2"}).code, 2);
   EXPECT_EQ(run({"caption", "a.png", "--lang", "fr"}).code, 2);
   EXPECT_EQ(run({"generate", "--help"}).code, 0);
 }

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "fusion/quantize.h"
+#include "fusion/narrow.h"
 #include "infer/flowbatch.h"
 #include "kernels/error.h"
 #include "tests/fusion/tiny.h"

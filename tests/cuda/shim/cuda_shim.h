@@ -89,6 +89,13 @@ T exchange_as(T v, int from) {
 using std::max;
 using std::min;
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
+inline float __uint_as_float(uint32_t u) { return std::bit_cast<float>(u); }
+inline uint32_t __byte_perm(uint32_t x, uint32_t y, uint32_t s) {  // byte i: the s_i-th of x's four, then y's four
+  const uint64_t both = uint64_t(y) << 32 | x;
+  uint32_t out = 0;
+  for (int i = 0; i < 4; ++i) out |= uint32_t(both >> (s >> 4 * i & 7) * 8 & 0xff) << 8 * i;
+  return out;
+}
 inline float __expf(float x) { return std::exp(x); }
 
 // The part of the runtime that our code calls.
