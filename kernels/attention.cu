@@ -287,13 +287,12 @@ K with_shared(K kernel, size_t bytes) {  // more than 48 KiB must be asked for
   return kernel;
 }
 
-bool worth_cudnn(const Tensor& o, const Tensor& k_at) {
-  if (o.dtype() != DType::bf16 || use_cudnn() == UseCudnn::never) return false;
-  if (use_cudnn() == UseCudnn::always) return true;
+bool cudnn_pays(const Tensor& o, const Tensor& k_at) {
+  if (o.dtype() != DType::bf16) return false;
   const int32_t* at = k_at.data<int32_t>();
   int32_t keys = 0;
   for (int64_t b = 0; b + 1 < k_at.count(); ++b) keys = std::max(keys, at[b + 1] - at[b]);
-  return 4.0 * double(o.count()) * double(keys) >= 1e9;
+  return worth_cudnn(4.0 * double(o.count()) * double(keys));
 }
 
 AttentionData data_of(const Packed& p, const Tensor& q, const void* k, const void* v, const Tensor& o, const Tensor& lse) {
@@ -306,7 +305,7 @@ bool by_cudnn(const Tensor& o, const Tensor& lse, const Tensor& qkv, const Tenso
               const Tensor& k_at, const Tensor& limit) {
   const int64_t C = o.dim(1), H = lse.dim(1);
   const Tensor& keys_at = k ? k_at : at;
-  const auto p = worth_cudnn(o, keys_at) ? packed(at, keys_at, limit, H, C / H, 3 * C, k ? C : 3 * C) : nullptr;
+  const auto p = cudnn_pays(o, keys_at) ? packed(at, keys_at, limit, H, C / H, 3 * C, k ? C : 3 * C) : nullptr;
   if (!p) return false;
   const bf16* q = qkv.data<bf16>();
   return cudnn_attention(p->graph, data_of(*p, qkv, k ? k.data<bf16>() : q + C, v ? v.data<bf16>() : q + 2 * C, o, lse), stream());
@@ -315,7 +314,7 @@ bool by_cudnn(const Tensor& o, const Tensor& lse, const Tensor& qkv, const Tenso
 bool by_cudnn_bwd(const Tensor& dqkv, const Tensor& dout, const Tensor& o, const Tensor& lse, const Tensor& qkv, const Tensor& at,
                   const Tensor& limit) {
   const int64_t C = o.dim(1), H = lse.dim(1);
-  const auto p = !deterministic() && worth_cudnn(o, at) ? packed(at, at, limit, H, C / H, 3 * C, 3 * C) : nullptr;
+  const auto p = !deterministic() && cudnn_pays(o, at) ? packed(at, at, limit, H, C / H, 3 * C, 3 * C) : nullptr;
   if (!p) return false;
   AttentionGraph g = p->graph;
   g.backward = true;

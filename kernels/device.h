@@ -24,6 +24,11 @@ struct DeviceMemory {
   MemoryStats (*stats)();
 };
 
+// The order of some rows: those of B pictures of H x W, one behind the other, each row by row from the top left. B 0: another.
+struct Raster {
+  int64_t B = 0, H = 0, W = 0;
+};
+
 struct Kernels {
   using T = const Tensor&;
   DeviceMemory memory;
@@ -41,6 +46,12 @@ struct Kernels {
   // c = op(a) op(b), transposed where at, bt say; c += with accumulate. Three dimensions: a product of each first
   // index.
   void (*gemm)(T c, T a, bool at, T b, bool bt, bool accumulate);
+
+  // A 3x3 convolution without gathering the neighbours: see conv3x3() of ops.h. False, and nothing done, where the device has
+  // none for these sizes; null where it has none at all. dx is overwritten, dw added to.
+  bool (*conv3x3)(T y, T x, T w, T bias, const Raster&);
+  bool (*conv3x3_dx)(T dx, T dy, T w, const Raster&);
+  bool (*conv3x3_dw)(T dw, T dy, T x, const Raster&);
 
   void (*norm_mod)(T y, T rstd, T x, T mod, T row, int64_t scale, int64_t shift);
   void (*norm_mod_bwd)(T dx, bool add, T dmod, T dy, T x, T rstd, T mod, T row, int64_t scale, int64_t shift);
@@ -114,7 +125,7 @@ void set_device(Device);
 void choose_device(const std::string& name);
 
 // Whether a card's results must be the same bits each time: at start as DUET_DETERMINISTIC=1 says. Costs cuDNN's
-// attention backward, which sums by atomics; the CPU's always are.
+// attention backward, which sums by atomics, and those of its convolutions that do; the CPU's always are.
 bool deterministic();
 void set_deterministic(bool);
 

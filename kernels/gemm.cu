@@ -14,18 +14,6 @@ __global__ void add_bias_kernel(T* __restrict__ y, const float* __restrict__ bia
   if (i < n) set(y[i], to_float(y[i]) + bias[i % C]);
 }
 
-// As the product reads it in this precision: itself, its kept bf16 twin, or a copy made now, which narrow weights always need.
-Tensor as_input(const Tensor& x) {
-  const DType want = precision() == Precision::bf16 ? DType::bf16 : DType::f32;
-  if (is_narrow(x.dtype())) return widened(x, want);
-  if (x.dtype() == want) return x;
-  if (want == DType::bf16)
-    if (Tensor kept = x.rounded()) return kept;
-  const Tensor y(x.shape(), want, Device::cuda);
-  kernels(Device::cuda).convert(y, x);
-  return y;
-}
-
 void gemm(const Tensor& c, const Tensor& a, bool ta, const Tensor& b, bool tb, bool accumulate) {
   const bool batched = c.shape().size() == 3;
   const int64_t batch = batched ? c.dim(0) : 1;
@@ -51,6 +39,17 @@ void linear(const Tensor& y, const Tensor& x, const Tensor& w, const Tensor& bia
 }
 
 }  // namespace
+
+Tensor as_input(const Tensor& x) {
+  const DType want = precision() == Precision::bf16 ? DType::bf16 : DType::f32;
+  if (is_narrow(x.dtype())) return widened(x, want);
+  if (x.dtype() == want) return x;
+  if (want == DType::bf16)
+    if (Tensor kept = x.rounded()) return kept;
+  const Tensor y(x.shape(), want, Device::cuda);
+  kernels(Device::cuda).convert(y, x);
+  return y;
+}
 
 void enter_gemm(Kernels& k) { k.gemm = gemm, k.linear = linear; }
 

@@ -180,6 +180,35 @@ void attention_rows(const char* whose, cuda::UseCudnn use) {
   cuda::set_use_cudnn(was);
 }
 
+// The refiner's: 512 pictures of 64 pixels, from cells and between channels. Its floor is each tensor read or written once.
+void convolution_rows(const char* whose, cuda::UseCudnn use) {
+  const auto was = cuda::use_cudnn();
+  cuda::set_use_cudnn(use);
+  const int64_t B = 512, side = 32, N = B * side * side, O = 32;
+  std::vector<int32_t> near;
+  for (int64_t n = 0; n < N; ++n)
+    for (int64_t k = 0; k < 9; ++k) {
+      const int64_t y = n / side % side + k / 3 - 1, x = n % side + k % 3 - 1;
+      near.push_back(y < 0 || y >= side || x < 0 || x >= side ? -1 : int32_t(n / (side * side) * side * side + y * side + x));
+    }
+  const Around around{Tensor::ints(near), {B, side, side}};
+  for (const int64_t C : {16, 32}) {
+    const Var x(random({N, C}, DType::bf16), true), w(random({O, 9 * C}, DType::f32), true), b(random({O}, DType::f32), true);
+    const Tensor dy = random({N, O}, DType::bf16), loss = Tensor::zeros({1}, DType::f32, Device::cuda);
+    const double bytes = double(N * (C + O) * 2);
+    moves(join("convolution 3x3, ", C, " to ", O, ", ", whose), bytes, [&] {
+      const NoGrad off;
+      conv3x3(x, w, b, around);
+    });
+    moves("  forward and backward", 3 * bytes, [&] {
+      const Var y = conv3x3(x, w, b, around);
+      x.set_grad({});
+      record(loss, {y}, [&](Var::Node&) { y.set_grad(dy); }).backward();
+    });
+  }
+  cuda::set_use_cudnn(was);
+}
+
 ModelConfig config(int64_t width, int64_t depth) {
   ModelConfig c;
   c.width = c.embed = width, c.hidden = (width * 8 / 3 + 63) / 64 * 64;
@@ -240,6 +269,7 @@ void run() {
   product_rows();
   narrow_rows();
   attention_rows("ours", cuda::UseCudnn::never), attention_rows("cuDNN", cuda::UseCudnn::always);
+  convolution_rows("gathered", cuda::UseCudnn::never), convolution_rows("cuDNN", cuda::UseCudnn::always);
   step_row(192, 9, 256), step_row(512, 12, 256), step_row(768, 16, 256), step_row(1024, 24, 256);
   draw_rows();
   print_table();

@@ -28,6 +28,61 @@ TEST(Rows, GatherRefusesRowsThatAreNot) {
   EXPECT_THROW(gather(a, {}, ints({-1})), Error);
 }
 
+// Rows in picture order, and in another, which the neighbours alone know.
+TEST(Rows, Conv3x3AndItsGradients) {
+  struct Size {
+    int64_t B, H, W, C, O;
+    int samples;
+  };
+  for (const Size s :
+       {Size{1, 1, 1, 1, 1, 9}, {2, 1, 5, 16, 3, 8}, {2, 7, 3, 1, 5, 16}, {1, 7, 3, 32, 16, 4}, {1, 32, 32, 16, 8, 2}})
+    for (const bool turned : {false, true}) {
+      const auto [B, H, W, C, O, samples] = s;
+      const int64_t N = B * H * W;
+      const auto row = [&, B = B, H = H, W = W](int64_t b, int64_t y, int64_t x) {
+        const int64_t n = (b * H + y) * W + x;
+        return turned ? B * H * W - 1 - n : n;
+      };
+      std::vector<int32_t> near(size_t(9 * N), -1);
+      for (int64_t b = 0; b < B; ++b)
+        for (int64_t y = 0; y < H; ++y)
+          for (int64_t x = 0; x < W; ++x)
+            for (int k = 0; k < 9; ++k)
+              if (const int64_t v = y + k / 3 - 1, u = x + k % 3 - 1; v >= 0 && v < H && u >= 0 && u < W)
+                near[size_t(row(b, y, x) * 9 + k)] = int32_t(row(b, v, u));
+      const Around at{ints(near), turned ? Raster() : Raster{B, H, W}};
+      check_op(
+          join("conv3x3 ", B, "x", H, "x", W, " ", C, " to ", O, turned ? " turned" : ""),
+          {normals({N, C}, 1), normals({O, 9 * C}, 2, 1 / std::sqrt(9 * float(C))), normals({O}, 3)},
+          [&](auto& v) { return conv3x3(v[0], v[1], v[2], at); },
+          [&, B = B, H = H, W = W, C = C, O = O](const auto& a) {
+            auto y = std::decay_t<decltype(a[0])>(size_t(B * H * W * O));
+            for (int64_t b = 0; b < B; ++b)
+              for (int64_t i = 0; i < H; ++i)
+                for (int64_t j = 0; j < W; ++j)
+                  for (int64_t o = 0; o < O; ++o) {
+                    auto sum = a[2][size_t(o)];
+                    for (int64_t v = std::max<int64_t>(i - 1, 0); v <= std::min(i + 1, H - 1); ++v)
+                      for (int64_t u = std::max<int64_t>(j - 1, 0); u <= std::min(j + 1, W - 1); ++u)
+                        for (int64_t c = 0; c < C; ++c)
+                          sum = sum + a[0][size_t(row(b, v, u) * C + c)] *
+                                          a[1][size_t(((o * 3 + v - i + 1) * 3 + u - j + 1) * C + c)];
+                    y[size_t(row(b, i, j) * O + o)] = sum;
+                  }
+            return y;
+          },
+          samples, {}, true);
+    }
+}
+
+TEST(Rows, Conv3x3RefusesWhatDoesNotFit) {
+  const Var x(normals({6, 2}, 1)), w(normals({3, 18}, 2));
+  const std::vector<int32_t> beyond(54, -1);
+  EXPECT_THROW(conv3x3(x, w, {}, {ints({0}), {}}), Error) << "neighbours of another number of rows";
+  EXPECT_THROW(conv3x3(x, w, {}, {ints(beyond), {1, 2, 2}}), Error) << "pictures of another number of rows";
+  EXPECT_THROW(conv3x3(x, Var(normals({3, 9}, 2)), {}, {ints(beyond), {}}), Error) << "weights of other channels";
+}
+
 TEST(Rows, OuterSumAndItsGradient) {
   for (const auto& [N, K, A, G] :
        std::vector<std::array<int64_t, 4>>{{1, 1, 1, 1}, {5, 3, 7, 2}, {11, 4, 16, 4}, {70, 4, 64, 4}})
