@@ -3,7 +3,7 @@
 // them and compares the guess with the noisy input pixel by pixel, as the denoisers of arXiv 2006.11239 do.
 //   u = silu(conv(guess) + conv(noisy) + time);  v = silu(conv(u) + time);  refined = guess + linear(v)
 // A cell is 2x2 pixels of 4 channels: 16 values; R channels inside. Its last layer starts at 0: a new refiner changes
-// nothing.
+// nothing. On a card cells of pictures of one size lie row by row, as conv3x3() wants them; else patch by patch.
 #pragma once
 #include "kernels/module.h"
 

@@ -28,7 +28,7 @@ struct AsItWas {
   }
 };
 
-// How many convolutions of a kind were done since the last call of forget(); unknown (-1) where real cuDNN does them.
+// Whether convolutions of a kind were done since the last call of forget(); on a card nobody counts them.
 void forget() {
 #ifdef DUET_HOST_SHIM
   shim::convolutions.done.clear();
