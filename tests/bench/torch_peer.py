@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """The training step and the drawing of duet's model in PyTorch, for a comparison on one machine in one run.
 
   pip install torch numpy; python3 tests/bench/torch_peer.py [--threads 1 2] [--batch 64] [--compile] [--draw]
@@ -10,7 +11,7 @@ Muon is left out on this side (AdamW for all weights), which favours PyTorch.
 """
 import argparse, json, math, resource, time
 from dataclasses import dataclass
-import torch, torch.nn as nn, torch.nn.functional as F
+import torch, torch._functorch.config, torch.nn as nn, torch.nn.functional as F
 
 ap = argparse.ArgumentParser()
 ap.add_argument('--threads', type=int, nargs='+', default=[1, 2])
@@ -175,7 +176,7 @@ def batch(B, read, words):  # words(i): tokens of caption i
     torch.manual_seed(1)
     length = torch.tensor([words(i) for i in range(B)])
     T = int(length.max())
-    return torch.rand(B, P, 256) * 2 - 1, torch.randint(20, 200 if a.tiny else 3300, (B, T)), length, B, R
+    return torch.rand(B, P, 256) * 2 - 1, torch.randint(*((20, 200) if a.tiny else (300, 3300)), (B, T)), length, B, R
 
 
 def loss_of(model, x, ids, length, B, R):

@@ -67,7 +67,8 @@ TEST(Cuda, Attention) {
   for (const Case& c : {Case{1, 16, {{1, 0}}},
                         {2, 32, {{7, 0}, {3, 17}, {0, 5}}},
                         {1, 64, {{13, 64}, {70, 0}, {5, 100}}},
-                        {1, 128, {{11, 40}, {1, 1}}}}) {
+                        {1, 32, {{0, 66}}},
+                        {1, 128, {{11, 40}, {1, 1}, {3, 70}}}}) {
     const Layout l = mixed_layout(c.sequences);
     const int64_t N = l.limit.count();
     check_both(join("attention ", N, "x", c.H, "x", c.D), {normals({N, 3 * c.H * c.D}, 1)}, {true},
