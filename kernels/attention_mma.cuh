@@ -1,5 +1,5 @@
-// Attention's forward pass on tensor cores, for bf16: as attention.cu's, but a warp has 16 queries and multiplies by mma.cuh;
-// scores and sums stay f32 in registers, and the probabilities are rounded to bf16 for their product with the values.
+// Attention on tensor cores, for bf16: as attention.cu's, but a warp has 16 queries, or for dk and dv 16 keys, and multiplies by
+// mma.cuh; scores and sums stay f32 in registers, probabilities and their gradients are rounded to bf16 for the next product.
 #pragma once
 #include "kernels/mma.cuh"
 
@@ -7,16 +7,19 @@ namespace duet::cuda {
 
 template <int D>
 struct MmaTiling {
-  static constexpr int kWarps = 4, kTile = 16 * kWarps, kKeys = 64;
-  static constexpr int kRow = D + 8;                          // + 8: banks
-  static constexpr size_t kBytes = 2 * kKeys * kRow * sizeof(bf16);  // keys and values
+  static constexpr int kWarps = 4, kTile = 16 * kWarps;  // kTile: rows of all warps
+  static constexpr int kKeys = 64;                       // of a step of the forward pass
+  static constexpr int kStep = D > 64 ? 16 : 32;         // of the other side in one of the backward's, for want of registers
+  static constexpr int kRow = D + 8;                     // + 8: banks
+  static constexpr size_t kBytes = 2 * kKeys * kRow * sizeof(bf16);               // keys and values
+  static constexpr size_t kBackward = 2 * (kTile + kStep) * kRow * sizeof(bf16);  // both sides, of two tensors each
 };
 
-// Rows first .. first + kKeys of x into shared memory; zeros from `end` on, since 0 times what lies there must be 0.
-template <int D>
-__device__ __forceinline__ void load_keys(bf16* to, const bf16* x, int64_t ld, int first, int end) {
+// Rows first .. first + kCount of x into shared memory; zeros from `end` on, since 0 times what lies there must be 0.
+template <int D, int kCount>
+__device__ __forceinline__ void load_rows(bf16* to, const bf16* x, int64_t ld, int first, int end) {
   using S = MmaTiling<D>;
-  for (int i = threadIdx.x; i < S::kKeys * D / 8; i += 32 * S::kWarps) {
+  for (int i = threadIdx.x; i < kCount * D / 8; i += 32 * S::kWarps) {
     const int row = i / (D / 8), d = i % (D / 8) * 8;
     Pack<uint32_t, 4> w{};
     if (first + row < end) w = *reinterpret_cast<const Pack<uint32_t, 4>*>(x + int64_t(first + row) * ld + d);
@@ -25,6 +28,45 @@ __device__ __forceinline__ void load_keys(bf16* to, const bf16* x, int64_t ld, i
 }
 
 __device__ __forceinline__ uint32_t word(const bf16* p) { return *reinterpret_cast<const uint32_t*>(p); }
+
+// Word by word the left side of a product: 16 rows of shared memory, of which `row` is the thread's first; columns from 16 kk on.
+template <int D>
+__device__ __forceinline__ void load_left(uint32_t (&w)[4], const bf16* row, int kk) {
+#pragma unroll
+  for (int i = 0; i < 4; ++i) w[i] = word(row + i % 2 * 8 * MmaTiling<D>::kRow + 16 * kk + 8 * (i / 2));
+}
+
+// s[j] = rows of x . rows 8 j .. of y: all of one warp's against `kCount` of the other side. x and y as a lane reads them.
+template <int D, int kCount>
+__device__ __forceinline__ void mma_dots(float (&s)[kCount / 8][4], const bf16* x, const bf16* y) {
+#pragma unroll
+  for (int kk = 0; kk < D / 16; ++kk) {
+    uint32_t left[4];
+    load_left<D>(left, x, kk);
+#pragma unroll
+    for (int j = 0; j < kCount / 8; ++j) {
+      const bf16* p = y + 8 * j * MmaTiling<D>::kRow + 16 * kk;
+      multiply_add(s[j], left, {word(p), word(p + 8)});
+    }
+  }
+}
+
+// acc += p x, where a lane holds p (16, kCount) as a result and needs it as a left side, which is the same words; x as
+// load_columns wants its rows
+template <int D, int kCount>
+__device__ __forceinline__ void mma_add(float (&acc)[D / 8][4], const float (&p)[kCount / 8][4], const bf16* x) {
+#pragma unroll
+  for (int jj = 0; jj < kCount / 16; ++jj) {
+    const float(&lo)[4] = p[2 * jj], (&hi)[4] = p[2 * jj + 1];
+    const uint32_t left[4] = {two_bf16(lo[0], lo[1]), two_bf16(lo[2], lo[3]), two_bf16(hi[0], hi[1]), two_bf16(hi[2], hi[3])};
+#pragma unroll
+    for (int d = 0; d < D / 8; d += 2) {
+      uint32_t w[4];
+      load_columns(w, x + 16 * jj * MmaTiling<D>::kRow + 8 * d);
+      multiply_add(acc[d], left, {w[0], w[1]}), multiply_add(acc[d + 1], left, {w[2], w[3]});
+    }
+  }
+}
 
 __device__ __forceinline__ float sum4(float v) {  // over the 4 threads that share a row
   v += __shfl_xor_sync(0xffffffffu, v, 1);
@@ -36,7 +78,7 @@ __device__ __forceinline__ float max4(float v) {
 }
 
 template <int D>
-__global__ void __launch_bounds__(128)
+__global__ void __launch_bounds__(128, 1)
     attention_mma_kernel(bf16* __restrict__ o, float* __restrict__ lse, const bf16* __restrict__ q, const bf16* __restrict__ k,
                          const bf16* __restrict__ v, int64_t ldq, int64_t ldkv, const int32_t* __restrict__ tiles,
                          const int32_t* __restrict__ q_at, const int32_t* __restrict__ k_at,
@@ -46,7 +88,7 @@ __global__ void __launch_bounds__(128)
   bf16* vs = ks + S::kKeys * S::kRow;
   const int b = tiles[2 * blockIdx.x], n0 = tiles[2 * blockIdx.x + 1], end = q_at[b + 1], h = blockIdx.y;
   const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-  const int mine = n0 + int(threadIdx.x);
+  const int columns = lane % 16 * S::kRow + lane / 16 * 8, mine = n0 + int(threadIdx.x);
   const int keys = int(block_reduce<true>(int(threadIdx.x) < S::kTile && mine < end ? float(limit[mine]) : 0.0f));
 
   // Rows 0 and 1 of a thread: g and g + 8 of its warp's.
@@ -62,8 +104,8 @@ __global__ void __launch_bounds__(128)
 
   for (int j0 = 0; j0 < keys; j0 += S::kKeys) {
     __syncthreads();
-    load_keys<D>(ks, k + h * D, ldkv, k_at[b] + j0, k_at[b] + keys);
-    load_keys<D>(vs, v + h * D, ldkv, k_at[b] + j0, k_at[b] + keys);
+    load_rows<D, S::kKeys>(ks, k + h * D, ldkv, k_at[b] + j0, k_at[b] + keys);
+    load_rows<D, S::kKeys>(vs, v + h * D, ldkv, k_at[b] + j0, k_at[b] + keys);
     __syncthreads();
     float s[S::kKeys / 8][4] = {};
 #pragma unroll
@@ -98,18 +140,7 @@ __global__ void __launch_bounds__(128)
 #pragma unroll
       for (int d = 0; d < D / 8; ++d) acc[d][2 * r] *= keep, acc[d][2 * r + 1] *= keep;
     }
-    // What a lane holds of the scores is what it needs of them as the left side of the next product.
-#pragma unroll
-    for (int jj = 0; jj < S::kKeys / 16; ++jj) {
-      const float(&lo)[4] = s[2 * jj], (&hi)[4] = s[2 * jj + 1];
-      const uint32_t p[4] = {two_bf16(lo[0], lo[1]), two_bf16(lo[2], lo[3]), two_bf16(hi[0], hi[1]), two_bf16(hi[2], hi[3])};
-#pragma unroll
-      for (int d = 0; d < D / 8; d += 2) {
-        uint32_t w[4];
-        load_columns(w, vs + (16 * jj + lane % 16) * S::kRow + 8 * (d + lane / 16));
-        multiply_add(acc[d], p, {w[0], w[1]}), multiply_add(acc[d + 1], p, {w[2], w[3]});
-      }
-    }
+    mma_add<D, S::kKeys>(acc, s, vs + columns);
   }
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
@@ -119,6 +150,104 @@ __global__ void __launch_bounds__(128)
 #pragma unroll
     for (int d = 0; d < D / 8; ++d)
       *reinterpret_cast<uint32_t*>(to + 8 * d) = two_bf16(acc[d][2 * r] / sum[r], acc[d][2 * r + 1] / sum[r]);
+  }
+}
+
+// P and dS = P (dP - delta) / sqrt(D) of one score, which a query sees or not.
+__device__ __forceinline__ void mma_score_grad(float& p, float& ds, bool seen, float lse, float delta, float scale) {
+  p = seen ? __expf(p * scale - lse) : 0.0f;
+  ds = p * (ds - delta) * scale;
+}
+
+template <int D>
+__global__ void __launch_bounds__(128, 1)
+    dq_mma_kernel(bf16* __restrict__ dqkv, const bf16* __restrict__ dout, const float* __restrict__ lse,
+                  const float* __restrict__ delta, const bf16* __restrict__ qkv, const int32_t* __restrict__ tiles,
+                  const int32_t* __restrict__ at, const int32_t* __restrict__ limit, int H, float scale) {
+  using S = MmaTiling<D>;
+  DUET_DYNAMIC_SHARED(bf16, qs);
+  bf16 *gs = qs + S::kTile * S::kRow, *ks = gs + S::kTile * S::kRow, *vs = ks + S::kStep * S::kRow;
+  const int b = tiles[2 * blockIdx.x], n0 = tiles[2 * blockIdx.x + 1], end = at[b + 1], h = blockIdx.y;
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+  const int left = (16 * warp + g) * S::kRow + 2 * t, right = g * S::kRow + 2 * t, columns = lane % 16 * S::kRow + lane / 16 * 8;
+  const int64_t C = int64_t(H) * D;
+  const int mine = n0 + int(threadIdx.x);
+  const int keys = int(block_reduce<true>(int(threadIdx.x) < S::kTile && mine < end ? float(limit[mine]) : 0.0f));
+  load_rows<D, S::kTile>(qs, qkv + h * D, 3 * C, n0, end), load_rows<D, S::kTile>(gs, dout + h * D, C, n0, end);
+  float dq[D / 8][4] = {}, l[2], dl[2];
+  int sees[2];
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    const int n = n0 + 16 * warp + g + 8 * r;
+    sees[r] = n < end ? limit[n] : 0, l[r] = n < end ? lse[int64_t(n) * H + h] : 0, dl[r] = n < end ? delta[int64_t(n) * H + h] : 0;
+  }
+  for (int j0 = 0; j0 < keys; j0 += S::kStep) {
+    __syncthreads();
+    load_rows<D, S::kStep>(ks, qkv + C + h * D, 3 * C, at[b] + j0, at[b] + keys);
+    load_rows<D, S::kStep>(vs, qkv + 2 * C + h * D, 3 * C, at[b] + j0, at[b] + keys);
+    __syncthreads();
+    float p[S::kStep / 8][4] = {}, ds[S::kStep / 8][4] = {};
+    mma_dots<D, S::kStep>(p, qs + left, ks + right), mma_dots<D, S::kStep>(ds, gs + left, vs + right);
+#pragma unroll
+    for (int j = 0; j < S::kStep / 8; ++j)
+#pragma unroll
+      for (int i = 0; i < 4; ++i)
+        mma_score_grad(p[j][i], ds[j][i], j0 + 8 * j + 2 * t + i % 2 < sees[i / 2], l[i / 2], dl[i / 2], scale);
+    mma_add<D, S::kStep>(dq, ds, ks + columns);
+  }
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    const int n = n0 + 16 * warp + g + 8 * r;
+    if (n >= end) continue;
+    bf16* to = dqkv + int64_t(n) * 3 * C + h * D + 2 * t;
+#pragma unroll
+    for (int d = 0; d < D / 8; ++d) *reinterpret_cast<uint32_t*>(to + 8 * d) = two_bf16(dq[d][2 * r], dq[d][2 * r + 1]);
+  }
+}
+
+template <int D>
+__global__ void __launch_bounds__(128, 1)
+    dkv_mma_kernel(bf16* __restrict__ dqkv, const bf16* __restrict__ dout, const float* __restrict__ lse,
+                   const float* __restrict__ delta, const bf16* __restrict__ qkv, const int32_t* __restrict__ tiles,
+                   const int32_t* __restrict__ at, const int32_t* __restrict__ limit, int H, float scale) {
+  using S = MmaTiling<D>;
+  DUET_DYNAMIC_SHARED(bf16, ks);
+  bf16 *vs = ks + S::kTile * S::kRow, *qs = vs + S::kTile * S::kRow, *gs = qs + S::kStep * S::kRow;
+  const int b = tiles[2 * blockIdx.x], k0 = tiles[2 * blockIdx.x + 1], end = at[b + 1], h = blockIdx.y;
+  const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
+  const int left = (16 * warp + g) * S::kRow + 2 * t, right = g * S::kRow + 2 * t, columns = lane % 16 * S::kRow + lane / 16 * 8;
+  const int key = k0 - at[b] + 16 * warp + g;  // of the sequence; and the one 8 on
+  const int64_t C = int64_t(H) * D;
+  load_rows<D, S::kTile>(ks, qkv + C + h * D, 3 * C, k0, end), load_rows<D, S::kTile>(vs, qkv + 2 * C + h * D, 3 * C, k0, end);
+  float dk[D / 8][4] = {}, dv[D / 8][4] = {};
+  for (int n0 = at[b]; n0 < end; n0 += S::kStep) {
+    __syncthreads();
+    load_rows<D, S::kStep>(qs, qkv + h * D, 3 * C, n0, end), load_rows<D, S::kStep>(gs, dout + h * D, C, n0, end);
+    __syncthreads();
+    // Transposed: a row is a key's, a column a query's.
+    float p[S::kStep / 8][4] = {}, ds[S::kStep / 8][4] = {};
+    mma_dots<D, S::kStep>(p, ks + left, qs + right), mma_dots<D, S::kStep>(ds, vs + left, gs + right);
+#pragma unroll
+    for (int j = 0; j < S::kStep / 8; ++j)
+#pragma unroll
+      for (int c = 0; c < 2; ++c) {
+        const int n = n0 + 8 * j + 2 * t + c, sees = n < end ? limit[n] : 0;
+        const float l = n < end ? lse[int64_t(n) * H + h] : 0, dl = n < end ? delta[int64_t(n) * H + h] : 0;
+        mma_score_grad(p[j][c], ds[j][c], key < sees, l, dl, scale);
+        mma_score_grad(p[j][c + 2], ds[j][c + 2], key + 8 < sees, l, dl, scale);
+      }
+    mma_add<D, S::kStep>(dv, p, gs + columns), mma_add<D, S::kStep>(dk, ds, qs + columns);
+  }
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    const int n = k0 + 16 * warp + g + 8 * r;
+    if (n >= end) continue;
+    bf16* to = dqkv + int64_t(n) * 3 * C + C + h * D + 2 * t;
+#pragma unroll
+    for (int d = 0; d < D / 8; ++d) {
+      *reinterpret_cast<uint32_t*>(to + 8 * d) = two_bf16(dk[d][2 * r], dk[d][2 * r + 1]);
+      *reinterpret_cast<uint32_t*>(to + C + 8 * d) = two_bf16(dv[d][2 * r], dv[d][2 * r + 1]);
+    }
   }
 }
 

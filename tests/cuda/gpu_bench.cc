@@ -222,7 +222,7 @@ void step_row(MemoryWatch& memory, int64_t width, int64_t depth, int64_t B) {
   table.push_back({what,
                    {},
                    join(int(double(B) / s), " samples/s, ", int(tokens / s), " tokens/s, ", int(work.flops / s / 1e12),
-                        " TFLOP/s (", int(100 * work.flops / rates.matrix / s), "% of the matrix rate), ",
+                        " TFLOP/s (", int(100 * work.flops / rates.matrix / s), "% MFU of the matrix rate), ",
                         count_params(m) / 1000000, " M parameters, at most ", memory.most() >> 20, " MiB at once"),
                    work.seconds,
                    s});
