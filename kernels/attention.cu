@@ -365,9 +365,10 @@ void attention(const Tensor& o, const Tensor& lse, const Tensor& qkv, const Tens
         const T *q = qkv.data<T>(), *kp = k ? k.data<T>() : q + C, *vp = v ? v.data<T>() : q + 2 * C;
         const auto work = tiles(at, tile);
         with_shared(kernel, bytes);
-        DUET_LAUNCH(kernel, dim3(unsigned(work->n), unsigned(H)), dim3(unsigned(threads)), bytes, o.data<T>(), lse.data(), q, kp,
-                    vp, 3 * C, ldkv, work->list.template data<int32_t>(), q_at.data<int32_t>(), keys_at.data<int32_t>(),
-                    lim.data<int32_t>(), int(H), 1 / std::sqrt(float(D)));
+        const dim3 grid(unsigned(work->n), unsigned(H));
+        DUET_LAUNCH(kernel, grid, dim3(unsigned(threads)), bytes, o.data<T>(), lse.data(), q, kp, vp, 3 * C, ldkv,
+                    work->list.template data<int32_t>(), q_at.data<int32_t>(), keys_at.data<int32_t>(), lim.data<int32_t>(), int(H),
+                    1 / std::sqrt(float(D)));
       };
       with_forward<T, R, E>(run);
     });
@@ -388,9 +389,10 @@ void attention_bwd(const Tensor& dqkv, const Tensor& dout, const Tensor& o, cons
       with_backward<T, R, E>([&](auto kernel, int tile, int threads, size_t bytes) {
         const auto work = tiles(at, tile);
         with_shared(kernel, bytes);
-        DUET_LAUNCH(kernel, dim3(unsigned(work->n), unsigned(H)), dim3(unsigned(threads)), bytes, dqkv.data<T>(), dout.data<T>(),
-                    lse.data(), delta.data(), qkv.data<T>(), work->list.template data<int32_t>(), a.data<int32_t>(),
-                    lim.data<int32_t>(), int(H), 1 / std::sqrt(float(D)));
+        const dim3 grid(unsigned(work->n), unsigned(H));
+        DUET_LAUNCH(kernel, grid, dim3(unsigned(threads)), bytes, dqkv.data<T>(), dout.data<T>(), lse.data(), delta.data(),
+                    qkv.data<T>(), work->list.template data<int32_t>(), a.data<int32_t>(), lim.data<int32_t>(), int(H),
+                    1 / std::sqrt(float(D)));
       });
     });
   });
