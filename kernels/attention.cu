@@ -1,7 +1,8 @@
-// Attention: cuDNN's where it has a graph for it (cudnn.h), else in f32 arithmetic for any card: a tile of queries against tiles
-// of keys, softmax on the way (arXiv 2205.14135). Our backward pass goes over the tiles twice, once for dq and once for dk and
-// dv, so that nothing is summed by atomics; cuDNN's sums dq by atomics.
-#include "kernels/cuda.h"
+// Attention: cuDNN's where it has a graph for it (cudnn.h), else ours for any card: a tile of queries against tiles of keys,
+// softmax on the way (arXiv 2205.14135); in bf16 on tensor cores (attention_mma.cuh), else in f32 arithmetic. Our backward
+// pass goes over the tiles twice, once for dq and once for dk and dv, so that nothing is summed by atomics; cuDNN's
+// sums dq by atomics.
+#include "kernels/attention_mma.cuh"
 #include "kernels/cudnn.h"
 #include "kernels/plan.h"
 
@@ -281,10 +282,35 @@ void with_head(int64_t D, F f) {
   refuse("model.head = ", D, ": on a card a head is 16, 32, 64 or 128 wide; choose one of these, or --device cpu");
 }
 
+// f(kernel, queries of a tile, threads, bytes of shared memory)
+template <class T, int R, int E, class F>
+void with_forward(F f) {
+  if constexpr (std::is_same_v<T, bf16> && E > 1) {
+    using S = MmaTiling<16 * E>;
+    f(attention_mma_kernel<16 * E>, S::kTile, 32 * S::kWarps, S::kBytes);
+  } else {
+    using S = Tiling<R, E>;
+    f(attention_kernel<T, R, E>, S::kTile, kThreads, size_t(3 * S::kRows + S::kTable) * 4);
+  }
+}
+
+// Both kernels of the backward pass.
+template <class T, int R, int E, class F>
+void with_backward(F f) {
+  if constexpr (std::is_same_v<T, bf16> && E > 1) {
+    using S = MmaTiling<16 * E>;
+    f(dq_mma_kernel<16 * E>, S::kTile, 32 * S::kWarps, S::kBackward);
+    f(dkv_mma_kernel<16 * E>, S::kTile, 32 * S::kWarps, S::kBackward);
+  } else {
+    using S = Tiling<R, E>;
+    f(dq_kernel<T, R, E>, S::kTile, kThreads, size_t(4 * S::kRows + S::kTable) * 4);
+    f(dkv_kernel<T, R, E>, S::kTile, kThreads, size_t(4 * S::kRows + 2 * S::kTable) * 4);
+  }
+}
+
 template <class K>
-K with_shared(K kernel, size_t bytes) {  // more than 48 KiB must be asked for
+void with_shared(K kernel, size_t bytes) {  // more than 48 KiB must be asked for
   must(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(bytes)), "shared memory");
-  return kernel;
 }
 
 bool cudnn_pays(const Tensor& o, const Tensor& k_at) {
@@ -332,16 +358,18 @@ void attention(const Tensor& o, const Tensor& lse, const Tensor& qkv, const Tens
   const Tensor q_at = on_card(at), keys_at = on_card(k ? k_at : at), lim = on_card(limit);
   with_head(D, [&](auto r, auto e) {
     constexpr int R = r(), E = e();
-    using S = Tiling<R, E>;
-    const auto work = tiles(at, S::kTile);
-    const size_t bytes = size_t(3 * S::kRows + S::kTable) * 4;
     with_type(qkv.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      const T *q = qkv.data<T>(), *kp = k ? k.data<T>() : q + C, *vp = v ? v.data<T>() : q + 2 * C;
-      const auto kernel = with_shared(attention_kernel<T, R, E>, bytes);
-      DUET_LAUNCH(kernel, dim3(unsigned(work->n), unsigned(H)), dim3(kThreads), bytes, o.data<T>(), lse.data(), q, kp, vp,
-                  3 * C, ldkv, work->list.template data<int32_t>(), q_at.data<int32_t>(), keys_at.data<int32_t>(),
-                  lim.data<int32_t>(), int(H), 1 / std::sqrt(float(D)));
+      const auto run = [&](auto kernel, int tile, int threads, size_t bytes) {
+        const T *q = qkv.data<T>(), *kp = k ? k.data<T>() : q + C, *vp = v ? v.data<T>() : q + 2 * C;
+        const auto work = tiles(at, tile);
+        with_shared(kernel, bytes);
+        const dim3 grid(unsigned(work->n), unsigned(H));
+        DUET_LAUNCH(kernel, grid, dim3(unsigned(threads)), bytes, o.data<T>(), lse.data(), q, kp, vp, 3 * C, ldkv,
+                    work->list.template data<int32_t>(), q_at.data<int32_t>(), keys_at.data<int32_t>(), lim.data<int32_t>(), int(H),
+                    1 / std::sqrt(float(D)));
+      };
+      with_forward<T, R, E>(run);
     });
   });
 }
@@ -353,22 +381,18 @@ void attention_bwd(const Tensor& dqkv, const Tensor& dout, const Tensor& o, cons
   const Tensor a = on_card(at), lim = on_card(limit), delta = card_floats({N, H});
   with_head(D, [&](auto r, auto e) {
     constexpr int R = r(), E = e();
-    using S = Tiling<R, E>;
-    const auto work = tiles(at, S::kTile);
-    const float scale = 1 / std::sqrt(float(D));
     with_type(qkv.dtype(), [&](auto zero) {
       using T = decltype(zero);
       DUET_LAUNCH((delta_kernel<T>), dim3(blocks(N * H, 8)), dim3(32, 8), 0, delta.data(), dout.data<T>(), o.data<T>(), N * H,
                   int(D));
-      const auto run = [&](auto kernel, int tables) {
-        const size_t bytes = size_t(4 * S::kRows + tables * S::kTable) * 4;
+      with_backward<T, R, E>([&](auto kernel, int tile, int threads, size_t bytes) {
+        const auto work = tiles(at, tile);
         with_shared(kernel, bytes);
-        DUET_LAUNCH(kernel, dim3(unsigned(work->n), unsigned(H)), dim3(kThreads), bytes, dqkv.data<T>(), dout.data<T>(),
-                    lse.data(), delta.data(), qkv.data<T>(), work->list.template data<int32_t>(), a.data<int32_t>(),
-                    lim.data<int32_t>(), int(H), scale);
-      };
-      run(dq_kernel<T, R, E>, 1);
-      run(dkv_kernel<T, R, E>, 2);
+        const dim3 grid(unsigned(work->n), unsigned(H));
+        DUET_LAUNCH(kernel, grid, dim3(unsigned(threads)), bytes, dqkv.data<T>(), dout.data<T>(), lse.data(), delta.data(),
+                    qkv.data<T>(), work->list.template data<int32_t>(), a.data<int32_t>(), lim.data<int32_t>(), int(H),
+                    1 / std::sqrt(float(D)));
+      });
     });
   });
 }

@@ -42,7 +42,8 @@ struct Kernels {
 
   void (*convert)(T y, T x);  // y = x in y's type
   void (*fill)(T y, float);
-  void (*linear)(T y, T x, T w, T bias);  // y = x w^T + bias
+  void (*linear)(T y, T x, T w, T bias);         // y = x w^T + bias
+  void (*linear_bwd)(T dw, T dbias, T dy, T x);  // dw += dy^T x, dbias += sum over rows of dy
   // c = op(a) op(b), transposed where at, bt say; c += with accumulate. Three dimensions: a product of each first
   // index.
   void (*gemm)(T c, T a, bool at, T b, bool bt, bool accumulate);

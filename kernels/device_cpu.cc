@@ -94,6 +94,10 @@ void gather_bwd(T da, T db, T dy, T from) { cpu::gather_bwd(f(da), f(db), f(dy),
 void segment_mean(T y, T x, T at) { cpu::segment_mean(f(y), f(x), ints(at), rows(y), width(y)); }
 void segment_mean_bwd(T dx, bool add, T dy, T at) { cpu::segment_mean_bwd(f(dx), add, f(dy), ints(at), rows(dy), width(dy)); }
 void column_sum(T y, T x) { cpu::column_sum(f(y), f(x), rows(x), width(x)); }
+void linear_bwd(T dw, T dbias, T dy, T x) {
+  if (dw) product(dw, dy, true, x, false, true);
+  if (dbias) column_sum(dbias, dy);
+}
 void add(T y, T a, T b) { cpu::add(f(y), f(a), f(b), y.count()); }
 void add_scaled(T y, T x, float k) {
   for (int64_t i = 0; i < y.count(); ++i) y.data()[i] += k * x.data()[i];
@@ -217,7 +221,7 @@ Kernels make() {
   k.memory = {nullptr, nullptr, copy_bytes, [](void* p, size_t n) { std::memset(p, 0, n); }, memory_stats};
   k.record = [](const std::function<void()>&) { return std::shared_ptr<void>(); }, k.replay = [](void*) {};
   k.wait = [] {}, k.name = [] { return std::string("CPU"); };
-  k.convert = convert, k.fill = fill, k.linear = linear, k.gemm = product;
+  k.convert = convert, k.fill = fill, k.linear = linear, k.linear_bwd = linear_bwd, k.gemm = product;
   k.norm_mod = norm_mod, k.norm_mod_bwd = norm_mod_bwd, k.gate_add = gate_add, k.gate_add_bwd = gate_add_bwd;
   k.qk_rope = qk_rope, k.qk_rope_bwd = qk_rope_bwd, k.attention = attention, k.attention_bwd = attention_bwd;
   k.cache_put = cache_put, k.swiglu = swiglu, k.swiglu_bwd = swiglu_bwd, k.silu = silu, k.silu_bwd = silu_bwd;

@@ -81,8 +81,7 @@ Var linear(const Var& given, const Var& w, const Var& b) {
   return record(y, b ? std::vector<Var>{x, w, b} : std::vector<Var>{x, w}, [=](Node& n) {
     const Tensor dy = n.grad;
     if (Into dx(x); dx.t) on(x).gemm(dx.t, dy, false, w.value(), false, dx.add);
-    if (w.wants_grad()) on(x).gemm(w.grad(), dy, true, x.value(), false, true);
-    if (b && b.wants_grad()) on(x).column_sum(b.grad(), dy);
+    on(x).linear_bwd(grad_of(w), b ? grad_of(b) : Tensor(), dy, x.value());
   });
 }
 

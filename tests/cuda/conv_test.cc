@@ -173,13 +173,6 @@ Refined refine(const RefinerOn& on, const Layout& at, const Tensor& guess, const
   return {fetch(y.value()), fetch(g.grad()), fetch(on.flat.grads)};
 }
 
-double relative_error(const Tensor& want, const Tensor& got) {
-  double e = 0, s = 0;
-  for (int64_t i = 0; i < want.count(); ++i)
-    e += std::pow(double(want.data()[i]) - got.data()[i], 2), s += std::pow(double(want.data()[i]), 2);
-  return std::sqrt(e / s);
-}
-
 // Pictures of one size are convolved row by row; those of several sizes go by their neighbours. How far a precision may be off
 // is seen from what one rounding of all that goes in does on the CPU.
 TEST(CudaConv, TheRefinerIsTheCpus) {

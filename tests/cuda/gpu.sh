@@ -1,18 +1,41 @@
 #!/usr/bin/env bash
-# ./dev gpu, from the repository's root: what a card proves and measures, in under eight minutes. Needs nvcc, cuBLASLt and CMake; uses
-# cuDNN and compute-sanitizer where they are. Nothing is installed or fetched. Logs go to $OUT (default: build-gpu).
+# From the repository's root. ./dev gpu: what a card proves and measures, in under eight minutes. ./dev bench --device cuda (gpu.sh
+# bench): only measures, and PyTorch beside it where it is installed. Needs nvcc, cuBLASLt and CMake; uses cuDNN and
+# compute-sanitizer where they are. Nothing is installed or fetched. Logs go to $OUT (default: build-gpu).
 set -euo pipefail
 out=${OUT:-build-gpu}
-mkdir -p "$out"
 bad=0
 failed() { bad=1; echo "FAILED: $1"; }
 step() { echo "== $1 ($SECONDS s)"; }
 
+# /dev/dxg: in Windows' Linux.
+if [ "${1:-}" = bench ] && ! [ -e /dev/nvidiactl ] && ! [ -e /dev/dxg ]; then
+  echo "./dev bench --device cuda: no NVIDIA card answers here (no /dev/nvidiactl); ./dev bench measures the processors" >&2
+  exit 1
+fi
+
+mkdir -p "$out"
 step build
+targets=(gpu_bench)
+[ "${1:-}" = bench ] || targets+=(gpu_tests)
 generator=()
 command -v ninja >/dev/null && generator=(-G Ninja)
-{ cmake -S tests/cuda -B build-gpu "${generator[@]}" && cmake --build build-gpu -j "$(nproc)"; } >"$out/build.log" 2>&1 ||
+{ cmake -S tests/cuda -B build-gpu "${generator[@]}" && cmake --build build-gpu -j "$(nproc)" --target "${targets[@]}"; } >"$out/build.log" 2>&1 ||
   { tail -n 40 "$out/build.log"; exit 1; }
+
+if [ "${1:-}" = bench ]; then
+  step bench
+  build-gpu/gpu_bench --json "$out/bench.json" >"$out/bench.log" 2>&1 || { tail -n 40 "$out/bench.log"; exit 1; }
+  peers=()
+  if python3 -c 'import torch' 2>/dev/null; then
+    step PyTorch
+    python3 tests/bench/torch_peer.py --device cuda --json "$out/peer.json" >"$out/peer.log" 2>&1 &&
+      peers=("$out/peer.json") || { echo "FAILED: torch_peer.py, so its rows are missing:"; tail -n 20 "$out/peer.log"; bad=1; }
+  fi
+  step table
+  python3 tests/bench/beside.py "$out/bench.json" "${peers[@]}" || failed table
+  exit $bad
+fi
 
 # Without a card in sight: one line, no crash.
 step "no driver"

@@ -1,6 +1,9 @@
 // The card's kernels against the CPU's: the same op on both devices, its value and every gradient. Compiled with
 // tests/cuda/shim they run on the host, in three orders of threads; linked with the real table, on the card.
+#include "kernels/cublas.h"
+#include "kernels/module.h"
 #include "kernels/plan.h"
+#include "kernels/replay.h"
 #include "tests/cuda/both.h"
 
 namespace duet {
@@ -64,7 +67,8 @@ TEST(Cuda, Attention) {
   for (const Case& c : {Case{1, 16, {{1, 0}}},
                         {2, 32, {{7, 0}, {3, 17}, {0, 5}}},
                         {1, 64, {{13, 64}, {70, 0}, {5, 100}}},
-                        {1, 128, {{11, 40}, {1, 1}}}}) {
+                        {1, 32, {{0, 66}}},
+                        {1, 128, {{11, 40}, {1, 1}, {3, 70}}}}) {
     const Layout l = mixed_layout(c.sequences);
     const int64_t N = l.limit.count();
     check_both(join("attention ", N, "x", c.H, "x", c.D), {normals({N, 3 * c.H * c.D}, 1)}, {true},
@@ -141,10 +145,47 @@ TEST(Cuda, OuterSum) {
                [&, K = K, A = A, G = G](const Vars& v) { return outer_sum(v[0], K, A, G); });
 }
 
+// The bias by the library's epilogues, and by our own kernels where it has none.
 TEST(Cuda, Linear) {
-  for (const auto& [N, C] : kSizes)
-    check_both(join("linear ", N, "x", C), {normals({N, C}, 1), normals({24, C}, 2), normals({24}, 3)}, {true, false, false},
-               [](const Vars& v) { return linear(v[0], v[1], v[2]); });
+  const bool was = cuda::use_epilogues();
+  for (const bool epilogues : {true, false}) {
+    cuda::set_use_epilogues(epilogues);
+    for (const auto& [N, C] : kSizes)
+      check_both(join("linear ", N, "x", C, epilogues ? "" : " without epilogues"),
+                 {normals({N, C}, 1), normals({24, C}, 2), normals({24}, 3)}, {true, false, false},
+                 [](const Vars& v) { return linear(v[0], v[1], v[2]); });
+  }
+  cuda::set_use_epilogues(was);
+}
+
+// Gradients of a layer used twice add up.
+TEST(Cuda, LinearTwice) {
+  check_both("linear twice", {normals({37, 24}, 1), normals({24, 24}, 2, 0.2f), normals({24}, 3)}, {true, false, false},
+             [](const Vars& v) { return linear(linear(v[0], v[1], v[2]), v[1], v[2]); });
+}
+
+// A parameter's bias is read from its bf16 twin, which may have moved on; a recording reads it where it lay.
+TEST(Cuda, BiasOfARecordingIsTheParameters) {
+  const Device was = device();
+  const ThreadsBack back;
+  set_device(Device::cuda), set_precision(Precision::bf16);
+  Init init;
+  Linear layer(16, 8, init, 1, true);
+  const Flat flat = flatten([&](const Visit& v) { layer.params("layer", v); }, Device::cuda);
+  const Tensor x = send(normals({5, 16}, 1), true), y({5, 8}, DType::bf16, Device::cuda);
+  Replay replay;
+  for (int i = 0; i < 4; ++i) {
+    Tensor bias({8});
+    for (float& b : bias.floats()) b = float(i);
+    copy_values(layer.b.value(), bias), flat.changed();
+    replay([&] { kernels(Device::cuda).linear(y, x, layer.w.value(), layer.b.value()); });
+    EXPECT_EQ(replay.replays(), i > 0);
+    const Tensor plain({5, 8}, DType::f32, Device::cuda);
+    kernels(Device::cuda).linear(plain, x, layer.w.value(), {});
+    const Tensor want = plain.to(Device::cpu), got = fetch(y);
+    for (int64_t j = 0; j < want.count(); ++j) EXPECT_EQ(got.data()[j], round_bf16(want.data()[j] + float(i))) << "call " << i;
+  }
+  set_device(was);
 }
 
 TEST(Cuda, Losses) {

@@ -5,7 +5,7 @@
 //   unwritten shared memory reads as NaN, and so does fresh device memory
 //   the wrong side's memory: device memory faults when the host touches it outside a kernel or a copy; a host pointer given
 //                          to a kernel is an error; each allocation ends at a page that faults
-// What it does not: mma, TMA, clusters, cooperative groups, races between blocks, speed. x86-64 only.
+// What it does not: TMA, clusters, cooperative groups, races between blocks, speed. x86-64 only.
 #pragma once
 #include <algorithm>
 #include <bit>
