@@ -10,6 +10,7 @@
 
 #include "fusion/joint.h"
 #include "infer/sampler.h"
+#include "infer/textsearch.h"
 #include "kernels/cudnn.h"
 #include "kernels/device.h"
 #include "kernels/gemm.h"
@@ -198,6 +199,36 @@ void draw_rows() {
   }
 }
 
+// Captions of 20 tokens, none of which may be the end. The floor: the weights of stem, blocks and head, read once a step.
+void caption_rows() {
+  const NoGrad off;
+  constexpr int kTokens = 20, kEnd = 2;
+  Model m(config(512, 12));
+  flatten([&](const Visit& v) { m.params(v); }, Device::cuda);
+  double weights = 0;
+  m.params([&](const std::string& name, Var& v) {
+    if (name == "table" || name.starts_with("text.") || name.starts_with("fusion.")) weights += 2.0 * double(v.value().count());
+  });
+  Tensor allowed({m.config.vocab}, DType::u8);
+  for (int64_t v = 0; v < m.config.vocab; ++v) allowed.data<uint8_t>()[v] = v != kEnd;
+  const int side = int(m.config.size / m.config.patch);
+  for (const bool drawn : {false, true})
+    for (int B : {1, 16}) {
+      std::vector<Sequence> pictures;
+      for (int b = 0; b < B; ++b) pictures.push_back({Segment::image(side, side, b + 1)});
+      const Layout l = make_layout(pictures);
+      const auto times = m.times(std::vector<float>(size_t(B), 1.0f));
+      const Var rows = m.vision_stem(random({l.N(), m.patch_values()}, DType::f32), l, times);
+      const SampleOptions sample{drawn ? 1.0f : 0.0f, 50, 0.95f, 1};
+      const double s = seconds(3, [&] {
+        TextSearch search(m, rows, l, times, {{4, kTokens, kEnd, 0.7}, sample, 3, allowed});
+        while (!search.done()) search.step();
+      });
+      table.push_back({join("caption 64 px, ", drawn ? "drawn" : "beam 4", ", batch ", B),
+                       join(int(B * kTokens / s), " tokens/s"), kTokens * weights / copy_rate, s});
+    }
+}
+
 void run() {
   choose_device("cuda");
   choose_precision("bf16");
@@ -206,7 +237,7 @@ void run() {
   product_rows();
   attention_rows("ours", cuda::UseCudnn::never), attention_rows("cuDNN", cuda::UseCudnn::always);
   step_row(192, 9, 256), step_row(512, 12, 256), step_row(768, 16, 256), step_row(1024, 24, 256);
-  draw_rows();
+  draw_rows(), caption_rows();
   print_table();
 }
 

@@ -89,6 +89,7 @@ T exchange_as(T v, int from) {
 using std::max;
 using std::min;
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
+inline uint32_t __float_as_uint(float x) { return std::bit_cast<uint32_t>(x); }
 inline float __expf(float x) { return std::exp(x); }
 
 // The part of the runtime that our code calls.
