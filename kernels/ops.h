@@ -16,7 +16,7 @@ struct Layout {
   Tensor limit;  // (N) i32: how many keys of its sequence a token sees
   Tensor row;    // (N) i32: the row of the modulation table a token uses
   Tensor pos;    // (N,2) i32: rotary positions
-  Tensor to;     // (N) i32, or empty: rows of a KV cache that take the tokens, in place of those after `used`
+  Tensor to{};   // (N) i32, or empty: rows of a KV cache that take the tokens, in place of those after `used`
   int64_t N() const { return limit.count(); }
   int64_t B() const { return at.count() - 1; }
 };

@@ -7,17 +7,17 @@
 namespace duet::cuda {
 namespace {
 
-constexpr int kDigit = 4, kBins = 1 << kDigit, kWarps = kThreads / 32;
+constexpr int kDigit = 4, kBins = 1 << kDigit, kSampleWarps = kThreads / 32;
 
 template <class V, class F>
 __device__ V block_fold(V v, F f) {  // every thread gets it
-  __shared__ V part[kWarps];
+  __shared__ V part[kSampleWarps];
   for (int o = 16; o; o >>= 1) v = f(v, __shfl_xor_sync(0xffffffffu, v, o));
   __syncthreads();  // part may still be read by an earlier call
   if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = v;
   __syncthreads();
   v = part[0];
-  for (int w = 1; w < kWarps; ++w) v = f(v, part[w]);
+  for (int w = 1; w < kSampleWarps; ++w) v = f(v, part[w]);
   return v;
 }
 __device__ double block_total(double v) {
@@ -83,7 +83,7 @@ __device__ Reached reach(int V, int bits, double goal, double (*bins)[kThreads],
       if (k >> shift >> kDigit == at.key) bins[(k >> shift) % kBins][threadIdx.x] += f(v);
     }
     __syncthreads();
-    for (int d = threadIdx.x / 32; d < kBins; d += kWarps) {
+    for (int d = threadIdx.x / 32; d < kBins; d += kSampleWarps) {
       double s = 0;
       for (int t = threadIdx.x % 32; t < kThreads; t += 32) s += bins[d][t];
       for (int o = 16; o; o >>= 1) s += __shfl_xor_sync(0xffffffffu, s, o);
