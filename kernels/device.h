@@ -5,8 +5,8 @@
 //
 // Types: parameters, their gradients, statistics (rstd, lse, norm) and losses are f32. Activations and their gradients,
 // T below, are f32, or bf16 on a card in bf16 precision. Index tensors (i32) and weights of losses stay on the host,
-// where ops check them; a card keeps a copy of each (Tensor::memo), so they must not change after first use. An empty
-// output tensor means: not wanted. No kernel waits for the device.
+// where ops check them; a card keeps a copy of each (Tensor::memo), so they must not change after first use. (Forward kernels
+// also take indices that lie on the card and do change.) An empty output tensor means: not wanted. No kernel waits.
 #pragma once
 #include <functional>
 #include <memory>

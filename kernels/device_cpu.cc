@@ -89,7 +89,7 @@ void cache_follow(T cache, T from, T count, int64_t first) {
   if (n == 0) return;
   parallel_for(cache.dim(0), [&](int64_t l) {
     float* own = cache.data() + l * S * each + at;
-    std::vector<float> spare(size_t(S * n));
+    const Tensor spare({S, n});
     for (int64_t s = 0; s < S; ++s)
       if (ints(from)[s] != s) std::copy_n(own + ints(from)[s] * each, n, spare.data() + s * n);
     for (int64_t s = 0; s < S; ++s)

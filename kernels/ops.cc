@@ -170,17 +170,18 @@ static std::shared_ptr<const CachePlace> place_in_cache(const Layout& l, int64_t
       for (int32_t n = at[b]; n < at[b + 1] && !l.to; ++n) to.push_back(int32_t(b * capacity) + used[size_t(b)] + n - at[b]);
     }
     k_at.push_back(int32_t(l.B() * capacity));
-    return std::make_shared<CachePlace>(CachePlace{capacity, used, Tensor::ints(k_at), l.to ? l.to : Tensor::ints(to)});
+    return std::make_shared<CachePlace>(CachePlace{capacity, used, Tensor::ints(k_at), Tensor::ints(to)});
   };
   const auto kept = l.limit.memo<CachePlace>("place in a cache", make);
   return kept->capacity == capacity && kept->used == used ? kept : make();
 }
+static const Tensor& rows_for(const Layout& l, const CachePlace& place) { return l.to ? l.to : place.to; }
 
 // Attention of new tokens over a cache that first takes in their keys and values.
 static Var cached_attention(const Var& qkv, const Layout& l, int64_t heads, const KvCache& cache,
                             const std::vector<int32_t>& used) {
   const auto place = place_in_cache(l, cache.capacity, used);
-  on(qkv).cache_put(cache.k, cache.v, qkv.value(), place->to);
+  on(qkv).cache_put(cache.k, cache.v, qkv.value(), rows_for(l, *place));
   const Tensor o = like(qkv, {l.N(), qkv.dim(1) / 3}), lse = f32(qkv, {l.N(), heads});
   on(qkv).attention(o, lse, qkv.value(), cache.k, cache.v, l.at, place->k_at, l.limit);
   return Var(o);
@@ -241,7 +242,7 @@ Var block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, i
   if (few || x.value().device() == Device::cuda) return block_step_by_step(x, mod, l, p, heads, theta, &cache, &used);
   const Tensor y(x.shape());
   const auto place = place_in_cache(l, cache.capacity, used);
-  const cpu::BlockCache c{cache.k.data(), cache.v.data(), cache.capacity, ints(place->to)};
+  const cpu::BlockCache c{cache.k.data(), cache.v.data(), cache.capacity, ints(rows_for(l, *place))};
   cpu::block(y.data(), {}, x.data(), mod.data(), tokens(l), weights(p), sizes, &c);
   return Var(y);
 }

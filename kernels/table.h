@@ -127,8 +127,8 @@ void unit_rows_bwd(float* dx, bool add, const float* dy, const float* y, const f
 // --- sample.cc: the next token from a row of V logits. -inf forbids a token, and so does 0 in `allowed`, where it is there.
 // Among equals the smaller token is the likelier. Log-probabilities are those of the softmax over what is allowed, whatever the
 // options.
-double log_sum(const float* logits, const uint8_t* allowed,
-               int64_t V);  // log of the sum of exp; NaN where one is NaN or +inf, or none allowed
+// Log of the sum of exp; NaN where one is NaN or +inf, or none is allowed.
+double log_sum(const float* logits, const uint8_t* allowed, int64_t V);
 // The n likeliest, likeliest first. Where there are fewer: token 0 and -inf; where log_sum is NaN: token 0 and NaN.
 void best_tokens(int32_t* token, double* log_prob, const float* logits, const uint8_t* allowed, int64_t V, int64_t n);
 // As sample_token of text/sampling.h, which checks what this takes for granted.
