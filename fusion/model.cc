@@ -66,12 +66,12 @@ Model::Times Model::times(const std::vector<float>& t) const {
   return {time_vision_(e), time_fusion_(e), time_head_(e), time_skip_(e), refine_ ? refine_.time(e) : Var()};
 }
 
-Var Model::text_stem(const Tensor& ids, const Layout& l) const {
+Var Model::text_stem(const Tensor& ids, const Layout& l, std::vector<KvCache>* caches) const {
   Var x = gather(table_, {}, ids);
   // The tied table is small for a good output head; rows enter the stem at unit scale.
   x = norm_mod(x, Var(Tensor::zeros({1, 2 * config.width})), zeros_i32(ids.count()), 0, config.width);
   x = activation(x);
-  for (auto& b : text_) x = b(x, l, {});
+  for (size_t i = 0; i < text_.size(); ++i) x = text_[i](x, l, {}, caches ? &(*caches)[i] : nullptr);
   return x;
 }
 
@@ -85,9 +85,8 @@ Var Model::vision_stem(const Tensor& patches, const Layout& l, const Times& t) c
 Var Model::fuse(const Var& in, const Layout& l, const Times& t, std::vector<KvCache>* caches,
                 const std::vector<int32_t>* used) const {
   Var x = in;
-  for (size_t i = 0; i < fusion_.size(); ++i)
-    x = fusion_[i](x, l, t.fusion ? t.fusion : Var(Tensor::zeros({1, 6 * config.width})), caches ? &(*caches)[i] : nullptr,
-                   used);
+  const Var time = t.fusion ? t.fusion : Var(Tensor::zeros({1, 6 * config.width}, DType::f32, device()));
+  for (size_t i = 0; i < fusion_.size(); ++i) x = fusion_[i](x, l, time, caches ? &(*caches)[i] : nullptr, used);
   return x;
 }
 

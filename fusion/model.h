@@ -47,9 +47,10 @@ class Model {
   };
   Times times(const std::vector<float>& t) const;
 
-  Var text_stem(const Tensor& ids, const Layout&) const;                      // (N) -> (N,C)
+  // (N) -> (N,C). caches: one a block of the stem, or none; with Layout::to.
+  Var text_stem(const Tensor& ids, const Layout&, std::vector<KvCache>* caches = nullptr) const;
   Var vision_stem(const Tensor& patches, const Layout&, const Times&) const;  // (N, patch^2 4) -> (N,C)
-  // caches: one a fusion block, or none
+  // caches: one a fusion block, or none; used: not with Layout::to
   Var fuse(const Var& x, const Layout&, const Times&, std::vector<KvCache>* caches = nullptr,
            const std::vector<int32_t>* used = nullptr) const;
   std::vector<KvCache> fusion_caches(int64_t B, int64_t capacity) const;

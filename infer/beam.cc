@@ -16,7 +16,7 @@ double Beams::score(const Beam& b) const {
   return b.log_prob / std::pow((5 + double(b.tokens.size())) / 6, options_.length_power);
 }
 
-std::vector<int> Beams::advance(const float* logits, int64_t V) {
+std::vector<int> Beams::advance(std::span<const int32_t> tokens, std::span<const double> log_probs) {
   struct Candidate {
     double log_prob;
     int from, token;
@@ -24,20 +24,13 @@ std::vector<int> Beams::advance(const float* logits, int64_t V) {
       return std::tuple(-log_prob, from, token) < std::tuple(-c.log_prob, c.from, c.token);
     }
   };
-  // Of each beam one more than the width: one of them may be the end.
-  std::vector<Candidate> all, row;
-  for (int b = 0; b < int(live_.size()); ++b, logits += V) {
-    const double most = *std::max_element(logits, logits + V);
-    CHECK(std::isfinite(most), "finite logits, not ", most);
-    double sum = 0;
-    for (int64_t v = 0; v < V; ++v) sum += std::exp(logits[v] - most);
-    const double base = live_[size_t(b)].log_prob - most - std::log(sum);
-    row.clear();
-    for (int64_t v = 0; v < V; ++v)
-      if (std::isfinite(logits[v])) row.push_back({base + logits[v], b, int(v)});
-    const size_t keep = std::min(row.size(), size_t(options_.width) + 1);
-    std::partial_sort(row.begin(), row.begin() + std::ptrdiff_t(keep), row.end());
-    all.insert(all.end(), row.begin(), row.begin() + std::ptrdiff_t(keep));
+  CHECK(!live_.empty() && tokens.size() == log_probs.size() && tokens.size() % live_.size() == 0, tokens.size(), " tokens for ",
+        live_.size(), " beams");
+  const size_t each = tokens.size() / live_.size();
+  std::vector<Candidate> all;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    CHECK(log_probs[i] <= 0, "a log-probability, not ", log_probs[i]);
+    if (std::isfinite(log_probs[i])) all.push_back({live_[i / each].log_prob + log_probs[i], int(i / each), tokens[i]});
   }
   std::sort(all.begin(), all.end());
 

@@ -1,12 +1,13 @@
 // Reads pictures: says what is on them, and turns pictures and texts into unit vectors that lie close where they mean
 // the same. Pictures of any size; results depend neither on the batch nor on threads.
 #pragma once
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "fusion/model.h"
-#include "infer/beam.h"
+#include "infer/textsearch.h"
 #include "text/sampling.h"
 #include "text/tokenizer.h"
 #include "vision/image.h"
@@ -38,21 +39,16 @@ class CaptionRun {
   // Refuses a beam that is not within 1 to 64 and a tokenizer without an end token. The pictures are not kept.
   CaptionRun(const Model&, const Tokenizer&, std::span<const Image>, const CaptionOptions&);
   void step();  // of the pictures that are not done
-  bool done(size_t i) const { return searches_[i].live().empty(); }
-  bool done() const;                              // all are
-  void drop(size_t i) { searches_[i].stop(); }    // done, without a caption
+  bool done(size_t i) const { return search_->of(i).live().empty(); }
+  bool done() const { return search_->done(); }   // all are
+  void drop(size_t i) { search_->of(i).stop(); }  // done, without a caption
   std::string certain(size_t i) const;            // how the caption will begin, cleaned
   Caption caption(size_t i) const;                // when done and not dropped
   std::vector<Caption> captions(size_t i) const;  // then: of every beam that ended, best first; the first is caption(i)
 
  private:
-  bool drawn() const { return options_.sample.temperature > 0; }  // by chance; else searched for
-  const Model& model_;
   const Tokenizer& tokenizer_;
-  CaptionOptions options_;
-  std::vector<KvCache> caches_;  // a sequence for each wording: its picture, then its text
-  std::vector<Beams> searches_;  // of each picture
-  int known_ = 1;                // tokens of each text, the language mark counted
+  std::unique_ptr<TextSearch> search_;
 };
 
 std::vector<Caption> caption_pictures(const Model&, const Tokenizer&, std::span<const Image>, const CaptionOptions& = {});

@@ -329,6 +329,7 @@ AttentionData data_of(const Packed& p, const Tensor& q, const void* k, const voi
 
 bool by_cudnn(const Tensor& o, const Tensor& lse, const Tensor& qkv, const Tensor& k, const Tensor& v, const Tensor& at,
               const Tensor& k_at, const Tensor& limit) {
+  if (limit.device() == Device::cuda) return false;  // cuDNN is told the lengths beforehand
   const int64_t C = o.dim(1), H = lse.dim(1);
   const Tensor& keys_at = k ? k_at : at;
   const auto p = cudnn_pays(o, keys_at) ? packed(at, keys_at, limit, H, C / H, 3 * C, k ? C : 3 * C) : nullptr;

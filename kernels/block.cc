@@ -110,13 +110,11 @@ class Run {
   void cached_attention(const Made& m, const Chunk& c, const BlockCache& cache) const {
     const int64_t C = z_.C;
     std::vector<int32_t> k_at;
-    for (int64_t b = c.b0; b < c.b1; ++b) {
-      k_at.push_back(int32_t(b * cache.capacity));
-      const int64_t from = c.at[size_t(b - c.b0)], to = b * cache.capacity + cache.used[b], count = t_.at[b + 1] - t_.at[b];
-      for (int64_t i = 0; i < count; ++i) {
-        std::copy_n(m.turned + (from + i) * 3 * C + C, C, cache.k + (to + i) * C);
-        std::copy_n(m.turned + (from + i) * 3 * C + 2 * C, C, cache.v + (to + i) * C);
-      }
+    for (int64_t b = c.b0; b < c.b1; ++b) k_at.push_back(int32_t(b * cache.capacity));
+    for (int64_t n = 0; n < c.tokens(); ++n) {
+      const int64_t to = cache.to[c.n0 + n];
+      std::copy_n(m.turned + n * 3 * C + C, C, cache.k + to * C);
+      std::copy_n(m.turned + n * 3 * C + 2 * C, C, cache.v + to * C);
     }
     attention(m.o, m.lse, m.turned, 3 * C, cache.k, cache.v, C, {c.at.data(), k_at.data(), t_.limit + c.n0, c.sequences()},
               z_.H, C / z_.H);

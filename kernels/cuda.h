@@ -164,5 +164,6 @@ void enter_loss(Kernels&);
 void enter_outer(Kernels&);
 void enter_optimize(Kernels&);
 void enter_noise(Kernels&);
+void enter_sample(Kernels&);
 
 }  // namespace duet::cuda

@@ -5,13 +5,14 @@
 //
 // Types: parameters, their gradients, statistics (rstd, lse, norm) and losses are f32. Activations and their gradients,
 // T below, are f32, or bf16 on a card in bf16 precision. Index tensors (i32) and weights of losses stay on the host,
-// where ops check them; a card keeps a copy of each (Tensor::memo), so they must not change after first use. An empty
-// output tensor means: not wanted. No kernel waits for the device.
+// where ops check them; a card keeps a copy of each (Tensor::memo), so they must not change after first use. (Forward kernels
+// also take indices that lie on the card and do change.) An empty output tensor means: not wanted. No kernel waits.
 #pragma once
 #include <functional>
 #include <memory>
 #include <string>
 
+#include "kernels/sample.h"
 #include "kernels/tensor.h"
 
 namespace duet {
@@ -64,6 +65,8 @@ struct Kernels {
   void (*attention)(T o, T lse, T qkv, T k, T v, T at, T k_at, T limit);
   void (*attention_bwd)(T dqkv, T dout, T o, T lse, T qkv, T at, T limit);
   void (*cache_put)(T k, T v, T qkv, T to);  // k and v of row n to row to[n] of k and v (rows,C)
+  // cache (L,S,rows,C) of S sequences: rows first .. first + count[0] of each sequence s become those that from[s] had.
+  void (*cache_follow)(T cache, T from, T count, int64_t first);
   void (*swiglu)(T y, T x);
   void (*swiglu_bwd)(T dx, T dy, T x);
   void (*silu)(T y, T x);
@@ -99,6 +102,11 @@ struct Kernels {
   // m = momentum m + g;  u = newton_schulz(g + momentum m);  w = keep w - lr u
   void (*muon)(T w, T m, T g, T stats, T at, int64_t rows, int64_t cols, float momentum, float lr, float keep);
   void (*lerp)(T y, T x, T stats, float weight);  // stats may be empty
+
+  // The next token of each row of logits (N,V); allowed (V) u8, 0 forbids. As cpu::best_tokens and cpu::draw_token of table.h:
+  // token (N,n) and log_prob (N,n,2), the latter the bits of doubles; counter (N).
+  void (*best_tokens)(T token, T log_prob, T logits, T allowed);
+  void (*draw_tokens)(T token, T log_prob, T logits, T allowed, const SampleOptions&, T counter);  // n = 1
 
   // Row b P + i of patches (B P, V): t[b] x + (1 - t[b]) e, with e = normal(seed, (b P + i) V + j).
   void (*add_noise)(T patches, T clean, T t, uint64_t seed);

@@ -83,6 +83,19 @@ void cache_put(T k, T v, T qkv, T to) {
     std::copy_n(qkv.data() + n * 3 * C + 2 * C, C, v.data() + ints(to)[n] * C);
   }
 }
+void cache_follow(T cache, T from, T count, int64_t first) {
+  const int64_t S = cache.dim(1), each = cache.dim(2) * cache.dim(3), at = first * cache.dim(3),
+                n = ints(count)[0] * cache.dim(3);
+  if (n == 0) return;
+  parallel_for(cache.dim(0), [&](int64_t l) {
+    float* own = cache.data() + l * S * each + at;
+    const Tensor spare({S, n});
+    for (int64_t s = 0; s < S; ++s)
+      if (ints(from)[s] != s) std::copy_n(own + ints(from)[s] * each, n, spare.data() + s * n);
+    for (int64_t s = 0; s < S; ++s)
+      if (ints(from)[s] != s) std::copy_n(spare.data() + s * n, n, own + s * each);
+  });
+}
 void swiglu(T y, T x) { cpu::swiglu(f(y), f(x), rows(x), width(y)); }
 void swiglu_bwd(T dx, T dy, T x) { cpu::swiglu_bwd(f(dx), f(dy), f(x), rows(x), width(dy)); }
 void silu(T y, T x) { cpu::silu(f(y), f(x), x.count()); }
@@ -145,6 +158,24 @@ void outer_sum_bwd(T dx, T dy, T x, int64_t K, int64_t A, int64_t G) {
 void unit_rows(T y, T norm, T x) { cpu::unit_rows(f(y), f(norm), f(x), rows(x), width(x)); }
 void unit_rows_bwd(T dx, bool add, T dy, T y, T norm) {
   cpu::unit_rows_bwd(f(dx), add, f(dy), f(y), f(norm), rows(y), width(y));
+}
+
+// --- the next token
+void best_tokens(T token, T log_prob, T logits, T allowed) {
+  const int64_t N = rows(logits), V = width(logits), n = token.count() / N;
+  parallel_for(N, [&](int64_t i) {
+    cpu::best_tokens(token.data<int32_t>() + i * n, log_prob.data<double>() + i * n, logits.data() + i * V,
+                     allowed.data<uint8_t>(), V, n);
+  });
+}
+void draw_tokens(T token, T log_prob, T logits, T allowed, const SampleOptions& o, T counter) {
+  const int64_t N = rows(logits), V = width(logits);
+  parallel_for(N, [&](int64_t i) {
+    const float* z = logits.data() + i * V;
+    const double sum = cpu::log_sum(z, allowed.data<uint8_t>(), V);
+    const int32_t t = std::isnan(sum) ? 0 : cpu::draw_token(z, allowed.data<uint8_t>(), V, o, uint64_t(ints(counter)[i]));
+    token.data<int32_t>()[i] = t, log_prob.data<double>()[i] = z[t] - sum;
+  });
 }
 
 // --- optimizer
@@ -224,7 +255,8 @@ Kernels make() {
   k.convert = convert, k.fill = fill, k.linear = linear, k.linear_bwd = linear_bwd, k.gemm = product;
   k.norm_mod = norm_mod, k.norm_mod_bwd = norm_mod_bwd, k.gate_add = gate_add, k.gate_add_bwd = gate_add_bwd;
   k.qk_rope = qk_rope, k.qk_rope_bwd = qk_rope_bwd, k.attention = attention, k.attention_bwd = attention_bwd;
-  k.cache_put = cache_put, k.swiglu = swiglu, k.swiglu_bwd = swiglu_bwd, k.silu = silu, k.silu_bwd = silu_bwd;
+  k.cache_put = cache_put, k.cache_follow = cache_follow, k.best_tokens = best_tokens, k.draw_tokens = draw_tokens;
+  k.swiglu = swiglu, k.swiglu_bwd = swiglu_bwd, k.silu = silu, k.silu_bwd = silu_bwd;
   k.gather = gather, k.gather_bwd = gather_bwd, k.segment_mean = segment_mean, k.segment_mean_bwd = segment_mean_bwd;
   k.column_sum = column_sum, k.add = add, k.add_scaled = add_scaled, k.scale = scale, k.mod_table = mod_table;
   k.cross_entropy = cross_entropy, k.cross_entropy_bwd = cross_entropy_bwd, k.square_error = square_error;

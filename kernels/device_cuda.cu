@@ -245,8 +245,8 @@ const Kernels* cuda_kernels(std::string& why) {
     k->memory = {cuda::take, cuda::give, cuda::copy, cuda::zero, cuda::stats};
     k->record = cuda::record, k->replay = cuda::replay, k->wait = cuda::wait, k->name = cuda::name;
     cuda::enter_gemm(*k), cuda::enter_norm(*k), cuda::enter_gate(*k), cuda::enter_rope(*k), cuda::enter_attention(*k);
-    cuda::enter_conv(*k);
-    cuda::enter_swiglu(*k), cuda::enter_rows(*k), cuda::enter_loss(*k), cuda::enter_outer(*k), cuda::enter_optimize(*k), cuda::enter_noise(*k);
+    cuda::enter_conv(*k), cuda::enter_swiglu(*k), cuda::enter_rows(*k), cuda::enter_loss(*k), cuda::enter_outer(*k);
+    cuda::enter_optimize(*k), cuda::enter_noise(*k), cuda::enter_sample(*k);
     return k;
   }();
   why = reason;

@@ -24,7 +24,8 @@ Block::Block(int64_t C, int64_t heads, int64_t F, float theta, bool pictures, In
 Var Block::operator()(const Var& x, const Layout& l, const Var& t, KvCache* cache, const std::vector<int32_t>* used) const {
   const BlockParams p{qkv.w, proj.w, up.w, down.w, gain_q, gain_k};
   const Var mod = mod_table(own, t);
-  return cache ? block(x, mod, l, p, heads, theta, *cache, *used) : block(x, mod, l, p, heads, theta);
+  return cache ? block(x, mod, l, p, heads, theta, *cache, used ? *used : std::vector<int32_t>())
+               : block(x, mod, l, p, heads, theta);
 }
 
 Flat flatten(const std::function<void(const Visit&)>& params, Device device) {

@@ -51,7 +51,7 @@ struct Block {
   Var own;             // (1 or 2, 6C)
   Block(int64_t C, int64_t heads, int64_t F, float theta, bool pictures, Init& i);
   // x (N,C); t (R,6C) or none. With `cache` and how many tokens of each sequence it holds, x are the tokens that
-  // follow; Layout::limit then counts from the start of the sequence.
+  // follow; Layout::limit then counts from the start of the sequence. (With Layout::to, `used` is not asked for.)
   Var operator()(const Var& x, const Layout&, const Var& t, KvCache* cache = nullptr,
                  const std::vector<int32_t>* used = nullptr) const;
   void params(const std::string& at, const Visit& v) {

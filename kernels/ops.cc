@@ -57,8 +57,9 @@ void pass(const Var& x, const Tensor& dy) {
   else on(x).add(x.grad(), x.grad(), dy);
 }
 
+bool on_host(const Tensor& t) { return t.device() == Device::cpu; }
 const int32_t* ints(const Tensor& t) {
-  CHECK(t.dtype() == DType::i32 && t.device() == Device::cpu, "indices are i32, on the host");
+  CHECK(t.dtype() == DType::i32 && on_host(t), "indices are i32, on the host");
   return t.data<int32_t>();
 }
 
@@ -141,7 +142,14 @@ KvCache::KvCache(int64_t B, int64_t capacity, int64_t C, Device d)
 
 static void check_cache(const KvCache& cache, const Layout& l, int64_t C, const std::vector<int32_t>& used) {
   const int64_t B = l.B(), cap = cache.capacity;
-  CHECK(int64_t(used.size()) == B && cache.k.shape() == Shape({B, cap, C}), "cache ", cache.k.shape(), " for ", B);
+  CHECK((l.to || int64_t(used.size()) == B) && cache.k.shape() == Shape({B, cap, C}), "cache ", cache.k.shape(), " for ", B);
+  if (l.to) {
+    CHECK(l.to.count() == l.N(), "a row of the cache for each of ", l.N(), " tokens, not ", l.to.count());
+    for (int64_t b = 0; b < B && on_host(l.to); ++b)
+      for (int64_t n = ints(l.at)[b]; n < ints(l.at)[b + 1]; ++n)
+        CHECK(ints(l.to)[n] / cap == b, "row ", ints(l.to)[n], " of a cache of ", cap, " tokens for sequence ", b);
+    return;
+  }
   for (int64_t b = 0; b < B; ++b)
     CHECK(used[size_t(b)] + ints(l.at)[b + 1] - ints(l.at)[b] <= cap, "KV cache of ", cap, " tokens is full");
 }
@@ -158,7 +166,7 @@ static std::shared_ptr<const CachePlace> place_in_cache(const Layout& l, int64_t
     std::vector<int32_t> k_at, to;
     for (int64_t b = 0; b < l.B(); ++b) {
       k_at.push_back(int32_t(b * capacity));
-      for (int32_t n = at[b]; n < at[b + 1]; ++n) to.push_back(int32_t(b * capacity) + used[size_t(b)] + n - at[b]);
+      for (int32_t n = at[b]; n < at[b + 1] && !l.to; ++n) to.push_back(int32_t(b * capacity) + used[size_t(b)] + n - at[b]);
     }
     k_at.push_back(int32_t(l.B() * capacity));
     return std::make_shared<CachePlace>(CachePlace{capacity, used, Tensor::ints(k_at), Tensor::ints(to)});
@@ -166,12 +174,13 @@ static std::shared_ptr<const CachePlace> place_in_cache(const Layout& l, int64_t
   const auto kept = l.limit.memo<CachePlace>("place in a cache", make);
   return kept->capacity == capacity && kept->used == used ? kept : make();
 }
+static const Tensor& rows_for(const Layout& l, const CachePlace& place) { return l.to ? l.to : place.to; }
 
 // Attention of new tokens over a cache that first takes in their keys and values.
 static Var cached_attention(const Var& qkv, const Layout& l, int64_t heads, const KvCache& cache,
                             const std::vector<int32_t>& used) {
   const auto place = place_in_cache(l, cache.capacity, used);
-  on(qkv).cache_put(cache.k, cache.v, qkv.value(), place->to);
+  on(qkv).cache_put(cache.k, cache.v, qkv.value(), rows_for(l, *place));
   const Tensor o = like(qkv, {l.N(), qkv.dim(1) / 3}), lse = f32(qkv, {l.N(), heads});
   on(qkv).attention(o, lse, qkv.value(), cache.k, cache.v, l.at, place->k_at, l.limit);
   return Var(o);
@@ -231,7 +240,8 @@ Var block(const Var& x, const Var& mod, const Layout& l, const BlockParams& p, i
   const bool few = l.B() < threads() && l.N() > 32;
   if (few || x.value().device() == Device::cuda) return block_step_by_step(x, mod, l, p, heads, theta, &cache, &used);
   const Tensor y(x.shape());
-  const cpu::BlockCache c{cache.k.data(), cache.v.data(), cache.capacity, used.data()};
+  const auto place = place_in_cache(l, cache.capacity, used);
+  const cpu::BlockCache c{cache.k.data(), cache.v.data(), cache.capacity, ints(rows_for(l, *place))};
   cpu::block(y.data(), {}, x.data(), mod.data(), tokens(l), weights(p), sizes, &c);
   return Var(y);
 }
@@ -299,7 +309,7 @@ Var add(const Var& a, const Var& b) {
 Var gather(const Var& a, const Var& b, const Tensor& from) {
   const int64_t C = a.shape().last(), N = from.count(), na = a.shape().rows(), nb = b ? b.shape().rows() : 0;
   CHECK(!b || (b.shape().last() == C && b.value().dtype() == a.value().dtype()), a.shape(), " and ", b.shape());
-  for (int64_t i = 0; i < N; ++i)
+  for (int64_t i = 0; i < N && on_host(from); ++i)
     CHECK(ints(from)[i] >= -nb && ints(from)[i] < na, "row ", ints(from)[i], " of ", na, " and ", nb);
   const Tensor y = like(a, {N, C});
   on(a).gather(y, a.value(), b ? b.value() : Tensor(), from);

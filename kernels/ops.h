@@ -10,11 +10,14 @@ namespace duet {
 
 // How packed sequences lie in memory, for one forward pass: N tokens in all, B sequences.
 struct Layout {
-  // All on the host, whatever the device of the model: it keeps copies of its own (kept_on).
+  // All on the host, whatever the device of the model: it keeps copies of its own (kept_on). Work that is recorded once and
+  // goes on from step to step (infer/decodepass.h) has all but `at` on the card instead, and writes new values there; nobody
+  // checks those, and of `pos` a bound must be told (positions_below of rope.h).
   Tensor at;     // (B+1) i32: first token of each sequence
   Tensor limit;  // (N) i32: how many keys of its sequence a token sees
   Tensor row;    // (N) i32: the row of the modulation table a token uses
   Tensor pos;    // (N,2) i32: rotary positions
+  Tensor to{};   // (N) i32, or empty: rows of a KV cache that take the tokens, in place of those after `used`
   int64_t N() const { return limit.count(); }
   int64_t B() const { return at.count() - 1; }
 };
@@ -42,8 +45,10 @@ struct KvCache {
   Tensor k, v;  // (B, capacity, C)
   int64_t capacity = 0;
   KvCache(int64_t B, int64_t capacity, int64_t C, Device = Device::cpu);
+  KvCache(const Tensor& k, const Tensor& v) : k(k), v(v), capacity(k.dim(1)) {}
 };
 // The block over tokens that follow those in the cache; Layout::limit counts from the start of the sequence. No gradient.
+// With Layout::to, `used` is not asked for.
 Var block(const Var& x, const Var& mod, const Layout&, const BlockParams&, int64_t heads, float theta, KvCache&,
           const std::vector<int32_t>& used);
 // Whether block() on a card keeps its input alone and makes the rest again in the backward pass: a tenth of the memory for a

@@ -14,7 +14,7 @@ constexpr uint64_t mix(uint64_t x) {
 }
 constexpr uint64_t mix(uint64_t seed, uint64_t i) { return mix(mix(seed) ^ (i * 0xd1342543de82ef95ull + 1)); }
 
-inline double uniform(uint64_t seed, uint64_t i) { return double(mix(seed, i) >> 11) * 0x1p-53; }  // [0, 1)
+constexpr double uniform(uint64_t seed, uint64_t i) { return double(mix(seed, i) >> 11) * 0x1p-53; }  // [0, 1)
 
 inline float normal(uint64_t seed, uint64_t i) {  // mean 0, variance 1: Box-Muller on one 64-bit draw
   const uint64_t r = mix(seed, i);

@@ -35,6 +35,17 @@ int64_t count_positions(const int32_t* pos, int64_t n) {
   return int64_t(most) + 1;
 }
 
+static constexpr const char* kPositions = "positions";
+int64_t count_positions(const Tensor& pos) {
+  return *pos.memo<int64_t>(kPositions, [&] {
+    CHECK(pos.device() == Device::cpu, "a bound of positions that lie on a card: positions_below()");
+    return std::make_shared<int64_t>(count_positions(pos.data<int32_t>(), pos.count()));
+  });
+}
+void positions_below(const Tensor& pos, int64_t n) {
+  pos.memo<int64_t>(kPositions, [&] { return std::make_shared<int64_t>(n); });
+}
+
 }  // namespace duet
 
 namespace duet::cpu {

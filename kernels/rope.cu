@@ -109,9 +109,7 @@ __global__ void qk_rope_bwd_kernel(T* __restrict__ dqkv, float* __restrict__ par
 
 Tensor angles_on_card(const Tensor& pos, float theta, int64_t D) {
   CHECK(D % 4 == 0 && D <= 256, "head size ", D, " must be a multiple of 4, at most 256");
-  const auto count = pos.memo<int64_t>(
-      "positions", [&] { return std::make_shared<int64_t>(count_positions(pos.data<int32_t>(), pos.count())); });
-  const auto table = rope_angles(*count, theta, D / 4);
+  const auto table = rope_angles(count_positions(pos), theta, D / 4);
   static std::mutex mutex;
   static auto* kept = new std::map<std::pair<float, int64_t>, Tensor>;  // outlives the program's end
   std::lock_guard l(mutex);

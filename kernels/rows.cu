@@ -117,6 +117,22 @@ __global__ void cache_put_kernel(T* __restrict__ k, T* __restrict__ v, const T* 
   k[int64_t(to[n]) * C + c] = qkv[n * 3 * C + C + c], v[int64_t(to[n]) * C + c] = qkv[n * 3 * C + 2 * C + c];
 }
 
+// A sequence's rows in one cache of its block, to where they are kept meanwhile (kOut) or back; `each` words a sequence of the
+// cache, `most` of what is kept, `row` of one row. Words of 4 bytes.
+template <bool kOut>
+__global__ void cache_follow_kernel(uint32_t* cache, uint32_t* kept, const int32_t* __restrict__ from,
+                                    const int32_t* __restrict__ count, int S, int64_t each, int64_t most, int64_t first, int row) {
+  const int64_t l = blockIdx.x / S, s = blockIdx.x % S;
+  if (from[s] == s) return;
+  uint32_t* theirs = cache + (l * S + (kOut ? from[s] : s)) * each + first * row;
+  uint32_t* own = kept + blockIdx.x * most;
+  for (int64_t i = int64_t(blockIdx.y) * kThreads + threadIdx.x; i < int64_t(*count) * row; i += int64_t(gridDim.y) * kThreads)
+    if (kOut)
+      own[i] = theirs[i];
+    else
+      theirs[i] = own[i];
+}
+
 void gather(const Tensor& y, const Tensor& a, const Tensor& b, const Tensor& from) {
   const int64_t C = y.shape().last(), N = from.count();
   const Tensor f = on_card(from);
@@ -226,12 +242,26 @@ void cache_put(const Tensor& k, const Tensor& v, const Tensor& qkv, const Tensor
   });
 }
 
+void cache_follow(const Tensor& cache, const Tensor& from, const Tensor& count, int64_t first) {
+  const int64_t L = cache.dim(0), S = cache.dim(1), rows = cache.dim(2), C = cache.dim(3);
+  CHECK(C * int64_t(size_of(cache.dtype())) % 4 == 0, "rows of ", C);
+  const int64_t row = C * int64_t(size_of(cache.dtype())) / 4;
+  const Tensor f = on_card(from), n = on_card(count), kept({L, S, rows - first, C}, cache.dtype(), Device::cuda);
+  const dim3 grid(unsigned(L * S), 4);
+  const auto run = [&](auto kernel) {
+    DUET_LAUNCH(kernel, grid, dim3(kThreads), 0, cache.data<uint32_t>(), kept.data<uint32_t>(), f.data<int32_t>(),
+                n.data<int32_t>(), int(S), rows * row, (rows - first) * row, first, int(row));
+  };
+  run(cache_follow_kernel<true>), run(cache_follow_kernel<false>);
+}
+
 }  // namespace
 
 void enter_rows(Kernels& k) {
   k.gather = gather, k.gather_bwd = gather_bwd, k.segment_mean = segment_mean, k.segment_mean_bwd = segment_mean_bwd;
   k.column_sum = column_sum, k.add = add, k.add_scaled = add_scaled, k.scale = scale, k.fill = fill, k.convert = convert;
   k.mod_table = mod_table, k.copy_rows = copy_rows, k.cache_put = cache_put;
+  k.cache_follow = cache_follow;
 }
 
 }  // namespace duet::cuda

@@ -6,6 +6,7 @@
 #pragma once
 #include <cstdint>
 
+#include "kernels/sample.h"
 #include "kernels/tensor.h"
 
 namespace duet {
@@ -71,12 +72,12 @@ struct BlockTokens {
   const int32_t *at, *limit, *row, *pos;  // as Layout; at (B+1)
   int64_t B;
 };
-// A cache for tokens that earlier ones were put into: sequence b owns rows b * capacity ... of k and v, `used` (B) of them hold
-// earlier tokens. The block's are put after them, and see them.
+// A cache that earlier tokens were put into: sequence b owns rows b * capacity ... of k and v. The block's token n goes to row
+// to[n], and sees it.
 struct BlockCache {
   float *k, *v;
   int64_t capacity;
-  const int32_t* used;
+  const int32_t* to;
 };
 void block(float* y, const BlockSaved&, const float* x, const float* mod, const BlockTokens&, const BlockWeights&,
            const BlockSizes&, const BlockCache* = nullptr);
@@ -122,6 +123,16 @@ float sigmoid_contrastive(float* s, float* d_log_scale, float* d_bias, const int
 // y[n] = x[n] / |x[n]|, norm (N)
 void unit_rows(float* y, float* norm, const float* x, int64_t N, int64_t C);
 void unit_rows_bwd(float* dx, bool add, const float* dy, const float* y, const float* norm, int64_t N, int64_t C);
+
+// --- sample.cc: the next token from a row of V logits. -inf forbids a token, and so does 0 in `allowed`, where it is there.
+// Among equals the smaller token is the likelier. Log-probabilities are those of the softmax over what is allowed, whatever the
+// options.
+// Log of the sum of exp; NaN where one is NaN or +inf, or none is allowed.
+double log_sum(const float* logits, const uint8_t* allowed, int64_t V);
+// The n likeliest, likeliest first. Where there are fewer: token 0 and -inf; where log_sum is NaN: token 0 and NaN.
+void best_tokens(int32_t* token, double* log_prob, const float* logits, const uint8_t* allowed, int64_t V, int64_t n);
+// As sample_token of text/sampling.h, which checks what this takes for granted.
+int32_t draw_token(const float* logits, const uint8_t* allowed, int64_t V, const SampleOptions&, uint64_t counter);
 
 // --- optimize.cc: steps over flat buffers
 // AdamW (arXiv 1711.05101) with decoupled decay; step >= 1

@@ -3,15 +3,12 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/sample.h"
+
 namespace duet {
 
-struct SampleOptions {
-  float temperature = 0;  // 0: the most likely token; otherwise logits are divided by it. Finite, not negative
-  int top_k = 0;          // only the k most likely tokens; 0: all
-  float top_p = 1;        // then the fewest of them whose probability, after temperature, reaches p: in (0, 1]
-  uint64_t seed = 0;
-  bool operator==(const SampleOptions&) const = default;
-};
+// Refuses options that are out of range.
+void check_options(const SampleOptions&);
 
 // A token drawn from softmax(logits / temperature), cut to top_k and then to top_p. The draw is a function of seed and
 // counter alone (count the tokens of a sequence). Among equal logits the smaller id is the more likely one: greedy

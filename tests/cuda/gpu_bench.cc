@@ -14,6 +14,7 @@
 
 #include "fusion/joint.h"
 #include "infer/sampler.h"
+#include "infer/textsearch.h"
 #include "kernels/cublas.h"
 #include "kernels/cudnn.h"
 #include "kernels/device.h"
@@ -314,6 +315,40 @@ void draw_rows(MemoryWatch& memory) {
   }
 }
 
+// Captions of 20 tokens, none of which may be the end. The floor: the weights of stem, blocks and head, read once a step.
+void caption_rows() {
+  const NoGrad off;
+  constexpr int kEnd = 2;
+  const int tokens = tiny ? 3 : 20;
+  Model m(config(512, 12));
+  flatten([&](const Visit& v) { m.params(v); }, Device::cuda);
+  double weights = 0;
+  m.params([&](const std::string& name, Var& v) {
+    if (name == "table" || name.starts_with("text.") || name.starts_with("fusion.")) weights += 2.0 * double(v.value().count());
+  });
+  Tensor allowed({m.config.vocab}, DType::u8);
+  for (int64_t v = 0; v < m.config.vocab; ++v) allowed.data<uint8_t>()[v] = v != kEnd;
+  const int side = int(m.config.size / m.config.patch);
+  for (const bool drawn : {false, true})
+    for (int B : {1, 16}) {
+      std::vector<Sequence> pictures;
+      for (int b = 0; b < B; ++b) pictures.push_back({Segment::image(side, side, b + 1)});
+      const Layout l = make_layout(pictures);
+      const auto times = m.times(std::vector<float>(size_t(B), 1.0f));
+      const Var rows = m.vision_stem(random({l.N(), m.patch_values()}, DType::f32), l, times);
+      const SampleOptions sample{drawn ? 1.0f : 0.0f, 50, 0.95f, 1};
+      const double s = seconds(tiny ? 1 : 3, [&] {
+        TextSearch search(m, rows, l, times, {{4, tokens, kEnd, 0.7}, sample, 3, allowed});
+        while (!search.done()) search.step();
+      });
+      table.push_back({join("caption 64 px, ", drawn ? "drawn" : "beam 4", ", batch ", B),
+                       {},
+                       join(int(B * tokens / s), " tokens/s"),
+                       tokens * weights / rates.copy,
+                       s});
+    }
+}
+
 void run(const std::string& json) {
   choose_device("cuda");
   choose_precision("bf16");
@@ -329,7 +364,7 @@ void run(const std::string& json) {
   if (cudnn) convolution_rows("cuDNN", cuda::UseCudnn::always);
   step_row(memory, 192, 9, 256), step_row(memory, 512, 12, 256), step_row(memory, 768, 16, 256),
       step_row(memory, 1024, 24, 256);
-  draw_rows(memory);
+  draw_rows(memory), caption_rows();
   print_table();
   if (!json.empty()) write_json(json);
 }

@@ -96,6 +96,7 @@ inline uint32_t __byte_perm(uint32_t x, uint32_t y, uint32_t s) {  // byte i: th
   for (int i = 0; i < 4; ++i) out |= uint32_t(both >> (s >> 4 * i & 7) * 8 & 0xff) << 8 * i;
   return out;
 }
+inline uint32_t __float_as_uint(float x) { return std::bit_cast<uint32_t>(x); }
 inline float __expf(float x) { return std::exp(x); }
 
 // The part of the runtime that our code calls.
