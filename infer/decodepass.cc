@@ -1,8 +1,6 @@
 #include "infer/decodepass.h"
 
 #include <algorithm>
-#include <limits>
-#include <numeric>
 
 #include "kernels/rope.h"
 
