@@ -122,7 +122,7 @@ TEST_F(CliTest, QuantizeInt8) {
 TEST_F(CliTest, NarrowWeightsOfACard) {
   for (const char* narrow : {"int4", "fp8"})
     refused({"generate", "a", "--device", "cpu", "--quantize", narrow, "--weights", dir / "nowhere", "-o", dir / "x.png"},
-            std::string("--quantize ") + narrow + " needs a card, and this is on the CPU: use --quantize int8 or none");
+            join("--quantize ", narrow, " needs a card, and this is on the CPU: use --quantize int8 or none"));
   try {
     open_model({.weights = dir / "tiny", .quantize = "int2", .device = "cpu"});
     FAIL() << "int2 was taken";
