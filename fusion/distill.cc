@@ -88,7 +88,7 @@ FlowGoal distill_goal(const Model& teacher, const JointBatch& batch, const Joint
   };
 
   FlowGoal goal{times(0), {}};
-  const Tensor clean = patchify(batch.pixels, B, batch.size, batch.size, teacher.config.patch).to(teacher.device());
+  const Tensor clean = patchify(batch.pixels, B, batch.size, batch.size, teacher.config.patch, teacher.device());
   const Tensor begin(clean.shape(), DType::f32, clean.device());
   make_noisy(batch, begin, clean, goal.t);
   const int64_t P = begin.shape().rows() / B;

@@ -3,6 +3,7 @@
 #include "fusion/flow.h"
 #include "fusion/patchify.h"
 #include "kernels/device.h"
+#include "kernels/patchlines.h"
 
 namespace duet {
 namespace {
@@ -24,18 +25,19 @@ Pictures make_pictures(const Model& m, const JointBatch& batch, const JointConfi
   for (int64_t b = 0; b < B; ++b)
     p.t[size_t(b)] =
         batch.goal ? batch.goal->t.at(size_t(b)) : sample_t(mix(batch.seed, 1), uint64_t(b), float(c.t_mean), float(c.t_std));
-  const auto patches_of = [&](const float* pixels) { return patchify(pixels, B, batch.size, batch.size, m.config.patch); };
-  const Tensor own = patches_of(batch.pixels);
-  p.clean = own.to(m.device());
+  const int64_t side = batch.size, patch = m.config.patch, each = P * V;
+  const auto patches_of = [&](const float* pixels) { return patchify(pixels, B, side, side, patch, m.device()); };
+  p.clean = patches_of(batch.pixels);
   Tensor under = p.clean;
   if (batch.perturbed && !batch.goal) {
-    const Tensor other = patches_of(batch.perturbed);
+    std::vector<float> other(batch.perturbed, batch.perturbed + B * each);
     for (int64_t b = 0; b < B; ++b)
-      if (double(p.t[size_t(b)]) > c.perturb_to) std::copy_n(own.data() + b * P * V, P * V, other.data() + b * P * V);
-    for (int64_t n = 0; n < B * P; ++n)
-      if (!std::equal(own.data() + n * V, own.data() + (n + 1) * V, other.data() + n * V))
-        p.gain[size_t(n)] += float(c.perturb_gain);
-    under = other.to(m.device());
+      if (double(p.t[size_t(b)]) > c.perturb_to) std::copy_n(batch.pixels + b * each, each, other.data() + b * each);
+    for_patch_lines(B, side, side, patch, [&](int64_t at, int64_t picture) {
+      if (!std::equal(&other[size_t(picture)], &other[size_t(picture)] + patch * 4, batch.pixels + picture))
+        p.gain[size_t(at / V)] = 1 + float(c.perturb_gain);
+    });
+    under = patches_of(other.data());
   }
   p.patches = Tensor({(B + R) * P, V}, DType::f32, m.device());
   make_noisy(batch, p.patches.slice(0, {B * P, V}), under, p.t);

@@ -4,7 +4,8 @@
 
 namespace duet {
 
-Tensor patchify(const float* pixels, int64_t B, int64_t height, int64_t width, int64_t patch);
+// pixels lie on the host; on a card they are laid out anew there.
+Tensor patchify(const float* pixels, int64_t B, int64_t height, int64_t width, int64_t patch, Device = Device::cpu);
 void unpatchify(float* pixels, const float* patches, int64_t B, int64_t height, int64_t width, int64_t patch);
 
 }  // namespace duet

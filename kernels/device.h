@@ -108,6 +108,7 @@ struct Kernels {
   void (*best_tokens)(T token, T log_prob, T logits, T allowed);
   void (*draw_tokens)(T token, T log_prob, T logits, T allowed, const SampleOptions&, T counter);  // n = 1
 
+  void (*patchify)(T patches, T pixels);  // of a card alone: (B,H,W,4) to (B P, p p 4), see patchlines.h
   // Row b P + i of patches (B P, V): t[b] x + (1 - t[b]) e, with e = normal(seed, (b P + i) V + j).
   void (*add_noise)(T patches, T clean, T t, uint64_t seed);
   void (*normals)(T z, T seed_words);                       // z (B,n): normal(seed[b], i); seed_words (B,2) i32, low word first

@@ -20,6 +20,16 @@ __global__ void add_noise_kernel(float* __restrict__ z, const float* __restrict_
   z[i] = ti * x[i] + (1 - ti) * normal_at(seed, uint64_t(i));
 }
 
+// A thread a pixel, 16 bytes: written in order, read in lines of a patch.
+__global__ void patchify_kernel(Pack<float, 4>* __restrict__ patches, const Pack<float, 4>* __restrict__ pixels, unsigned n,
+                                unsigned H, unsigned W, unsigned p) {
+  const unsigned i = blockIdx.x * kThreads + threadIdx.x;
+  if (i >= n) return;
+  const unsigned x = i % p, y = i / p % p, patch = i / (p * p);
+  const unsigned across = W / p, down = H / p, px = patch % across, py = patch / across % down, b = patch / (across * down);
+  patches[i] = pixels[(b * H + py * p + y) * W + px * p + x];
+}
+
 __global__ void normals_kernel(float* __restrict__ z, const uint32_t* __restrict__ seed, int64_t each) {
   const int64_t i = int64_t(blockIdx.x) * kThreads + threadIdx.x, b = blockIdx.y;
   if (i < each) z[b * each + i] = normal_at(uint64_t(seed[2 * b + 1]) << 32 | seed[2 * b], uint64_t(i));
@@ -48,6 +58,17 @@ void add_noise(const Tensor& patches, const Tensor& clean, const Tensor& t, uint
   const Tensor there = on_card(t);
   DUET_LAUNCH(add_noise_kernel, dim3(blocks(patches.count(), kThreads)), dim3(kThreads), 0, patches.data(), clean.data(),
               there.data(), seed, patches.count() / t.count(), patches.count());
+}
+
+void patchify(const Tensor& patches, const Tensor& pixels) {
+  const int64_t n = pixels.count() / 4, H = pixels.dim(1), W = pixels.dim(2), values = patches.shape().last();
+  int64_t p = 1;
+  while (p * p * 4 < values) ++p;
+  CHECK(p * p * 4 == values && H % p == 0 && W % p == 0 && patches.count() == pixels.count() && n <= INT32_MAX, "pictures ",
+        pixels.shape(), " as patches ", patches.shape());
+  DUET_LAUNCH(patchify_kernel, dim3(blocks(n, kThreads)), dim3(kThreads), 0,
+              reinterpret_cast<Pack<float, 4>*>(patches.data()), reinterpret_cast<const Pack<float, 4>*>(pixels.data()),
+              unsigned(n), unsigned(H), unsigned(W), unsigned(p));
 }
 
 void normals(const Tensor& z, const Tensor& seeds) {
@@ -79,7 +100,7 @@ void heun(const Tensor& z, const Tensor& guess, const Tensor& end, const Tensor&
 }  // namespace
 
 void enter_noise(Kernels& k) {
-  k.add_noise = add_noise, k.normals = normals, k.guide = guide, k.euler = euler, k.heun = heun;
+  k.patchify = patchify, k.add_noise = add_noise, k.normals = normals, k.guide = guide, k.euler = euler, k.heun = heun;
 }
 
 }  // namespace duet::cuda

@@ -114,6 +114,9 @@ void kernel_rows() {
   line("cross-entropy", double(M * V * 2), [&] { card().cross_entropy(nll, lse, logits, target); });
   line("cross-entropy, backward", 2.0 * double(M * V * 2),
        [&] { card().cross_entropy_bwd(dl, logits, lse, target, weight, one); });
+  const Tensor pixels = random({scaled(4096), 64, 64, 4}, DType::f32),
+               patches({pixels.count() / 256, 256}, DType::f32, Device::cuda);
+  line("patchify", 2.0 * double(pixels.bytes()), [&] { card().patchify(patches, pixels); });
   const int64_t n = scaled(64 << 20);
   const Tensor w = random({n}, DType::f32), g = random({n}, DType::f32, 3), m = Tensor::zeros({n}, DType::f32, Device::cuda),
                v = m.clone();

@@ -1,6 +1,7 @@
 // Steps of the sampler and its noise, and a KV cache's work, on both devices.
 #include "infer/sampler.h"
 
+#include "fusion/patchify.h"
 #include "infer/flowpass.h"
 #include "kernels/replay.h"
 #include "tests/cuda/both.h"
@@ -19,6 +20,30 @@ TEST(CudaSampler, NoiseIsTheCpus) {
   const Tensor za({6, 111}), zb({6, 111}, DType::f32, Device::cuda);
   kernels(Device::cpu).add_noise(za, clean, t, 9), kernels(Device::cuda).add_noise(zb, clean.to(Device::cuda), t, 9);
   expect_close(za, zb.to(Device::cpu), 0x1p-24, "add_noise");
+}
+
+TEST(CudaSampler, PatchesAreTheCpus) {
+  const CardNow now;
+  struct {
+    int64_t B, H, W, patch;
+  } const cases[] = {{1, 1, 1, 1}, {3, 6, 4, 2}, {2, 35, 14, 7}, {2, 64, 96, 8}};
+  for (const auto& c : cases) {
+    const Tensor pixels = normals({c.B, c.H, c.W, 4}, 6);
+    const Tensor here = patchify(pixels.data(), c.B, c.H, c.W, c.patch);
+    // By hand: the value of each place of each patch.
+    for (int64_t i = 0; i < here.count(); ++i) {
+      const int64_t g = i % 4, x = i / 4 % c.patch, y = i / 4 / c.patch % c.patch, n = i / 4 / c.patch / c.patch;
+      const int64_t across = c.W / c.patch, down = c.H / c.patch, px = n % across, py = n / across % down,
+                    b = n / across / down;
+      ASSERT_EQ(here.data()[i], pixels.data()[((b * c.H + py * c.patch + y) * c.W + px * c.patch + x) * 4 + g]) << i;
+    }
+    for (const int order : kOrders) {
+      set_thread_order(order);
+      EXPECT_TRUE(same_bits(here, patchify(pixels.data(), c.B, c.H, c.W, c.patch, Device::cuda).to(Device::cpu)));
+    }
+    set_thread_order(0);
+  }
+  EXPECT_THROW(patchify(nullptr, 1, 6, 5, 2, Device::cuda), Error);
 }
 
 TEST(CudaSampler, StepsAreTheCpus) {
