@@ -8,8 +8,8 @@ bad=0
 failed() { bad=1; echo "FAILED: $1"; }
 step() { echo "== $1 ($SECONDS s)"; }
 
-# /dev/dxg: in Windows' Linux.
-if [ "${1:-}" = bench ] && ! [ -e /dev/nvidiactl ] && ! [ -e /dev/dxg ]; then
+card() { [ -e /dev/nvidiactl ] || [ -e /dev/dxg ]; }  # the latter in Windows' Linux
+if [ "${1:-}" = bench ] && ! card; then
   echo "./dev bench --device cuda: no NVIDIA card answers here (no /dev/nvidiactl); ./dev bench measures the processors" >&2
   exit 1
 fi
@@ -43,6 +43,11 @@ code=0
 CUDA_VISIBLE_DEVICES= build-gpu/gpu_bench >"$out/hidden.log" 2>&1 || code=$?
 cat "$out/hidden.log"
 [ $code = 1 ] && [ "$(wc -l <"$out/hidden.log")" = 1 ] && grep -q 'no CUDA card answers here' "$out/hidden.log" || failed "a hidden card's line"
+
+if ! card; then
+  echo "./dev gpu: all of it builds; no NVIDIA card answers here (no /dev/nvidiactl), so nothing more was run" >&2
+  exit 1
+fi
 
 # The same ops on both devices, losses and 20 steps of training against the CPU's, the same bits twice, replayed drawings, out of
 # memory: with our own attention, then with cuDNN's.
