@@ -113,7 +113,7 @@ void add_device_option(CLI::App* verb, std::string& device) {
 
 void add_open_options(CLI::App* verb, OpenOptions& o) {
   verb->add_option("--weights", o.weights,
-                   "model folder or .safetensors, or the name of weights that ship: xs, xs-fast (default: "
+                   "model folder or .safetensors, or the name of weights that ship: xs, xs-fast, xs-styled (default: "
                    "$DUET_WEIGHTS, else xs)");
   add_device_option(verb, o.device);
   verb->add_option("--precision", o.precision, "f32, bf16, or auto: bf16 on a card and where the CPU is faster with it")
