@@ -87,6 +87,7 @@ DecodePass::Said DecodePass::operator()(std::span<const int32_t> ids, std::span<
     at.push_back(int32_t(which.size()));
   }
   const int64_t N = int64_t(which.size());
+  CHECK(N > 0, "a sequence that goes on");
   const Tensor host = numbers(ids, from, which);
   Tensor got;
   if (!card) {

@@ -1,5 +1,5 @@
 // Reads pictures: says what is on them, and turns pictures and texts into unit vectors that lie close where they mean
-// the same. Pictures of any size; results depend neither on the batch nor on threads.
+// the same. Pictures of any size; on a CPU results depend neither on the batch nor on threads.
 #pragma once
 #include <memory>
 #include <span>

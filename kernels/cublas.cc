@@ -122,13 +122,14 @@ class Multiplier {
                   al[0], al[1], al[2], al[3]};
     auto it = plans_.find(key);
     if (it == plans_.end()) it = plans_.emplace(key, make(p, al)).first;
-    const Plan& plan = it->second;
+    Plan& plan = it->second;
     if (!plan.found) return false;
     set_bias(plan, p);
     const float one = 1, beta = p.accumulate ? 1 : 0;
-    check(lt().Matmul(handle_, plan.op, &one, p.b, plan.a, p.a, plan.b, &beta, p.c, plan.c, p.c, plan.c, &plan.algo,
-                      workspace_.data<void>(), kWorkspace, stream),
-          "product");
+    const cublasStatus_t s = lt().Matmul(handle_, plan.op, &one, p.b, plan.a, p.a, plan.b, &beta, p.c, plan.c, p.c, plan.c,
+                                         &plan.algo, workspace_.data<void>(), kWorkspace, stream);
+    if (s == CUBLAS_STATUS_NOT_SUPPORTED && p.epilogue != Epilogue::none) return plan.found = false;
+    check(s, "product");
     return true;
   }
 

@@ -18,7 +18,7 @@ static std::string last_words() {
   return text;
 }
 void check(cudnnStatus_t s, const char* what) {
-  if (s != CUDNN_STATUS_SUCCESS) refuse("cuDNN: ", what, ": ", dnn().GetErrorString(s), "; ", last_words());
+  if (s != CUDNN_STATUS_SUCCESS) throw CudnnError(join("cuDNN: ", what, ": ", dnn().GetErrorString(s), "; ", last_words()));
 }
 
 void set(Desc d, cudnnBackendAttributeName_t name, const Dims& v) {
@@ -162,7 +162,7 @@ Plan make_plan(std::unique_ptr<Graph> g, const Wish& wish) {
       p.plan = plan;
       return p;
     }
-  refuse("cuDNN: no plan; ", why);
+  throw CudnnError(join("cuDNN: no plan; ", why));
 }
 
 void run(const Plan& p, const Given& given, void* stream, const char* what) {

@@ -38,7 +38,10 @@ struct Dnn {
 };
 const Dnn& dnn();
 
-void check(cudnnStatus_t, const char* what);  // throws unless it went well, with the library's own words
+struct CudnnError : Error {
+  using Error::Error;
+};
+void check(cudnnStatus_t, const char* what);  // throws CudnnError unless it went well, with the library's own words
 
 // All descriptors of a graph; freed together.
 class Descriptors {
@@ -117,7 +120,7 @@ struct Plan {
   Desc plan = nullptr;  // none: cuDNN has none
   int64_t workspace = 0;
 };
-// Of the first engine that has one; throws where none has.
+// Of the first engine that has one; throws CudnnError where none has.
 Plan make_plan(std::unique_ptr<Graph>, const Wish&);
 
 // The tensors from outside, by name: where they lie on the card, or on the host for what is given by value.
@@ -140,7 +143,7 @@ template <class Key>
 class Plans {
  public:
   // run(plan) with the plan of make(). False, and nothing done, where there is none; why is said once, and that `what` goes on
-  // without it.
+  // without it. A card that is out of memory says so as ever: doing without cuDNN would take more.
   template <class Make, class Run>
   bool use(const Key& key, const std::string& what, Make make, Run run) {
     if (!cudnn_answers()) return false;
@@ -151,7 +154,7 @@ class Plans {
       if (!p.plan) return false;
       run(p);
       return true;
-    } catch (const Error& e) {
+    } catch (const CudnnError& e) {
       std::fprintf(stderr, "duet: %s; %s goes on without it\n", e.what(), what.c_str());
       p.plan = nullptr;
       return false;

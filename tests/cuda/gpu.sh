@@ -25,11 +25,11 @@ command -v ninja >/dev/null && generator=(-G Ninja)
 
 if [ "${1:-}" = bench ]; then
   step bench
-  build-gpu/gpu_bench --json "$out/bench.json" >"$out/bench.log" 2>&1 || { tail -n 40 "$out/bench.log"; exit 1; }
+  timeout 400 build-gpu/gpu_bench --json "$out/bench.json" >"$out/bench.log" 2>&1 || { tail -n 40 "$out/bench.log"; exit 1; }
   peers=()
   if python3 -c 'import torch' 2>/dev/null; then
     step PyTorch
-    python3 tests/bench/torch_peer.py --device cuda --json "$out/peer.json" >"$out/peer.log" 2>&1 &&
+    timeout 900 python3 tests/bench/torch_peer.py --device cuda --json "$out/peer.json" >"$out/peer.log" 2>&1 &&
       peers=("$out/peer.json") || { echo "FAILED: torch_peer.py, so its rows are missing:"; tail -n 20 "$out/peer.log"; bad=1; }
   fi
   step table
@@ -69,10 +69,9 @@ if command -v compute-sanitizer >/dev/null; then
       >"$out/$tool-$suite.log" 2>&1
   }
   declare -A running
-  for suite in Cuda CudaSampler CudaModel; do check memcheck $suite & running[memcheck-$suite]=$!; done
-  check racecheck Cuda & running[racecheck-Cuda]=$!
-  check initcheck Cuda & running[initcheck-Cuda]=$!
-  check initcheck CudaSampler & running[initcheck-CudaSampler]=$!
+  for suite in Cuda CudaSampler CudaModel CudaConv CudaDecode CudaReplay; do check memcheck $suite & running[memcheck-$suite]=$!; done
+  for suite in Cuda CudaConv CudaDecode; do check racecheck $suite & running[racecheck-$suite]=$!; done
+  for suite in Cuda CudaSampler CudaConv CudaDecode; do check initcheck $suite & running[initcheck-$suite]=$!; done
   for name in "${!running[@]}"; do
     code=0
     wait "${running[$name]}" || code=$?
