@@ -58,6 +58,8 @@ struct Kernels {
   void (*norm_mod)(T y, T rstd, T x, T mod, T row, int64_t scale, int64_t shift);
   void (*norm_mod_bwd)(T dx, bool add, T dmod, T dy, T x, T rstd, T mod, T row, int64_t scale, int64_t shift);
   void (*gate_add)(T y, T x, T h, T mod, T row, int64_t gate);
+  // gate_add into y and norm_mod of that into normed, in one pass over the rows.
+  void (*gate_norm)(T y, T normed, T rstd, T x, T h, T mod, T row, int64_t gate, int64_t scale, int64_t shift);
   void (*gate_add_bwd)(T dh, bool add, T dmod, T dy, T h, T mod, T row, int64_t gate);
   void (*qk_rope)(T y, T rstd, T qkv, T gain_q, T gain_k, T pos, float theta);
   void (*qk_rope_bwd)(T dqkv, T dgain_q, T dgain_k, T dy, T qkv, T rstd, T gain_q, T gain_k, T pos, float theta);

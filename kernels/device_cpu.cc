@@ -55,6 +55,9 @@ void norm_mod_bwd(T dx, bool add, T dmod, T dy, T x, T rstd, T mod, T row, int64
 void gate_add(T y, T x, T h, T mod, T row, int64_t gate) {
   cpu::gate_add(f(y), f(x), f(h), f(mod), ints(row), mod.dim(1), gate, rows(x), width(x));
 }
+void gate_norm(T y, T normed, T rstd, T x, T h, T mod, T row, int64_t gate, int64_t scale, int64_t shift) {
+  gate_add(y, x, h, mod, row, gate), norm_mod(normed, rstd, y, mod, row, scale, shift);
+}
 void gate_add_bwd(T dh, bool add, T dmod, T dy, T h, T mod, T row, int64_t gate) {
   cpu::gate_add_bwd(f(dh), add, f(dmod), f(dy), f(h), f(mod), ints(row), mod.dim(1), gate, rows(h), width(h));
 }
@@ -254,6 +257,7 @@ Kernels make() {
   k.wait = [] {}, k.name = [] { return std::string("CPU"); };
   k.convert = convert, k.fill = fill, k.linear = linear, k.linear_bwd = linear_bwd, k.gemm = product;
   k.norm_mod = norm_mod, k.norm_mod_bwd = norm_mod_bwd, k.gate_add = gate_add, k.gate_add_bwd = gate_add_bwd;
+  k.gate_norm = gate_norm;
   k.qk_rope = qk_rope, k.qk_rope_bwd = qk_rope_bwd, k.attention = attention, k.attention_bwd = attention_bwd;
   k.cache_put = cache_put, k.cache_follow = cache_follow, k.best_tokens = best_tokens, k.draw_tokens = draw_tokens;
   k.swiglu = swiglu, k.swiglu_bwd = swiglu_bwd, k.silu = silu, k.silu_bwd = silu_bwd;

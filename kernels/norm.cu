@@ -29,6 +29,38 @@ __global__ void norm_mod_kernel(T* __restrict__ y, float* __restrict__ rstd, con
   }
 }
 
+// As gate_add_kernel and norm_mod_kernel one after the other; a thread reads again only what it wrote itself.
+template <class T, int V>
+__global__ void gate_norm_kernel(T* __restrict__ y, T* __restrict__ normed, float* __restrict__ rstd, const T* __restrict__ x,
+                                 const T* __restrict__ h, const float* __restrict__ mod, const int32_t* __restrict__ row,
+                                 int64_t W, int64_t gate, int64_t scale, int64_t shift, int N, int C) {
+  const int n = blockIdx.x * kRows + threadIdx.y;
+  if (n >= N) return;
+  const int64_t at = int64_t(n) * C;
+  const float *m = mod + row[n] * W, *g = m + gate, *s = m + scale, *b = m + shift;
+  float sum = 0;
+  for (int c = threadIdx.x * V; c < C; c += 32 * V) {
+    float xv[V], hv[V], gv[V];
+    load(xv, x + at + c), load(hv, h + at + c), load_f32(gv, g + c);
+#pragma unroll
+    for (int i = 0; i < V; ++i) {
+      T stored;
+      set(stored, xv[i] + hv[i] * gv[i]);
+      xv[i] = to_float(stored), sum += xv[i] * xv[i];
+    }
+    store(y + at + c, xv);
+  }
+  const float r = 1 / sqrtf(warp_sum(sum) / float(C) + 1e-6f);
+  if (threadIdx.x == 0) rstd[n] = r;
+  for (int c = threadIdx.x * V; c < C; c += 32 * V) {
+    float v[V], sv[V], bv[V];
+    load(v, y + at + c), load_f32(sv, s + c), load_f32(bv, b + c);
+#pragma unroll
+    for (int i = 0; i < V; ++i) v[i] = v[i] * r * (1 + sv[i]) + bv[i];
+    store(normed + at + c, v);
+  }
+}
+
 template <class T, int V>
 __global__ void norm_mod_dx_kernel(T* __restrict__ dx, bool add, const T* __restrict__ dy, const T* __restrict__ x,
                                    const float* __restrict__ rstd, const float* __restrict__ mod,
@@ -148,6 +180,18 @@ void norm_mod(const Tensor& y, const Tensor& rstd, const Tensor& x, const Tensor
   });
 }
 
+void gate_norm(const Tensor& y, const Tensor& normed, const Tensor& rstd, const Tensor& x, const Tensor& h, const Tensor& mod,
+               const Tensor& row, int64_t gate, int64_t scale, int64_t shift) {
+  const int64_t C = x.shape().last(), N = x.shape().rows();
+  const Tensor r = on_card(row);
+  with_words(x.dtype(), C | gate | scale | shift | mod.dim(1), {&y, &normed, &x, &h, &mod}, [&](auto zero, auto v) {
+    using T = decltype(zero);
+    DUET_LAUNCH((gate_norm_kernel<T, v()>), dim3(blocks(N, kRows)), dim3(32, kRows), 0, y.data<T>(), normed.data<T>(),
+                rstd.data(), x.data<T>(), h.data<T>(), mod.data(), r.data<int32_t>(), mod.dim(1), gate, scale, shift, int(N),
+                int(C));
+  });
+}
+
 void norm_mod_bwd(const Tensor& dx, bool add, const Tensor& dmod, const Tensor& dy, const Tensor& x, const Tensor& rstd,
                   const Tensor& mod, const Tensor& row, int64_t scale, int64_t shift) {
   const int64_t C = x.shape().last(), N = x.shape().rows();
@@ -179,6 +223,6 @@ void norm_mod_bwd(const Tensor& dx, bool add, const Tensor& dmod, const Tensor& 
 
 }  // namespace
 
-void enter_norm(Kernels& k) { k.norm_mod = norm_mod, k.norm_mod_bwd = norm_mod_bwd; }
+void enter_norm(Kernels& k) { k.norm_mod = norm_mod, k.norm_mod_bwd = norm_mod_bwd, k.gate_norm = gate_norm; }
 
 }  // namespace duet::cuda

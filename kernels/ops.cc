@@ -86,16 +86,28 @@ Var linear(const Var& given, const Var& w, const Var& b) {
   });
 }
 
+static Var record_norm_mod(const Tensor& y, const Tensor& rstd, const Var& x, const Var& mod, const Tensor& row, int64_t scale,
+                           int64_t shift) {
+  return record(y, {x, mod}, [=](Node& n) {
+    const Into dx(x);
+    on(x).norm_mod_bwd(dx.t, dx.add, grad_of(mod), n.grad, x.value(), rstd, mod.value(), row, scale, shift);
+  });
+}
+static Var record_gate_add(const Tensor& y, const Var& x, const Var& h, const Var& mod, const Tensor& row, int64_t gate) {
+  return record(y, {x, h, mod}, [=](Node& n) {
+    const Into dh(h);
+    on(x).gate_add_bwd(dh.t, dh.add, grad_of(mod), n.grad, h.value(), mod.value(), row, gate);
+    pass(x, n.grad);
+  });
+}
+
 Var norm_mod(const Var& x, const Var& given, const Tensor& row, int64_t scale, int64_t shift) {
   const Var mod = beside(given, x);
   const int64_t C = x.shape().last(), N = x.shape().rows(), W = mod.dim(1);
   CHECK(row.count() == N && scale + C <= W && shift + C <= W, "modulation ", mod.shape(), " for ", x.shape());
   const Tensor y = like(x), rstd = f32(x, {N});
   on(x).norm_mod(y, rstd, x.value(), mod.value(), row, scale, shift);
-  return record(y, {x, mod}, [=](Node& n) {
-    const Into dx(x);
-    on(x).norm_mod_bwd(dx.t, dx.add, grad_of(mod), n.grad, x.value(), rstd, mod.value(), row, scale, shift);
-  });
+  return record_norm_mod(y, rstd, x, mod, row, scale, shift);
 }
 
 Var gate_add(const Var& x, const Var& h, const Var& given, const Tensor& row, int64_t gate) {
@@ -104,11 +116,19 @@ Var gate_add(const Var& x, const Var& h, const Var& given, const Tensor& row, in
   CHECK(h.shape() == x.shape() && row.count() == N && gate + C <= W, "gate for ", x.shape(), " and ", h.shape());
   const Tensor y = like(x);
   on(x).gate_add(y, x.value(), h.value(), mod.value(), row, gate);
-  return record(y, {x, h, mod}, [=](Node& n) {
-    const Into dh(h);
-    on(x).gate_add_bwd(dh.t, dh.add, grad_of(mod), n.grad, h.value(), mod.value(), row, gate);
-    pass(x, n.grad);
-  });
+  return record_gate_add(y, x, h, mod, row, gate);
+}
+
+std::pair<Var, Var> gate_norm(const Var& x, const Var& h, const Var& given, const Tensor& row, int64_t gate, int64_t scale,
+                              int64_t shift) {
+  const Var mod = beside(given, x);
+  const int64_t C = x.shape().last(), N = x.shape().rows();
+  CHECK(h.shape() == x.shape() && row.count() == N && std::max({gate, scale, shift}) + C <= mod.dim(1), "gate and norm for ",
+        x.shape(), " and ", h.shape());
+  const Tensor y = like(x), normed = like(x), rstd = f32(x, {N});
+  on(x).gate_norm(y, normed, rstd, x.value(), h.value(), mod.value(), row, gate, scale, shift);
+  const Var sum = record_gate_add(y, x, h, mod, row, gate);
+  return {sum, record_norm_mod(normed, rstd, sum, mod, row, scale, shift)};
 }
 
 Var qk_rope(const Var& qkv, const Var& gq, const Var& gk, const Tensor& pos, int64_t heads, float theta) {
@@ -192,8 +212,8 @@ static Var block_step_by_step(const Var& x, const Var& mod, const Layout& l, con
   const int64_t C = x.shape().last();
   const Var h = qk_rope(linear(norm_mod(x, mod, l.row, 0, C), p.qkv), p.gain_q, p.gain_k, l.pos, heads, theta);
   const Var a = cache ? cached_attention(h, l, heads, *cache, *used) : attention(h, l, heads);
-  const Var y = gate_add(x, linear(a, p.proj), mod, l.row, 2 * C);
-  return gate_add(y, linear(swiglu(linear(norm_mod(y, mod, l.row, 3 * C, 4 * C), p.up)), p.down), mod, l.row, 5 * C);
+  const auto [y, normed] = gate_norm(x, linear(a, p.proj), mod, l.row, 2 * C, 3 * C, 4 * C);
+  return gate_add(y, linear(swiglu(linear(normed, p.up)), p.down), mod, l.row, 5 * C);
 }
 
 static bool recompute = false;

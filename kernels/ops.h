@@ -28,6 +28,9 @@ Var activation(const Var& x);  // x as blocks take it: bf16 on a card in bf16 pr
 Var linear(const Var& x, const Var& w, const Var& b = {});  // (N,C) (O,C) (O) -> (N,O)
 Var norm_mod(const Var& x, const Var& mod, const Tensor& row, int64_t scale, int64_t shift);
 Var gate_add(const Var& x, const Var& h, const Var& mod, const Tensor& row, int64_t gate);
+// gate_add(), and norm_mod() of its result: on a card one pass over the rows.
+std::pair<Var, Var> gate_norm(const Var& x, const Var& h, const Var& mod, const Tensor& row, int64_t gate, int64_t scale,
+                              int64_t shift);
 Var qk_rope(const Var& qkv, const Var& gain_q, const Var& gain_k, const Tensor& pos, int64_t heads, float theta);
 Var attention(const Var& qkv, const Layout&, int64_t heads);  // (N,3C) -> (N,C)
 // A whole transformer block: table.h. mod (R,6C); weights (3C,C) (C,C) (2F,C) (C,F); gains (C / heads).

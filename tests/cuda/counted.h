@@ -31,15 +31,15 @@ class Counted {
     const Kernels was = card_table();
     total_ = {}, rates_ = r;
     wrap<&Kernels::convert, &Kernels::fill, &Kernels::linear, &Kernels::linear_bwd, &Kernels::gemm, &Kernels::norm_mod,
-         &Kernels::norm_mod_bwd, &Kernels::gate_add, &Kernels::gate_add_bwd, &Kernels::qk_rope, &Kernels::qk_rope_bwd,
-         &Kernels::attention, &Kernels::attention_bwd, &Kernels::cache_put, &Kernels::swiglu, &Kernels::swiglu_bwd,
-         &Kernels::silu, &Kernels::silu_bwd, &Kernels::gather, &Kernels::gather_bwd, &Kernels::segment_mean,
-         &Kernels::segment_mean_bwd, &Kernels::column_sum, &Kernels::add, &Kernels::add_scaled, &Kernels::scale,
-         &Kernels::mod_table, &Kernels::cross_entropy, &Kernels::cross_entropy_bwd, &Kernels::square_error,
+         &Kernels::norm_mod_bwd, &Kernels::gate_add, &Kernels::gate_norm, &Kernels::gate_add_bwd, &Kernels::qk_rope,
+         &Kernels::qk_rope_bwd, &Kernels::attention, &Kernels::attention_bwd, &Kernels::cache_put, &Kernels::swiglu,
+         &Kernels::swiglu_bwd, &Kernels::silu, &Kernels::silu_bwd, &Kernels::gather, &Kernels::gather_bwd,
+         &Kernels::segment_mean, &Kernels::segment_mean_bwd, &Kernels::column_sum, &Kernels::add, &Kernels::add_scaled,
+         &Kernels::scale, &Kernels::mod_table, &Kernels::cross_entropy, &Kernels::cross_entropy_bwd, &Kernels::square_error,
          &Kernels::square_error_bwd, &Kernels::weighted_total, &Kernels::sigmoid_contrastive, &Kernels::outer_sum,
          &Kernels::outer_sum_bwd, &Kernels::unit_rows, &Kernels::unit_rows_bwd, &Kernels::clip_factor, &Kernels::adamw,
-         &Kernels::muon, &Kernels::lerp, &Kernels::add_noise, &Kernels::normals, &Kernels::guide, &Kernels::euler,
-         &Kernels::heun, &Kernels::copy_rows>();
+         &Kernels::muon, &Kernels::lerp, &Kernels::patchify, &Kernels::add_noise, &Kernels::normals, &Kernels::guide,
+         &Kernels::euler, &Kernels::heun, &Kernels::copy_rows>();
     card_table().record = [](const std::function<void()>&) { return std::shared_ptr<void>(); };
     f();
     card_table() = was;
@@ -63,6 +63,7 @@ class Counted {
       return kAmong<M, &Kernels::gather> ? 1 << 1 | 1 << 2 : 1 << 0 | 1 << 1;
     if (kAmong<M, &Kernels::gather_bwd, &Kernels::copy_rows>) return 1 << 0 | 1 << 1;
     if (kAmong<M, &Kernels::norm_mod, &Kernels::gate_add>) return 1 << 3;
+    if (kAmong<M, &Kernels::gate_norm>) return 1 << 5;
     if (kAmong<M, &Kernels::norm_mod_bwd>) return 1 << 1 | 1 << 5;
     if (kAmong<M, &Kernels::gate_add_bwd>) return 1 << 1 | 1 << 4;
     if (kAmong<M, &Kernels::attention>) return 1 << 3 | 1 << 4;

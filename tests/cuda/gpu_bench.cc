@@ -89,7 +89,7 @@ double copy_bandwidth() {
 void kernel_rows() {
   const int64_t N = scaled(65536), C = tiny ? 64 : 1024, F = C * 11 / 4, H = C / 64, V = scaled(16384);
   const auto line = moves;
-  const Tensor x = random({N, C}, DType::bf16), h = random({N, C}, DType::bf16, 2), y = x.clone(),
+  const Tensor x = random({N, C}, DType::bf16), h = random({N, C}, DType::bf16, 2), y = x.clone(), z = x.clone(),
                mod = random({N / 64 + 1, 6 * C}, DType::f32);
   const Tensor rstd({N}, DType::f32, Device::cuda), dmod = Tensor::zeros(mod.shape(), DType::f32, Device::cuda);
   std::vector<int32_t> rows, pos;
@@ -100,6 +100,7 @@ void kernel_rows() {
   line("norm + modulation", 2 * nc, [&] { card().norm_mod(y, rstd, x, mod, row, 0, C); });
   line("norm + modulation, backward", 3 * nc, [&] { card().norm_mod_bwd(y, false, dmod, h, x, rstd, mod, row, 0, C); });
   line("residual + gate", 3 * nc, [&] { card().gate_add(y, x, h, mod, row, 0); });
+  line("residual + gate + norm + modulation", 4 * nc, [&] { card().gate_norm(y, z, rstd, x, h, mod, row, 0, C, 2 * C); });
   line("residual + gate, backward", 3 * nc, [&] { card().gate_add_bwd(y, false, dmod, x, h, mod, row, 0); });
   const Tensor up = random({N, 2 * F}, DType::bf16), act = random({N, F}, DType::bf16), dup = up.clone();
   line("swiglu", 3.0 * double(N * F * 2), [&] { card().swiglu(act, up); });

@@ -38,6 +38,20 @@ TEST(Cuda, GateAdd) {
   }
 }
 
+TEST(Cuda, GateNorm) {
+  for (const auto& [N, C] : kSizes) {
+    const Tensor row = ints(rows_below(N, 3));
+    const auto both = [&, C = C](const Vars& v) { return gate_norm(v[0], v[1], v[2], row, C, 0, 2 * C); };
+    const std::vector<Tensor> in{normals({N, C}, 1), normals({N, C}, 2), normals({3, 3 * C}, 3)};
+    check_both(join("gate_norm, sum ", N, "x", C), in, {true, true, false}, [&](const Vars& v) { return both(v).first; });
+    check_both(join("gate_norm, normed ", N, "x", C), in, {true, true, false}, [&](const Vars& v) { return both(v).second; });
+    check_both(join("gate_norm ", N, "x", C), in, {true, true, false}, [&](const Vars& v) {
+      const auto [y, normed] = both(v);
+      return add(y, normed);
+    });
+  }
+}
+
 TEST(Cuda, QkRope) {
   for (const auto& [N, H, D] : std::vector<std::array<int64_t, 3>>{{1, 1, 4}, {5, 3, 12}, {37, 2, 64}, {19, 1, 128}}) {
     std::vector<int32_t> pos;
