@@ -146,7 +146,8 @@ T* ptr(const Tensor& t) {  // of a tensor on the card, null when empty
   return t ? t.data<T>() : nullptr;
 }
 inline Tensor on_card(const Tensor& t) { return t ? kept_on(t, Device::cuda) : t; }
-// As products read it in the present precision: itself, its kept bf16 twin, or a copy made now, which narrow weights always need.
+// As products read it in the present precision: itself, its kept bf16 twin, or a copy made now, which narrow weights always
+// need.
 Tensor as_input(const Tensor&);
 inline Tensor card_floats(Shape s) { return Tensor(std::move(s), DType::f32, Device::cuda); }
 inline unsigned blocks(int64_t n, int64_t each) { return unsigned((n + each - 1) / each); }
