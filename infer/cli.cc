@@ -116,8 +116,9 @@ void add_open_options(CLI::App* verb, OpenOptions& o) {
                    "model folder or .safetensors, or the name of weights that ship: xs, xs-fast, xs-styled (default: "
                    "$DUET_WEIGHTS, else xs)");
   add_device_option(verb, o.device);
-  verb->add_option("--precision", o.precision, "f32, bf16, or auto: bf16 on a card and where the CPU is faster with it")
-      ->check(CLI::IsMember({"auto", "f32", "bf16"}))
+  verb->add_option("--precision", o.precision,
+                   "f32, bf16, fp16 (AVX-512 FP16), or auto: bf16 on a card; on a CPU what is fastest there")
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "fp16"}))
       ->capture_default_str();
   verb->add_option(
           "--quantize", o.quantize,

@@ -144,7 +144,7 @@ void run(Options o) {
   SceneEval scenes;
   if (o.scenes > 0) scenes = eval_scenes(model, {o.scenes, o.eval.seed, o.eval.batch, std::min(o.show, o.scenes)});
 
-  const char* precise = precision() == Precision::bf16 ? "bf16" : "f32";
+  const std::string precise = arithmetic();
   Json j = {{"eval", "generate"},
             {"weights", opened.loaded.path},
             {"weights_xxh3", hex64(opened.loaded.hash)},

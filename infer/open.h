@@ -12,7 +12,7 @@ inline constexpr const char* kVersion = "0.1.0";
 
 struct OpenOptions {
   std::string weights;             // folder or safetensors file; empty: see find_weights
-  std::string precision = "auto";  // f32, bf16, or auto: bf16 on a card and where the CPU is faster with it
+  std::string precision = "auto";  // f32, bf16, fp16, or auto: bf16 on a card; on a CPU what is fastest there
   std::string quantize = "none";   // the blocks' weights: int8, on a card or a CPU with AVX-512 VNNI; int4, fp8: on a card
   std::string device = "auto";     // cuda, cpu, or auto: cuda where a card answers
   int threads = 0;                 // 0: as many as the machine has (or DUET_THREADS)

@@ -29,7 +29,8 @@ int64_t up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 // Packed K of one panel, laid out k block after k block: a piece of ks takes up(ks, k_unit) * width elements.
 size_t panel_bytes(const TileEngine& e, int64_t K, bool is_a) {
   const int64_t whole = K / e.k_block * e.k_block;
-  return (is_a ? e.a_header : e.b_header) + size_t(whole + up(K - whole, e.k_unit)) * (is_a ? e.rows : e.cols) * e.element;
+  return (is_a ? e.a_header : e.b_header) +
+         size_t(whole + up(K - whole, e.k_unit)) * (is_a ? e.rows * e.a_element : e.cols * e.b_element);
 }
 
 struct Freezer {
@@ -56,9 +57,11 @@ Bf16Unit bf16_unit() { return has_amx() ? Bf16Unit::amx : has_avx512_bf16() ? Bf
 bool bf16_is_fast() { return bf16_unit() == Bf16Unit::amx || (bf16_unit() == Bf16Unit::avx512 && __builtin_cpu_is("amd")); }
 const char* precision_name(Precision p, bool on_card) {
   if (p == Precision::f32) return "f32";
+  if (p == Precision::fp16) return "fp16";
   return on_card ? "bf16" : bf16_unit() == Bf16Unit::amx ? "bf16 (AMX)" : "bf16 (AVX-512)";
 }
 const TileEngine& tiles(Precision p) {
+  if (p == Precision::fp16) return kFp16Tiles;
   if (p == Precision::f32 || bf16_unit() == Bf16Unit::none) return kF32Tiles;
   return bf16_unit() == Bf16Unit::amx ? kAmxTiles : kBf16Tiles;
 }
@@ -66,13 +69,18 @@ Precision precision() { return current; }
 void set_precision(Precision p) {
   if (p == Precision::bf16 && bf16_unit() == Bf16Unit::none && device() == Device::cpu)
     refuse("precision bf16 needs a CPU with AMX or AVX-512 BF16, and this one has neither: use f32, or --device cuda");
+  if (p == Precision::fp16 && (!has_fp16() || device() != Device::cpu))
+    refuse("precision fp16 needs a CPU with AVX-512 FP16",
+           device() == Device::cpu ? ", which this one lacks" : "; a card has bf16", ": use auto");
   current = p;
 }
 
 void choose_precision(const std::string& name) {
-  if (name == "auto") set_precision(bf16_is_fast() || device() == Device::cuda ? Precision::bf16 : Precision::f32);
+  if (name == "auto")
+    set_precision(bf16_is_fast() || device() == Device::cuda ? Precision::bf16 : has_fp16() ? Precision::fp16 : Precision::f32);
+  else if (name == "fp16") set_precision(Precision::fp16);
   else if (name == "bf16" || name == "f32") set_precision(name == "bf16" ? Precision::bf16 : Precision::f32);
-  else refuse("precision '", name, "' is none of auto, bf16, f32");
+  else refuse("precision '", name, "' is none of auto, bf16, fp16, f32");
 }
 
 // Each job reads memory in its own order: a panel whose k runs along lines is read panel by panel; where lines are k, 32
@@ -82,7 +90,7 @@ static void pack_all(const TileEngine& e, char* out, Mat m, int64_t outer, int64
   const size_t panel = panel_bytes(e, K, is_a);
   const int64_t panels = (outer + width - 1) / width;
   const auto pack = [&](int64_t i, int64_t k, int64_t ks) {
-    (is_a ? e.pack_a : e.pack_b)(out + i * panel + size_t(k) * width * e.element, m, i * width,
+    (is_a ? e.pack_a : e.pack_b)(out + i * panel + size_t(k) * width * (is_a ? e.a_element : e.b_element), m, i * width,
                                  std::min<int64_t>(width, outer - i * width), k, ks);
   };
   if (m.transposed == is_a) {
@@ -129,8 +137,8 @@ void multiply_block(const Packed& p, float* C, int64_t ldc, int64_t i, int64_t j
   const int64_t row = i * e.rows, col = j * e.cols;
   const int64_t rows = std::min<int64_t>(e.rows, p.M - row), cols = std::min<int64_t>(e.cols, p.N - col);
   float* c = C + row * ldc + col;
-  const char* a = p.a + i * p.a_panel + size_t(k) * e.rows * e.element;
-  const char* b = p.b + j * p.b_panel + size_t(k) * e.cols * e.element;
+  const char* a = p.a + i * p.a_panel + size_t(k) * e.rows * e.a_element;
+  const char* b = p.b + j * p.b_panel + size_t(k) * e.cols * e.b_element;
   if (p.room || (rows == e.rows && cols == e.cols)) {
     e.multiply(c, ldc, a, b, ks, load);
     return;
@@ -201,14 +209,14 @@ void WeightSum::add(const float* dy, const float* x, int64_t n, int64_t at) {
   // 32 tokens at a time go to all panels: their lines are read once
   for (int64_t k = 0; k < n; k += 32) {
     const int64_t ks = std::min<int64_t>(32, n - k);
-    char* a = a_.data<char>() + size_t(at + k) * e.rows * e.element;
+    char* a = a_.data<char>() + size_t(at + k) * e.rows * e.a_element;
     for (int64_t i = 0; i * e.rows < O_; ++i, a += a_panel) {
-      if ((i + 1) * e.rows < O_) want_lines(a + a_panel, size_t(ks) * e.rows * e.element);
+      if ((i + 1) * e.rows < O_) want_lines(a + a_panel, size_t(ks) * e.rows * e.a_element);
       e.pack_a(a, {dy, O_, true}, i * e.rows, std::min<int64_t>(e.rows, O_ - i * e.rows), k, ks);
     }
-    char* b = b_.data<char>() + size_t(at + k) * e.cols * e.element;
+    char* b = b_.data<char>() + size_t(at + k) * e.cols * e.b_element;
     for (int64_t j = 0; j * e.cols < C_; ++j, b += b_panel) {
-      if ((j + 1) * e.cols < C_) want_lines(b + b_panel, size_t(ks) * e.cols * e.element);
+      if ((j + 1) * e.cols < C_) want_lines(b + b_panel, size_t(ks) * e.cols * e.b_element);
       e.pack_b(b, {x, C_}, j * e.cols, std::min<int64_t>(e.cols, C_ - j * e.cols), k, ks);
     }
   }
@@ -282,7 +290,10 @@ bool frozen() {
 }
 std::string arithmetic() {
   std::lock_guard l(freezer().mutex);
-  return freezer().narrow + (freezer().narrow.empty() ? "" : "+") + (current == Precision::bf16 ? "bf16" : "f32");
+  return freezer().narrow + (freezer().narrow.empty() ? "" : "+") +
+         (current == Precision::bf16   ? "bf16"
+          : current == Precision::fp16 ? "fp16"
+                                       : "f32");
 }
 std::shared_ptr<const PackedB> packed_weight(const float* w, int64_t N, int64_t K) {
   bool int8 = false;

@@ -1,8 +1,11 @@
-// Matrix products on the CPU: C = A B, accumulated in f32, in one of two precisions:
+// Matrix products on the CPU: C = A B, accumulated in f32, in one of three precisions:
 //   f32   our AVX-512/AVX2 tile (kernels/gemm_f32.cc)
 //   bf16  inputs rounded to bf16 as they are packed: AMX tiles (kernels/gemm_amx.cc), or AVX-512's dot product of pairs
 //         (kernels/gemm_bf16.cc); only where the CPU has one of them
-// and, with weights that do not change and are named to be so (Frozen), in a third, whose sums are exact integers:
+//   fp16  inputs rounded to fp16 as they are packed; sums of 64 products in fp16, those in f32 (kernels/gemm_fp16.cc); only
+//   where
+//         the CPU has AVX-512 FP16. Gradients must come scaled
+// and, with weights that do not change and are named to be so (Frozen), in a fourth, whose sums are exact integers:
 //   int8  a scale an output and one a row of A (kernels/gemm_int8.cc); only where the CPU has AVX-512 VNNI
 // Every element of C is the same chain of additions whatever M, N, the batch or the number of threads, so a picture drawn
 // alone equals the same picture drawn in a batch, bit for bit. That is why this is not a library call: BLAS libraries
@@ -17,17 +20,18 @@
 
 namespace duet {
 
-enum class Precision { f32, bf16 };
+enum class Precision { f32, bf16, fp16 };
 enum class Bf16Unit { none, avx512, amx };
 Bf16Unit bf16_unit();  // what multiplies bf16 on this CPU
+bool has_fp16();       // it has AVX-512 FP16, and that is compiled in
 bool has_int8();       // it has AVX-512 VNNI, and that is compiled in
 void refuse_without_int8();
 bool bf16_is_fast();                                  // and it is faster than f32: AMX, or AVX-512 BF16 of AMD
-const char* precision_name(Precision, bool on_card);  // "f32", "bf16", "bf16 (AMX)", "bf16 (AVX-512)"
+const char* precision_name(Precision, bool on_card);  // "f32", "fp16", "bf16", "bf16 (AMX)", "bf16 (AVX-512)"
 Precision precision();                                // what products use now; f32 at start
 void set_precision(Precision);                        // bf16 without such a CPU or a card is refused
-// By name: bf16, f32, or auto: bf16 on a card and where it is fast on the CPU, else f32. Refuses any other. After
-// choose_device().
+// By name: bf16, fp16, f32, or auto: bf16 on a card and where it is fast on the CPU, else fp16, else f32. Refuses any other.
+// After choose_device().
 void choose_precision(const std::string& name);
 
 // A matrix in memory: element (r, c) at p[r * ld + c], or p[c * ld + r] when transposed.

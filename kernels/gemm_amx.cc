@@ -95,7 +95,7 @@ bool has_amx() {
   return granted;
 }
 
-const TileEngine kAmxTiles{32, 32, 32, 256, 256, 2, 2, pack_a, pack_b, multiply};
+const TileEngine kAmxTiles{32, 32, 32, 256, 256, 2, 2, 2, pack_a, pack_b, multiply};
 
 }  // namespace duet
 

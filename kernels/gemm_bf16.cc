@@ -77,7 +77,7 @@ void multiply(float* C, int64_t ldc, const void* ap, const void* bp, int64_t ks,
 
 bool has_avx512_bf16() { return __builtin_cpu_supports("avx512bf16"); }
 
-const TileEngine kBf16Tiles{kRows, kCols, 2, 256, kRows * 16, 2, 2, pack_a, pack_b, multiply};
+const TileEngine kBf16Tiles{kRows, kCols, 2, 256, kRows * 16, 2, 2, 2, pack_a, pack_b, multiply};
 
 }  // namespace duet
 

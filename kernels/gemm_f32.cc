@@ -107,6 +107,6 @@ void multiply(float* C, int64_t ldc, const void* ap, const void* bp, int64_t ks,
 
 }  // namespace
 
-const TileEngine kF32Tiles{kRows, kCols, 1, 384, kRows * 16, 2, 4, pack_a, pack_b, multiply};
+const TileEngine kF32Tiles{kRows, kCols, 1, 384, kRows * 16, 2, 4, 4, pack_a, pack_b, multiply};
 
 }  // namespace duet

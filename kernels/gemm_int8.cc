@@ -111,7 +111,8 @@ void multiply(float* C, int64_t ldc, const void* ap, const void* bp, int64_t ks,
 
 bool has_int8() { return __builtin_cpu_supports("avx512vnni"); }
 
-const TileEngine kInt8Tiles{kRows, kCols, 64, int64_t(1) << 40, kRows * 16, 2, 1, pack_a, pack_b, multiply, kLine, 8 * kCols};
+const TileEngine kInt8Tiles{kRows, kCols,  64,     int64_t(1) << 40, kRows * 16, 2,        1,
+                            1,     pack_a, pack_b, multiply,         kLine,      8 * kCols};
 
 }  // namespace duet
 

@@ -29,9 +29,11 @@ Optimizer::Optimizer(Flat& f, const OptimizerConfig& c)
   for (const auto& [shape, at] : matrices) matrices_.push_back({shape.first, shape.second, Tensor::ints(at)});
 }
 
-Tensor Optimizer::apply(int64_t step, double lr, const Tensor& loss) {
+Tensor Optimizer::apply(int64_t step, double lr, const Tensor& loss, float scale) {
   const Kernels& k = kernels(f_.values);
   const Tensor stats({2}, DType::f32, f_.values.device());
+  if (scale != 1)
+    for (float& g : f_.grads.floats()) g /= scale;  // on the CPU: no card has fp16 here
   k.clip_factor(stats, f_.grads, loss, float(c_.clip));
   for (const Range& r : rest_) {
     const auto part = [&](const Tensor& t) { return t.slice(r.first, {r.n}); };

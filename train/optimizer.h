@@ -31,8 +31,8 @@ class Optimizer {
   };
   Result step(int64_t step, double lr);
   // The same without waiting for the device: returns (2), the gradient's norm and 0 where it was not applied. A loss (1) that
-  // is not finite is not applied either.
-  Tensor apply(int64_t step, double lr, const Tensor& loss = {});
+  // is not finite is not applied either. scale: the gradients are those of the loss times so much, a power of two.
+  Tensor apply(int64_t step, double lr, const Tensor& loss = {}, float scale = 1);
 
   Tensor m, v, ema;  // (n) each; v of Muon's matrices stays 0
 

@@ -73,6 +73,8 @@ Trainer::Trainer(const TrainConfig& config) : s_(new State(config)) {
   TrainConfig& c = s_->config;
   if (c.steps < 1 || c.accumulate < 1) refuse("steps and accumulate must be 1 or more");
   choose_precision(c.precision);
+  if (!(c.loss_scale >= 1) || std::exp2(std::round(std::log2(c.loss_scale))) != c.loss_scale)
+    refuse("loss_scale = ", c.loss_scale, " is no power of two from 1 up");
   set_recompute(c.recompute);
   if (s_->tokenizer.size() > c.model.vocab)
     refuse("model.vocab = ", c.model.vocab, " is smaller than the ", s_->tokenizer.size(), " tokens of ", c.tokenizer);
@@ -109,7 +111,7 @@ void Trainer::State::advance() {
   const Kernels& k = kernels(flat.values);
   const Tensor numbers = Tensor::zeros({6}, DType::f32, flat.values.device());
   const auto number = [&](int64_t i) { return numbers.slice(i, {1}); };
-  const float share = 1.0f / float(c.accumulate);
+  const float share = 1.0f / float(c.accumulate), scale = precision() == Precision::fp16 ? float(c.loss_scale) : 1;
   for (int a = 0; a < c.accumulate; ++a) {
     const Batch b = loader->next();
     JointBatch j{
@@ -118,7 +120,7 @@ void Trainer::State::advance() {
     FlowGoal goal;
     if (teacher) goal = distill_goal(*teacher, j, c.loss, c.distill), j.goal = &goal;
     const JointLoss l = joint_loss(*model, j, c.loss);
-    weighted_sum({{l.total, share}}).backward();
+    weighted_sum({{l.total, share * scale}}).backward();
     const Tensor parts[] = {l.total.value(), l.flow.t, l.caption.t, l.contrast.t};
     for (int64_t i = 0; i < 4; ++i)
       if (parts[i]) k.add_scaled(number(i), parts[i], share);
@@ -127,7 +129,7 @@ void Trainer::State::advance() {
   const double way = std::min(1.0, double(step) / double(c.steps));
   const double lr = c.optimizer.lr * warm * (c.final_lr + (1 - c.final_lr) * 0.5 * (1 + std::cos(3.14159265358979 * way)));
   world->all_reduce(flat.grads.data(), flat.n, DType::f32, Reduce::mean);
-  copy_values(numbers.slice(4, {2}), optimizer->apply(step, lr, number(0)));
+  copy_values(numbers.slice(4, {2}), optimizer->apply(step, lr, number(0), scale));
   pending.push_back({step, lr, numbers});
   done = step;
 }

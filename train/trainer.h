@@ -21,7 +21,8 @@ struct TrainConfig {
   int accumulate = 1;      // batches a step
   int64_t seed = 1;
   bool recompute = false;          // on a card: keep less for the backward pass and make it again; for batches that do not fit
-  std::string precision = "auto";  // auto (bf16 where it is faster), bf16, f32
+  std::string precision = "auto";  // auto (bf16 or fp16 where one is faster), bf16, fp16, f32
+  double loss_scale = 4096;        // with fp16 gradients are of the loss times this: small ones would be lost. A power of two
   int64_t save_every = 200, keep = 2, log_every = 10, sample_every = 500;
   ModelConfig model;
   DataConfig data;
@@ -31,7 +32,8 @@ struct TrainConfig {
   template <class V>
   void fields(V&& v) {
     v("out", out), v("tokenizer", tokenizer), v("start", start), v("steps", steps), v("warmup", warmup);
-    v("final_lr", final_lr), v("accumulate", accumulate), v("seed", seed), v("recompute", recompute), v("precision", precision);
+    v("final_lr", final_lr), v("accumulate", accumulate), v("seed", seed), v("recompute", recompute), v("precision", precision),
+        v("loss_scale", loss_scale);
     v("save_every", save_every), v("keep", keep), v("log_every", log_every), v("sample_every", sample_every);
     v("model", model), v("data", data), v("loss", loss), v("distill", distill), v("optimizer", optimizer);
   }

@@ -1,5 +1,5 @@
 // duet_bench: how fast the kernels, a training step and a drawing are on this machine, each beside what the machine could do.
-//   duet_bench products | int8 | step | draw | loader DIR...   [--config assets/configs/xs.toml] [--precision f32|bf16]
+//   duet_bench products | int8 | step | draw | loader DIR...   [--config assets/configs/xs.toml] [--precision f32|bf16|fp16]
 //              [--quantize int8] [--clock wall|cpu]
 // --clock cpu: processor time, for a busy machine; with DUET_THREADS=1 and OMP_NUM_THREADS=1.
 // Limits are measured in the same run: products against the tile engine fed from the first cache, memory-bound kernels
@@ -137,8 +137,9 @@ static void int8_products() {
       return median_seconds(15, [&] { gemm(C.data(), N, {A.data(), K}, {}, M, N, K, {.packed = w.get()}); });
     };
     const Precision before = duet::precision();
-    for (const Precision p : {Precision::f32, Precision::bf16}) {
+    for (const Precision p : {Precision::f32, Precision::bf16, Precision::fp16}) {
       if (p == Precision::bf16 && bf16_unit() == Bf16Unit::none) continue;
+      if (p == Precision::fp16 && !has_fp16()) continue;
       set_precision(p);
       line(p == Precision::f32 ? "f32" : "bf16", ours(pack_b({W.data(), K, true}, N, K)));
     }

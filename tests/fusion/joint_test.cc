@@ -4,6 +4,7 @@
 #include "fusion/patchify.h"
 #include "kernels/error.h"
 #include "tests/fusion/tiny.h"
+#include "tests/kernels/gradcheck.h"
 
 namespace duet {
 namespace {
@@ -64,6 +65,35 @@ TEST(Joint, GradientIsTheSlope) {
     EXPECT_NEAR(slope, near, curve + 20 * 0x1p-24 * at.total / h) << "curvature " << curve;
     std::copy_n(w.data(), f.n, f.values.data());
   }
+}
+
+// How far fp16 may be off is measured by what rounding the parameters to halves once does in f32.
+TEST(Joint, Fp16GradientsAreF32s) {
+  if (!has_fp16()) GTEST_SKIP() << "this CPU has no AVX-512 FP16";
+  const SettingsBack back;
+  const TinyBatch t;
+  const auto gradients = [&](Precision p, bool rounded, float scale) {
+    set_precision(p);
+    Model m(tiny_config());
+    shake(m);
+    const Flat f = flatten([&](const Visit& v) { m.params(v); });
+    if (rounded)
+      for (float& x : f.values.floats()) x = float(round_fp16(x));
+    weighted_sum({{joint_loss(m, t.batch, {}).total, scale}}).backward();
+    for (float& g : f.grads.floats()) g /= scale;
+    return f.grads;
+  };
+  const Tensor want = gradients(Precision::f32, false, 1), naive = gradients(Precision::f32, true, 1);
+  const auto error = [&](const Tensor& got) {
+    double sum = 0, all = 0;
+    for (int64_t i = 0; i < want.count(); ++i)
+      sum += std::pow(got.data()[i] - want.data()[i], 2), all += std::pow(want.data()[i], 2);
+    return std::sqrt(sum / all);
+  };
+  const double rounding = error(naive);
+  ASSERT_GT(rounding, 0);
+  EXPECT_LE(error(gradients(Precision::fp16, false, 4096)), 4 * rounding);
+  EXPECT_GT(error(gradients(Precision::fp16, false, 0x1p-20f)), 100 * rounding) << "what the scale is for";
 }
 
 TEST(Joint, EveryParameterHasAGradient) {

@@ -47,7 +47,10 @@ struct SettingsBack {
 };
 
 inline std::vector<Precision> all_precisions() {
-  return bf16_unit() != Bf16Unit::none ? std::vector{Precision::f32, Precision::bf16} : std::vector{Precision::f32};
+  std::vector<Precision> all{Precision::f32};
+  if (bf16_unit() != Bf16Unit::none) all.push_back(Precision::bf16);
+  if (has_fp16()) all.push_back(Precision::fp16);
+  return all;
 }
 
 inline bool equal_bits(const float* a, const float* b, int64_t n) { return std::memcmp(a, b, size_t(n) * 4) == 0; }

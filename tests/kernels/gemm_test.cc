@@ -1,5 +1,7 @@
 #include "kernels/gemm.h"
 
+#include <utility>
+
 #include "kernels/error.h"
 #include "tests/kernels/gradcheck.h"
 
@@ -49,7 +51,10 @@ TEST(Gemm, TransposesStridesAndAccumulation) {
         const Tensor A = normals({ta ? K : M, lda}, 1), B = normals({tb ? N : K, ldb}, 2), C0 = normals({M, ldc}, 3);
         const Tensor C = C0.clone();
         gemm(C.data(), ldc, {A.data(), lda, ta}, {B.data(), ldb, tb}, M, N, K, {.accumulate = more});
-        Compare value(join("gemm ", M, "x", N, "x", K, " way ", way, p == Precision::bf16 ? " bf16" : ""));
+        Compare value(join("gemm ", M, "x", N, "x", K, " way ", way,
+                           p == Precision::bf16   ? " bf16"
+                           : p == Precision::fp16 ? " fp16"
+                                                  : ""));
         for (int64_t m = 0; m < M; ++m)
           for (int64_t n = 0; n < ldc; ++n) {
             const float c0 = C0.data()[m * ldc + n];
@@ -58,15 +63,44 @@ TEST(Gemm, TransposesStridesAndAccumulation) {
               continue;
             }
             double truth = more ? c0 : 0;
-            float naive = float(truth);
+            float naive = float(truth), half = 0;
             for (int64_t k = 0; k < K; ++k) {
               const float a = A.data()[ta ? k * lda + m : m * lda + k], b = B.data()[tb ? n * ldb + k : k * ldb + n];
               truth += double(a) * b;
-              naive += p == Precision::bf16 ? round_bf16(a) * round_bf16(b) : a * b;
+              if (p == Precision::fp16) {  // 64 products are summed as halves
+                half = round_fp16(half + round_fp16(a) * round_fp16(b));
+                if (k % 64 == 63 || k + 1 == K) naive += std::exchange(half, 0.0f);
+              } else {
+                naive += p == Precision::bf16 ? round_bf16(a) * round_bf16(b) : a * b;
+              }
             }
             value(truth, naive, C.data()[m * ldc + n]);
           }
       }
+}
+
+// What fp16 is used for in training: sums over many tokens, packed piece by piece, of gradients that were scaled.
+TEST(Gemm, Fp16SumsOfManyTokensStayExactEnough) {
+  if (!has_fp16()) GTEST_SKIP() << "this CPU has no AVX-512 FP16";
+  const ThreadsBack back;
+  set_precision(Precision::fp16);
+  const int64_t O = 50, C = 35, N = 5000, piece = 128;
+  const Tensor dy = normals({N, O}, 1, 1e-4f), x = normals({N, C}, 2), dw = Tensor::zeros({O, C});
+  WeightSum sum(O, C, N);
+  for (int64_t n = 0; n < N; n += piece) sum.add(dy.data() + n * O, x.data() + n * C, std::min(piece, N - n), n);
+  WeightSum::finish({{&sum, dw.data()}});
+  Compare value("a weight's gradient, fp16");
+  for (int64_t o = 0; o < O; ++o)
+    for (int64_t c = 0; c < C; ++c) {
+      double truth = 0;
+      float naive = 0, half = 0;
+      for (int64_t n = 0; n < N; ++n) {
+        truth += double(dy.data()[n * O + o]) * x.data()[n * C + c];
+        half = round_fp16(half + round_fp16(dy.data()[n * O + o]) * round_fp16(x.data()[n * C + c]));
+        if (n % 64 == 63 || n + 1 == N) naive += std::exchange(half, 0.0f);
+      }
+      value(truth, naive, dw.data()[o * C + c]);
+    }
 }
 
 // The promise the sampler rests on: an element of C does not depend on how many rows or columns are computed with it.

@@ -26,6 +26,13 @@ inline float round_bf16(float x) {
   return std::bit_cast<float>((u + 0x7fff + ((u >> 16) & 1)) & 0xffff0000u);
 }
 
+// To the nearest half, ties to even; beyond 65504 infinite.
+inline float round_fp16(float x) {
+  if (!std::isfinite(x) || x == 0) return x;
+  const float unit = std::ldexp(1.0f, std::max(std::ilogb(x), -14) - 10), y = std::nearbyint(x / unit) * unit;
+  return std::abs(y) > 65504 ? std::copysign(INFINITY, x) : y;
+}
+
 struct Bf {
   float v = 0;
   Bf() = default;
@@ -105,8 +112,17 @@ struct ThreadsBack {  // the settings of the process as they were
   ~ThreadsBack() { set_threads(n), set_precision(p); }
 };
 
-inline std::vector<Precision> precisions() {
-  return bf16_unit() != Bf16Unit::none ? std::vector{Precision::f32, Precision::bf16} : std::vector{Precision::f32};
+inline std::vector<Precision> precisions() {  // those of this CPU
+  std::vector<Precision> all{Precision::f32};
+  if (bf16_unit() != Bf16Unit::none) all.push_back(Precision::bf16);
+  if (has_fp16()) all.push_back(Precision::fp16);
+  return all;
+}
+// Those that a loop of this file tells the rounding of. fp16 rounds its sums too, in an order of its own: gemm_test.cc.
+inline std::vector<Precision> plain_precisions() {
+  std::vector<Precision> all = precisions();
+  std::erase(all, Precision::fp16);
+  return all;
 }
 
 // What a comparison needs: the truth, what plain f32 or bf16 makes of it, what the kernel made of it.
@@ -173,7 +189,7 @@ void check_op(const std::string& name, const std::vector<Tensor>& in, Op op, Pla
   for (size_t i = 0; i < fixed.size(); ++i) wanted[i] = !fixed[i];
   const auto truth = plain(numbers<double>(in));
   const Tensor r = normals({int64_t(truth.size())}, 99);
-  for (const Precision p : rounds ? precisions() : std::vector{Precision::f32}) {
+  for (const Precision p : rounds ? plain_precisions() : std::vector{Precision::f32}) {
     const bool bf = p == Precision::bf16;
     const std::string at = name + (bf ? " bf16" : "");
     set_precision(p);

@@ -49,6 +49,26 @@ TEST(Optimizer, ClipsTheWholeGradient) {
   EXPECT_TRUE(equal_bits(a.flat.values.data(), b.flat.values.data(), a.flat.n));
 }
 
+// Gradients of a loss that was scaled by a power of two: the same step, to the bit, and the norm as it is without.
+TEST(Optimizer, AScaledLossMakesTheSameStep) {
+  for (const double clip : {0.0, 0.5}) {
+    OneModel a, b;
+    OptimizerConfig c;
+    c.clip = clip;
+    Optimizer oa(a.flat, c), ob(b.flat, c);
+    for (int step = 1; step <= 2; ++step) {
+      a.gradients(uint64_t(step), 1), b.gradients(uint64_t(step), 4096);
+      const Tensor sa = oa.apply(step, 1e-2), sb = ob.apply(step, 1e-2, {}, 4096);
+      EXPECT_EQ(sa.data()[0], sb.data()[0]);
+      EXPECT_GT(sa.data()[0], 1);
+      EXPECT_TRUE(equal_bits(a.flat.values.data(), b.flat.values.data(), a.flat.n));
+      EXPECT_TRUE(equal_bits(oa.v.data(), ob.v.data(), a.flat.n));
+    }
+    b.gradients(3, INFINITY);
+    EXPECT_EQ(ob.apply(3, 1e-2, {}, 4096).data()[1], 0) << "still not applied";
+  }
+}
+
 // Muon moves a matrix by a nearly orthogonal step of AdamW's size: its root mean square is 0.2 lr, give or take what five
 // Newton-Schulz steps leave of the singular values (0.7 to 1.2; fewer than all matter for a long matrix).
 TEST(Optimizer, MuonStepsHaveAdamwsSize) {

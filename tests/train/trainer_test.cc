@@ -121,8 +121,9 @@ TEST(Trainer, LearnsFewStepsFromATeacher) {
 TEST(Trainer, ResumesAtEveryStepToTheSameBits) {
   const SettingsBack back;
   const TestFolder dir;
-  for (const char* precision : {"f32", "bf16"}) {
+  for (const char* precision : {"f32", "bf16", "fp16"}) {
     if (precision == std::string("bf16") && bf16_unit() == Bf16Unit::none) continue;
+    if (precision == std::string("fp16") && !has_fp16()) continue;
     const auto config = [&](const std::string& name) {
       TrainConfig c = tiny(dir / (precision + name));
       c.precision = precision, c.steps = 6, c.warmup = 2, c.save_every = 1, c.keep = 100, c.accumulate = 2;
@@ -173,6 +174,30 @@ TEST(Trainer, ANonFiniteLossIsNotApplied) {
   EXPECT_TRUE(sound.step().applied);
   sound.save();
   EXPECT_EQ(differing(checkpoint(c.out, 0), checkpoint(c.out, 1)), "ema m v weights ");
+}
+
+// The loss is scaled for fp16 and its gradients are scaled back: a norm 4096 times off would show. How exact fp16 is:
+// Joint.Fp16GradientsAreF32s.
+TEST(Trainer, Fp16StepsHaveTheNormOfF32s) {
+  if (!has_fp16()) GTEST_SKIP() << "this CPU has no AVX-512 FP16";
+  const SettingsBack back;
+  const TestFolder dir;
+  const auto first = [&](const char* precision, double scale) {
+    TrainConfig c = tiny(dir / precision);
+    c.precision = precision, c.loss_scale = scale;
+    return Trainer(c).step();
+  };
+  const auto want = first("f32", 1);
+  for (const double scale : {256.0, 4096.0}) {
+    const auto got = first("fp16", scale);
+    EXPECT_TRUE(got.applied);
+    EXPECT_NEAR(got.norm / want.norm, 1, 0.1) << scale;
+    EXPECT_NEAR(got.loss / want.loss, 1, 0.1) << scale;
+  }
+  EXPECT_FALSE(first("fp16", 0x1p100).applied) << "beyond a half's range";
+  TrainConfig c = tiny(dir / "odd");
+  c.loss_scale = 1000;
+  EXPECT_THROW(Trainer{c}, Error) << "no power of two";
 }
 
 TEST(Trainer, WritesWeightsThatDraw) {
