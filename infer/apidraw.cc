@@ -69,7 +69,7 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
   drawing_size(c, s.width, s.height, plan.drawn_width, plan.drawn_height);
   DrawTask& t = plan.task;
   t.options.steps = s.steps, t.options.guidance = s.guidance, t.options.heun = s.heun;
-  t.options.shift = info.sampling.shift;
+  t.options.shift = info.sampling.shift, t.options.finish = s.finish;
   t.options.width = plan.drawn_width, t.options.height = plan.drawn_height;
   t.previews = s.previews;
   DrawRequest request{ids_of(info.tokenizer, with_style(s.prompt, s.style)), ids_of(info.tokenizer, s.negative), 0};
@@ -103,7 +103,7 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
 }
 
 std::vector<uint8_t> file_of(const Sketch& s, const DrawPlan& plan, const Event& e) {
-  Image image = from_pixels(e.pixels.data(), e.width, e.height);
+  Image image = finished(e.pixels.data(), e.width, e.height, s.finish);
   if (image.width != s.width || image.height != s.height) image = resize(image, s.width, s.height);
   if (s.opaque) image = over(image, 255, 255, 255);
   // What was to stay comes back as it came.

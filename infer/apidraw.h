@@ -22,6 +22,7 @@ struct Sketch {  // what is to be drawn
   int steps, previews = 0;
   double guidance, strength = 1;
   bool heun = false;
+  Finish finish = Finish::clean;
   Format format = Format::png;
   int quality = 90;             // of JPEG and WebP
   bool opaque = false;          // laid on white

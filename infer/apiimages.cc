@@ -43,6 +43,7 @@ Sketch read_sketch(const Call& c) {
   const int steps = low ? (usual.steps + 1) / 2 : high ? 2 * usual.steps : usual.steps;
   s.steps = int(p.integer("steps", steps));
   s.guidance = p.number("guidance", s.guidance);
+  s.finish = finish_of(p.text("finish", name_of(s.finish)));
   read_size(p.text("size"), s);
   const std::string format = p.text("output_format", "png");
   s.format = format == "jpeg" ? Format::jpeg : format == "webp" ? Format::webp : Format::png;

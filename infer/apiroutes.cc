@@ -67,6 +67,8 @@ std::vector<Field> drawing_fields(std::vector<Field> more) {
       {"negative_prompt", F::text, "words to steer away from", 0, kMostPrompt},
       {"steps", F::integer, "steps from noise to picture", 1, kMostSteps},
       {"guidance", F::number, "how strictly to follow the words; 1: as it comes", 0, 30},
+      {"finish", F::choice, "clean: flat colour without mottle, clear background, clean edges; raw: as the model drew it", 0, 0,
+       "clean|raw"},
       {"style", F::text, "look, said after the prompt: emoji, photo, drawing, cartoon, clipart or icon", 0, 64},
       {"model", F::text, "the model's name", 0, 256},
       {"user", F::text, "without effect", 0, 256}};

@@ -145,6 +145,10 @@ void add_draw_options(CLI::App* verb, DrawOptions& o) {
   verb->add_option("--shift", o.shift,
                    "above 1: more of the steps near noise, below 1: near the picture (default: as the weights say, else 3)")
       ->check(within(0.05, 20));
+  verb->add_option_function<std::string>(
+          "--finish", [&o](const std::string& name) { o.finish = finish_of(name); },
+          "clean: flat colour without mottle, clear background, clean edges; raw: as the model drew it (default: clean)")
+      ->check(CLI::IsMember({"clean", "raw"}));
   verb->add_flag("--heun", o.heun, "second-order steps: twice the time a step, fewer steps needed");
 }
 

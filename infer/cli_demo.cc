@@ -128,7 +128,7 @@ class Demo {
     meta.version = kVersion;
     std::vector<std::pair<Image, std::string>> cells;
     for (size_t i = 0; i < requests.size(); ++i) {
-      cells.emplace_back(from_pixels(pixels.data() + i * size_t(S * S * 4), S, S), kPrompts[i]);
+      cells.emplace_back(finished(pixels.data() + i * size_t(S * S * 4), S, S, o_.draw.finish), kPrompts[i]);
       meta.prompt = kPrompts[i], meta.seed = int64_t(requests[i].seed);
       const std::string path = (out_ / "drawn" / file_name(i, meta.prompt)).string();
       write_file_atomic(path, encode_png(cells[i].first, drawn_texts(meta)));

@@ -70,7 +70,7 @@ std::vector<Kept> draw_piece(const Opened& opened, const GenerateOptions& o, con
   const auto pixels = draw(opened.model(), opened.tokenizer(), requests, o.draw);
   std::vector<Image> drawn;
   for (size_t i = 0; i < requests.size(); ++i)
-    drawn.push_back(from_pixels(pixels.data() + i * size_t(w) * size_t(h) * 4, w, h));
+    drawn.push_back(finished(pixels.data() + i * size_t(w) * size_t(h) * 4, w, h, o.draw.finish));
   std::vector<Kept> out;
   for (size_t i = 0; i < drawn.size(); i += size_t(o.best)) {
     const std::span<const Image> own(&drawn[i], size_t(o.best));
@@ -153,6 +153,7 @@ void generate(GenerateOptions o) {
                            {"shift", meta.shift},
                            {"guide_from", meta.guide_from},
                            {"guide_to", meta.guide_to},
+                           {"finish", meta.finish},
                            {"width", S},
                            {"height", S},
                            {"precision", meta.precision},

@@ -92,7 +92,7 @@ Json header(const char* verb, const EvalOptions& o, const Opened& opened) {
 }
 
 void put_drawing(Json& j, const EvalOptions& o) {
-  j["steps"] = o.draw.steps, j["guidance"] = o.draw.guidance, j["heun"] = o.draw.heun;
+  j["steps"] = o.draw.steps, j["guidance"] = o.draw.guidance, j["heun"] = o.draw.heun, j["finish"] = name_of(o.draw.finish);
   j["best_of"] = o.best;
   j["shift"] = o.draw.shift, j["guide_from"] = o.draw.guide_from, j["guide_to"] = o.draw.guide_to;
 }

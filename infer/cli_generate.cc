@@ -154,7 +154,7 @@ void run(Options o) {
             {"looks", o.eval.looks},
             {"seeds_a_prompt", GenerateEval::kSeeds}};
   j["steps"] = o.draw.steps, j["guidance"] = o.draw.guidance, j["guide_from"] = o.draw.guide_from;
-  j["guide_to"] = o.draw.guide_to, j["shift"] = o.draw.shift, j["heun"] = o.draw.heun;
+  j["guide_to"] = o.draw.guide_to, j["shift"] = o.draw.shift, j["heun"] = o.draw.heun, j["finish"] = name_of(o.draw.finish);
   j["best_of"] = o.best;
   if (o.best > 1) j["best_by"] = o.best_by;
   for (const auto& s : sets)

@@ -32,7 +32,8 @@ EvalModel eval_model(const Opened& opened, const DrawOptions& options, int beam)
     const auto pixels = draw(o->model(), o->tokenizer(), requests, options);
     const int w = options.width ? options.width : o->size(), h = options.height ? options.height : o->size();
     std::vector<Image> out;
-    for (size_t i = 0; i < prompts.size(); ++i) out.push_back(from_pixels(pixels.data() + i * size_t(w) * h * 4, w, h));
+    for (size_t i = 0; i < prompts.size(); ++i)
+      out.push_back(finished(pixels.data() + i * size_t(w) * h * 4, w, h, options.finish));
     return out;
   };
   m.captions = [=](std::span<const Image> pictures, bool korean) {

@@ -26,6 +26,7 @@ const std::string_view kMadeByModel =
 
 void DrawnMeta::take(const DrawOptions& o) {
   steps = o.steps, guidance = o.guidance, heun = o.heun, shift = o.shift, guide_from = o.guide_from, guide_to = o.guide_to;
+  finish = name_of(o.finish);
 }
 
 std::string infotext(const DrawnMeta& m) {

@@ -23,6 +23,7 @@ struct DrawnMeta {
   double guidance = 0;
   bool heun = false;
   double shift = 3, guide_from = 0, guide_to = 1;  // absent in files of before these could be chosen
+  std::string finish = "raw";                      // see vision/finish.h; absent likewise
   int width = 0, height = 0;
   int drawn_width = 0, drawn_height = 0;  // by the model, where it was then enlarged; else 0, and absent from the file
   std::string precision;                  // f32, bf16, int8+bf16: see arithmetic(); the same seed draws other bits in another
@@ -33,6 +34,7 @@ struct DrawnMeta {
   void fields(V&& v) {
     v("prompt", prompt), v("negative", negative), v("style", style), v("seed", seed), v("steps", steps);
     v("guidance", guidance), v("heun", heun), v("shift", shift), v("guide_from", guide_from), v("guide_to", guide_to);
+    v("finish", finish);
     v("width", width), v("height", height), v("precision", precision);
     v("model", model), v("model_hash", model_hash), v("version", version);
     if (drawn_width != 0) v("drawn_width", drawn_width), v("drawn_height", drawn_height);

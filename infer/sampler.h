@@ -9,6 +9,7 @@
 #include "fusion/model.h"
 #include "fusion/weights.h"
 #include "text/tokenizer.h"
+#include "vision/finish.h"
 
 namespace duet {
 
@@ -19,7 +20,8 @@ struct DrawOptions {
   bool heun = false;    // second-order steps
   // Guidance only while guide_from <= t <= guide_to (arXiv 2404.07724): elsewhere x = with, in one pass instead of two.
   double guide_from = 0, guide_to = 1;
-  int width = 0, height = 0;  // 0: the size the model was trained at; multiples of the patch
+  Finish finish = Finish::clean;  // of the pictures made of the pixels; draw() itself gives them raw
+  int width = 0, height = 0;      // 0: the size the model was trained at; multiples of the patch
 };
 // Whether an evaluation at that time takes the pass without the words.
 inline bool guided_at(const DrawOptions& o, float t) { return o.guidance != 1 && t >= o.guide_from && t <= o.guide_to; }

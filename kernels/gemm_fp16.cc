@@ -12,8 +12,8 @@
 namespace duet {
 namespace {
 
-// A block of C is 24 x 32: 24 sums of 32 halves. A's values lie twice, as 32 bits, since a broadcast of 16 bits from memory takes
-// a port that the products need.
+// A block of C is 24 x 32: 24 sums of 32 halves. A's values lie twice, as 32 bits, since a broadcast of 16 bits from memory
+// takes a port that the products need.
 constexpr int kRows = 24, kCols = 32;
 constexpr int64_t kShort = 64;
 
@@ -27,8 +27,12 @@ inline __m512i twice(__m512 x) {
 inline void transpose(__m512 r[16]) {  // 16 x 16
   __m512 a[16];
   for (int i = 0; i < 16; i += 2) a[i] = _mm512_unpacklo_ps(r[i], r[i + 1]), a[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
-  const auto lo = [](__m512 x, __m512 y) { return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(x), _mm512_castps_pd(y))); };
-  const auto hi = [](__m512 x, __m512 y) { return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(x), _mm512_castps_pd(y))); };
+  const auto lo = [](__m512 x, __m512 y) {
+    return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(x), _mm512_castps_pd(y)));
+  };
+  const auto hi = [](__m512 x, __m512 y) {
+    return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(x), _mm512_castps_pd(y)));
+  };
   for (int i = 0; i < 16; i += 4) {
     r[i] = lo(a[i], a[i + 2]), r[i + 1] = hi(a[i], a[i + 2]);
     r[i + 2] = lo(a[i + 1], a[i + 3]), r[i + 3] = hi(a[i + 1], a[i + 3]);
@@ -73,9 +77,8 @@ void pack_b(void* out, Mat b, int64_t col, int64_t cols, int64_t k0, int64_t ks)
   uint16_t* d = static_cast<uint16_t*>(out);
   for (int64_t c = 0; c < kCols; c += 16) {
     const float* p = b.transposed ? b.p + (col + c) * b.ld + k0 : b.p + k0 * b.ld + col + c;
-    lines(p, b.ld, b.transposed, cols - c, ks, [&](int64_t k, __m512 x) {
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(d + k * kCols + c), halves(x));
-    });
+    lines(p, b.ld, b.transposed, cols - c, ks,
+          [&](int64_t k, __m512 x) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(d + k * kCols + c), halves(x)); });
   }
 }
 

@@ -76,11 +76,17 @@ TEST_F(ApiTest, DrawsWhatTheSamplerDraws) {
     const auto png = bytes_of(j["data"][i]["b64_json"]);
     const auto pixels = draw(*served->model, tiny_tokenizer(), {{prompt_ids(tiny_tokenizer(), "빨간 원"), {}, uint64_t(5 + i)}},
                              {.steps = 4, .guidance = 2});
-    EXPECT_EQ(decode_image(png, "reply").rgba, from_pixels(pixels.data(), 24, 24).rgba);
+    EXPECT_EQ(decode_image(png, "reply").rgba, finished(pixels.data(), 24, 24, Finish::clean).rgba);
     const auto meta = read_drawn(png, "reply");
     ASSERT_TRUE(meta);
     EXPECT_EQ(meta->seed, 5 + i);
     EXPECT_EQ(meta->prompt, "빨간 원");
+    EXPECT_EQ(meta->finish, "clean");
+    const Json r = post("/v1/images/generations",
+                        {{"prompt", "빨간 원"}, {"seed", 5 + i}, {"steps", 4}, {"guidance", 2}, {"finish", "raw"}});
+    const auto raw = bytes_of(r["data"][0]["b64_json"]);
+    EXPECT_EQ(decode_image(raw, "reply").rgba, from_pixels(pixels.data(), 24, 24).rgba);
+    EXPECT_EQ(read_drawn(raw, "reply")->finish, "raw");
   }
   EXPECT_EQ(j["size"], "24x24");
   EXPECT_EQ(j["usage"]["output_tokens"], 3 * 9);

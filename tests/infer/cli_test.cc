@@ -60,6 +60,16 @@ TEST_F(CliTest, APictureCarriesHowItWasMade) {
   EXPECT_EQ(m->width, 32);
   EXPECT_EQ(m->model, "tiny");
   EXPECT_EQ(load_image(dir / "x.png").width, 32);
+  EXPECT_EQ(m->finish, "clean");
+  // As the model drew it
+  for (const char* finish : {"clean", "raw"})
+    ASSERT_EQ(run({"generate", "a red circle", "--seed", "7", "--steps", "2", "--finish", finish, "-o",
+                   dir / (std::string(finish) + ".png")})
+                  .code,
+              0);
+  EXPECT_EQ(read_drawn(as_bytes(bytes("raw.png")), "raw.png")->finish, "raw");
+  EXPECT_NE(load_image(dir / "raw.png").rgba, load_image(dir / "clean.png").rgba);
+  EXPECT_EQ(run({"generate", "a", "--finish", "shiny"}).code, 2);
   // A style is said as the loader says it.
   ASSERT_EQ(run({"generate", "a red circle, emoji", "--seed", "7",          "--steps", "2",      "--guidance",
                  "2.5",      "--negative",          "별",     "--size",     "32",      "--heun", "--shift",

@@ -12,7 +12,7 @@ DrawnMeta example() {
   DrawnMeta m;
   m.prompt = "빨간 원, \"정말\" 🍎\\", m.negative = "fuzzy <b>&amp;", m.style = "emoji";
   m.seed = (int64_t(1) << 53) - 1, m.steps = 24, m.guidance = 3.25, m.heun = true, m.shift = 2.5, m.guide_from = 0.125,
-  m.guide_to = 0.75, m.width = 64, m.height = 32;
+  m.guide_to = 0.75, m.finish = "clean", m.width = 64, m.height = 32;
   m.precision = "bf16", m.model = "xs", m.model_hash = "0123456789abcdef", m.version = "0.1.0";
   return m;
 }
