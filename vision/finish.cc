@@ -19,8 +19,13 @@ struct Planes {
   int width, height, line;
   std::vector<float> values;
   Planes(int w, int h)
-      : width(w), height(h), line((w + 15) / 16 * 16 + 2 * kReach), values(size_t(kChannels) * size_t(h + 2 * kReach) * size_t(line)) {}
-  float* at(int c, int x, int y) { return values.data() + (int64_t(c) * (height + 2 * kReach) + y + kReach) * line + x + kReach; }
+      : width(w),
+        height(h),
+        line((w + 15) / 16 * 16 + 2 * kReach),
+        values(size_t(kChannels) * size_t(h + 2 * kReach) * size_t(line)) {}
+  float* at(int c, int x, int y) {
+    return values.data() + (int64_t(c) * (height + 2 * kReach) + y + kReach) * line + x + kReach;
+  }
   void repeat_border() {
     for (int c = 0; c < kChannels; ++c) {
       for (int y = 0; y < height; ++y) {
@@ -48,7 +53,8 @@ void smooth(Planes& out, Planes& in) {
             other[c] = load16(in.at(c, x + dx, y + dy));
             apart += (other[c] - own[c]) * (other[c] - own[c]);
           }
-          const v16 weight = exp16(apart * (-0.5f / (kColour * kColour)) - float(dx * dx + dy * dy) * (0.5f / (kSpace * kSpace)));
+          const v16 weight =
+              exp16(apart * (-0.5f / (kColour * kColour)) - float(dx * dx + dy * dy) * (0.5f / (kSpace * kSpace)));
           all += weight;
           for (int c = 0; c < kChannels; ++c) sum[c] += weight * other[c];
         }
