@@ -184,7 +184,7 @@ void run(Options o) {
   write_png(out / "nearest.png", copies_sheet(e, o));
   if (!o.sheet.empty()) write_png(o.sheet, random_sheet(e, o, opened.name + ", " + how));
   std::printf("%s%s; %s (%s), seed %llu; drawn in %.1f s, compared in %.1f s\n%s\n%s\n", e.table().c_str(), how.c_str(),
-              opened.loaded.path.c_str(), precise, (unsigned long long)o.eval.seed, e.draw_seconds, e.compare_seconds,
+              opened.loaded.path.c_str(), precise.c_str(), (unsigned long long)o.eval.seed, e.draw_seconds, e.compare_seconds,
               o.scenes > 0 ? scenes.table.c_str() : "", (out / "report.html").c_str());
 }
 

@@ -196,7 +196,9 @@ TEST_F(CliTest, EvalGenerateWritesFiguresAPageAndSheets) {
   all.insert(all.end(), {"--out", dir / "out", "--sheet", dir / "sheet.png"});
   const Result r = run(all);
   ASSERT_EQ(r.code, 0) << r.err;
+  EXPECT_NE(r.out.find("model.safetensors (f32), seed 1"), std::string::npos) << r.out;
   const auto j = nlohmann::json::parse(bytes("out/eval.json"));
+  EXPECT_EQ(j["finish"], "clean");
   EXPECT_EQ(j["groups"].size(), 2u);
   const auto& pairs = j["groups"]["held-out pairs"];
   EXPECT_EQ(pairs["prompts"], 3);
