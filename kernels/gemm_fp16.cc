@@ -7,6 +7,7 @@
 #include "kernels/gemm_tiles.h"
 
 #if defined(__AVX512FP16__)
+#include <cpuid.h>
 #include <immintrin.h>
 
 namespace duet {
@@ -110,7 +111,11 @@ void multiply(float* C, int64_t ldc, const void* ap, const void* bp, int64_t ks,
 
 }  // namespace
 
-bool has_fp16() { return __builtin_cpu_supports("avx512fp16"); }
+// Clang 14 does not know the name for __builtin_cpu_supports: leaf 7 of CPUID, bit 23 of EDX (Intel's manual, 2A, CPUID).
+bool has_fp16() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __builtin_cpu_supports("avx512bw") && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 23 & 1);
+}
 
 const TileEngine kFp16Tiles{kRows, kCols, 1, 256, kRows * 16, 2, 4, 2, pack_a, pack_b, multiply};
 
