@@ -6,7 +6,6 @@
 #include "infer/apihandlers.h"
 #include "infer/base64.h"
 #include "vision/codec.h"
-#include "vision/patch.h"
 
 namespace duet {
 namespace {
@@ -122,7 +121,8 @@ void sd_progress(Call& c) {
     }
   }
   Json image = nullptr;
-  if (!shown.pixels.empty()) image = to_base64(encode_png(from_pixels(shown.pixels.data(), shown.width, shown.height)));
+  if (!shown.pixels.empty())
+    image = to_base64(encode_png(finished(shown.pixels.data(), shown.width, shown.height, Finish::clean)));
   c.send({{"progress", done},
           {"eta_relative", eta},
           {"state",

@@ -2,9 +2,8 @@
 //   f32   our AVX-512/AVX2 tile (kernels/gemm_f32.cc)
 //   bf16  inputs rounded to bf16 as they are packed: AMX tiles (kernels/gemm_amx.cc), or AVX-512's dot product of pairs
 //         (kernels/gemm_bf16.cc); only where the CPU has one of them
-//   fp16  inputs rounded to fp16 as they are packed; sums of 64 products in fp16, those in f32 (kernels/gemm_fp16.cc); only
-//   where
-//         the CPU has AVX-512 FP16. Gradients must come scaled
+//   fp16  inputs rounded to fp16 as they are packed; sums of 64 products in fp16, those in f32 (kernels/gemm_fp16.cc);
+//         only where the CPU has AVX-512 FP16. Gradients must come scaled
 // and, with weights that do not change and are named to be so (Frozen), in a fourth, whose sums are exact integers:
 //   int8  a scale an output and one a row of A (kernels/gemm_int8.cc); only where the CPU has AVX-512 VNNI
 // Every element of C is the same chain of additions whatever M, N, the batch or the number of threads, so a picture drawn

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/bf16pack.h"  // transpose()
 #include "kernels/gemm_tiles.h"
 
-#if defined(__AVX512FP16__)
+// A CPU with FP16 has BF16.
+#if defined(__AVX512FP16__) && defined(__AVX512BF16__)
 #include <cpuid.h>
 #include <immintrin.h>
 
@@ -25,29 +27,6 @@ inline __m512i twice(__m512 x) {
   return _mm512_or_si512(h, _mm512_slli_epi32(h, 16));
 }
 
-inline void transpose(__m512 r[16]) {  // 16 x 16
-  __m512 a[16];
-  for (int i = 0; i < 16; i += 2) a[i] = _mm512_unpacklo_ps(r[i], r[i + 1]), a[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
-  const auto lo = [](__m512 x, __m512 y) {
-    return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(x), _mm512_castps_pd(y)));
-  };
-  const auto hi = [](__m512 x, __m512 y) {
-    return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(x), _mm512_castps_pd(y)));
-  };
-  for (int i = 0; i < 16; i += 4) {
-    r[i] = lo(a[i], a[i + 2]), r[i + 1] = hi(a[i], a[i + 2]);
-    r[i + 2] = lo(a[i + 1], a[i + 3]), r[i + 3] = hi(a[i + 1], a[i + 3]);
-  }
-  for (int i = 0; i < 4; ++i) {
-    a[i] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0x88), a[i + 4] = _mm512_shuffle_f32x4(r[i], r[i + 4], 0xdd);
-    a[i + 8] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0x88), a[i + 12] = _mm512_shuffle_f32x4(r[i + 8], r[i + 12], 0xdd);
-  }
-  for (int i = 0; i < 4; ++i) {
-    r[i] = _mm512_shuffle_f32x4(a[i], a[i + 8], 0x88), r[i + 8] = _mm512_shuffle_f32x4(a[i], a[i + 8], 0xdd);
-    r[i + 4] = _mm512_shuffle_f32x4(a[i + 4], a[i + 12], 0x88), r[i + 12] = _mm512_shuffle_f32x4(a[i + 4], a[i + 12], 0xdd);
-  }
-}
-
 // Hands `write(k, line)` the 16 values of `outer` rows or columns, from p on, for each of ks k's; missing ones are zeros.
 template <class F>
 inline void lines(const float* p, int64_t ld, bool consecutive, int64_t outer, int64_t ks, F&& write) {
@@ -57,10 +36,10 @@ inline void lines(const float* p, int64_t ld, bool consecutive, int64_t outer, i
   }
   for (int64_t k = 0; k < ks; k += 16) {
     const int64_t n = std::min<int64_t>(16, ks - k);
-    __m512 t[16];
-    for (int i = 0; i < 16; ++i) t[i] = i < outer ? _mm512_maskz_loadu_ps(first(n), p + i * ld + k) : _mm512_setzero_ps();
+    __m512i t[16];
+    for (int i = 0; i < 16; ++i) t[i] = i < outer ? _mm512_maskz_loadu_epi32(first(n), p + i * ld + k) : _mm512_setzero_si512();
     transpose(t);
-    for (int64_t j = 0; j < n; ++j) write(k + j, t[j]);
+    for (int64_t j = 0; j < n; ++j) write(k + j, _mm512_castsi512_ps(t[j]));
   }
 }
 

@@ -11,7 +11,8 @@ struct TileEngine {
   int64_t k_block;     // K is walked in pieces of this, so that a piece stays in the caches
   int64_t chunk_rows;  // rows of A one job keeps in its cache
   int64_t together;    // panels of A that a panel of B passes by before the next comes: what of both fits the first cache
-  size_t a_element, b_element;                                                         // bytes
+  // Bytes of a packed value
+  size_t a_element, b_element;
   void (*pack_a)(void* dst, Mat a, int64_t row, int64_t rows, int64_t k, int64_t ks);  // rows <= engine.rows, ks <= k_block
   void (*pack_b)(void* dst, Mat b, int64_t col, int64_t cols, int64_t k, int64_t ks);
   void (*multiply)(float* C, int64_t ldc, const void* a, const void* b, int64_t ks, bool load);  // a whole block

@@ -1,7 +1,7 @@
 // The last touch of a drawn picture. What a small model draws is right but for a mottle of some hundredths in flat colour, a
 // haze of alpha where nothing should be, and a body not quite opaque: on any ground but grey a person sees all three.
 //   clean  twice a bilateral filter (Tomasi and Manduchi 1998) over 5x5 pixels of premultiplied RGBA, with deviations of 1.3
-//          pixels and 0.12 in colour: steps of less than about 0.2 go, edges stay; then alpha below 0.06 becomes 0, above 0.94
+//          pixels and 0.12 in colour: mottle is averaged, edges stay; then alpha below 0.06 becomes 0, above 0.94
 //          1, and what is between is spread, colour along with it
 //   raw    nothing
 #pragma once
