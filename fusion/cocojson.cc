@@ -120,7 +120,7 @@ std::map<std::string, Meta> read_jsonl(const std::string& path) {
     Meta meta = parse_meta(bytes, where);
     dom::object o = read_object(parser, bytes, where);
     std::string name(text_of(o, "file_name", where));
-    if (std::string_view text; meta.caption.empty() && !o["text"].get(text)) meta.caption = text;
+    if (std::string_view text; meta.caption.empty() && !o["text"].get(text)) meta.say(std::string(text));
     if (!out.emplace(fs::path(name).lexically_normal().generic_string(), std::move(meta)).second)
       refuse(where, ": '", name, "' was named before");
   }
@@ -154,8 +154,7 @@ void read_coco(const std::string& json, const std::string& folder, const EachRec
     } else {
       guarded(name, bad, [&] {
         Record r{key_of(name), slurp((fs::path(folder) / name).string(), kMaxPicture), {}};
-        r.meta.caption = words->second[0];
-        r.meta.captions.assign(words->second.begin() + 1, words->second.end());
+        for (const auto& w : words->second) r.meta.say(w);
         each(std::move(r));
       });
     }

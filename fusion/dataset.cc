@@ -20,13 +20,14 @@ std::string image_extension(std::span<const uint8_t> b) {
   return {};
 }
 
-// "10 in train, 1 in val" and the first of these; both empty where there is nothing.
-std::pair<std::string, std::string> what_there_is(const std::string& dir) {
+// "10 in train, 1 in val" and which of these to take: val where something is to be judged, which training pictures flatter,
+// else the first. Both empty where there is nothing.
+std::pair<std::string, std::string> what_there_is(const std::string& dir, bool to_judge) {
   std::string all, first;
   for (const char* split : {"train", "val", "heldout", "pairs"}) {
     if (!has_split(dir, split)) continue;
     all += join(all.empty() ? "" : ", ", Dataset::open(dir, split).size(), " in ", split);
-    if (first.empty()) first = split;
+    if (first.empty() || (to_judge && split == std::string_view("val"))) first = split;
   }
   return {all, first};
 }
@@ -56,7 +57,7 @@ struct Dataset::Index {
 Dataset Dataset::open(const std::string& dir, const std::string& split, const std::string& option) {
   std::string folder = split.empty() ? dir : dir + "/" + split;
   if (!split.empty() && !has_split(dir, split))
-    if (const auto [all, first] = what_there_is(dir); !all.empty())
+    if (const auto [all, first] = what_there_is(dir, option == "--split "); !all.empty())
       refuse(dir, ": ", split, " is empty (the set has ", all, ")", option.empty() ? "" : "; try " + option + first);
   std::error_code ec;
   if (!std::filesystem::is_directory(folder, ec))

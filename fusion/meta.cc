@@ -35,7 +35,11 @@ std::vector<std::string> list(const dom::element& v, std::string_view key, const
 
 }  // namespace
 
-void Meta::say(std::string words) { (has_hangul(words) ? caption_ko : caption) = std::move(words); }
+void Meta::say(std::string words) {
+  const bool korean = has_hangul(words);
+  if (std::string& first = korean ? caption_ko : caption; first.empty()) first = std::move(words);
+  else (korean ? captions_ko : captions).push_back(std::move(words));
+}
 
 bool Meta::has_text() const {
   return !caption.empty() || !caption_ko.empty() || !captions.empty() || !captions_ko.empty() || !tags.empty() ||

@@ -78,7 +78,7 @@ struct Meta {
   std::string subject;                             // JSON key "concept": what pictures of one thing in many styles share
   std::string scene;                               // the exact scene as JSON text (vision/scene.h); empty when unknown
   bool mirror_ok = true;                           // false: a mirrored picture would be wrong (letters, flags ...)
-  void say(std::string words);                     // a plain caption, UTF-8: Korean where it holds Hangul, else English
+  void say(std::string words);                     // one more plain caption, UTF-8: Korean where it holds Hangul, else English
   bool has_text() const;                           // any caption or tag in any language
 };
 

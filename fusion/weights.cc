@@ -10,6 +10,7 @@
 #include "fusion/modelfile.h"
 #include "kernels/device.h"
 #include "kernels/safetensors.h"
+#include "text/unicode.h"
 
 namespace duet {
 namespace fs = std::filesystem;
@@ -60,6 +61,22 @@ static std::string checkpoints_near(const fs::path& folder) {
   return "";
 }
 
+std::string styles_line(const std::vector<std::string>& styles) {
+  std::string line;
+  for (const auto& s : styles) line += (line.empty() ? "" : ", ") + s;
+  return line;
+}
+
+std::vector<std::string> styles_of_line(const std::string& line) {
+  std::vector<std::string> out;
+  for (size_t at = 0; at <= line.size() && out.size() < kMostStyles;) {
+    const size_t end = std::min(line.find(',', at), line.size());
+    if (const auto s = clean_caption(line.substr(at, end - at)); !s.empty()) out.push_back(s);
+    at = end + 1;
+  }
+  return out;
+}
+
 Loaded load_weights(const std::string& given, Device where) {
   fs::path path = given;
   if (fs::is_directory(path)) path /= "model.safetensors";
@@ -87,6 +104,7 @@ Loaded load_weights(const std::string& given, Device where) {
       refuse(where, ": steps ", n.steps, ", guidance ", n.guidance, ", shift ", n.shift,
              " are not within 1 to 1000, 0 to 100 and 0.05 to 20; train or download the weights again");
   }
+  if (const auto s = meta.find("styles"); s != meta.end()) l.styles = styles_of_line(s->second);
   size_t used = 0;
   l.model->params([&](const std::string& name, Var& v) {
     const TensorView& t = file.at(name);

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "fusion/model.h"
 #include "kernels/device.h"
@@ -33,7 +34,13 @@ struct Loaded {
   std::string path;
   uint64_t hash = 0;  // of the weights file
   Sampling sampling = {};
+  std::vector<std::string> styles = {};  // that its training pictures were said to have, the commonest first; {}: not known
 };
+// Styles as one line of __metadata__, "styles": "emoji, line icon"; and back. A comma ends a style, as in captions.
+std::string styles_line(const std::vector<std::string>&);
+std::vector<std::string> styles_of_line(const std::string&);  // up to kMostStyles, without spaces around and empty ones
+constexpr size_t kMostStyles = 64;
+
 // Refuses a file that is not ours, is damaged, lacks a tensor or has another shape, or belongs to another tokenizer.
 Loaded load_weights(const std::string& path, Device = device());
 

@@ -20,9 +20,10 @@ namespace duet {
 struct ModelInfo {
   const Model& model;
   const Tokenizer& tokenizer;
-  std::string name, hash;  // of the weights: their folder, and the XXH3 of the file
-  int64_t created = 0;     // Unix seconds
-  Sampling sampling = {};  // where a request leaves it open
+  std::string name, hash;                // of the weights: their folder, and the XXH3 of the file
+  int64_t created = 0;                   // Unix seconds
+  Sampling sampling = {};                // where a request leaves it open
+  std::vector<std::string> styles = {};  // that the weights know; {}: not known which
 };
 
 struct ApiOptions {

@@ -1,6 +1,7 @@
 // The table of routes, and what is made of it: who is routed where, /openapi.json.
 #include <nlohmann/json.hpp>
 
+#include "fusion/styles.h"
 #include "infer/apidraw.h"
 #include "infer/apihandlers.h"
 #include "infer/open.h"
@@ -23,6 +24,8 @@ void metrics(Call& c) { c.out.send(200, "text/plain; version=0.0.4; charset=utf-
 
 Json model_json(const ModelInfo& m) {
   const ModelConfig& c = m.model.config;
+  Json styles = Json::array();
+  for (const auto& s : m.styles) styles.push_back({{"name", s}, {"name_ko", korean_style(s)}});
   return {{"id", m.name},
           {"object", "model"},
           {"created", m.created},
@@ -31,6 +34,7 @@ Json model_json(const ModelInfo& m) {
           {"hash", m.hash},
           {"size", c.size},
           {"sampling", {{"steps", m.sampling.steps}, {"guidance", m.sampling.guidance}}},
+          {"styles", std::move(styles)},
           {"patch", c.patch},
           {"embedding_dimensions", c.embed}};
 }
@@ -69,7 +73,7 @@ std::vector<Field> drawing_fields(std::vector<Field> more) {
       {"guidance", F::number, "how strictly to follow the words; 1: as it comes", 0, 30},
       {"finish", F::choice, "clean: flat colour without mottle, clear background, clean edges; raw: as the model drew it", 0, 0,
        "clean|raw"},
-      {"style", F::text, "look, said after the prompt: emoji, photo, drawing, cartoon, clipart or icon", 0, 64},
+      {"style", F::text, "look, said after the prompt: emoji, photo ...; GET /v1/models lists what the model knows", 0, 64},
       {"model", F::text, "the model's name", 0, 256},
       {"user", F::text, "without effect", 0, 256}};
   more.insert(more.end(), shared.begin(), shared.end());

@@ -18,7 +18,10 @@ void add_data_verbs(CLI::App& app) {
   data->require_subcommand(1);
   auto* build = data->add_subcommand("build", "turn sources into WebDataset shards of pictures with captions");
   static BuildOptions o;
-  build->add_option("SOURCE", o.sources, builtin_sources() + "; or yours: a folder, COCO JSON, tar, or table:FOLDER/NAME.tsv")
+  build
+      ->add_option(
+          "SOURCE", o.sources,
+          builtin_sources() + "; or yours: a folder, a tar, COCO JSON[:FOLDER of its pictures], or table:FOLDER/NAME.tsv")
       ->required();
   build->add_option("--out", o.out, "folder to make")->required();
   build->add_option("--size", o.size, "pixels a side")->capture_default_str();

@@ -1,14 +1,15 @@
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <random>
 
 #include "fusion/shards.h"
+#include "fusion/styles.h"
 #include "infer/bestof.h"
 #include "infer/cli.h"
 #include "infer/pngmeta.h"
 #include "infer/sampler.h"
-#include "infer/styles.h"
 #include "kernels/error.h"
 #include "text/unicode.h"
 #include "vision/codec.h"
@@ -31,10 +32,9 @@ struct GenerateOptions {
   OpenOptions open;
 };
 
-std::string style_names() {
-  std::string s;
-  for (const char* name : kStyles) s += std::string(s.empty() ? "" : ", ") + name;
-  return s;
+// A style in the other language is as good: training says them in both.
+bool knows(const std::vector<std::string>& styles, const std::string& style) {
+  return std::any_of(styles.begin(), styles.end(), [&](const auto& s) { return s == style || korean_style(s) == style; });
 }
 
 // "a/b.png" -> "a/b-3.png"
@@ -96,6 +96,9 @@ void generate(GenerateOptions o) {
   check_draw_options(o.draw);
   const Opened opened = open_model(o.open);
   settle(o.draw, opened.loaded.sampling);
+  if (const auto& known = opened.loaded.styles; !meta.style.empty() && !known.empty() && !knows(known, meta.style))
+    std::fprintf(stderr, "duet: %s has not learned the style '%s'; it knows %s\n", opened.name.c_str(), meta.style.c_str(),
+                 styles_line(known).c_str());
   const Model& m = opened.model();
   const int S = o.size ? o.size : opened.size(), patch = int(m.config.patch);
   if (S < patch || S > kMostSize || S % patch)
@@ -135,7 +138,8 @@ void generate(GenerateOptions o) {
   if (o.grid) {
     grid = numbered(o.out, "grid");
     const int columns = std::clamp(int(std::ceil(std::sqrt(double(o.count)))), 1, 12);
-    write_file_atomic(grid, encode_png(contact_sheet(cells, columns, std::clamp(S, 128, 256))));
+    meta.seed = files[0]["seed"];  // the page is the way back to its first picture
+    write_file_atomic(grid, encode_png(contact_sheet(cells, columns, std::clamp(S, 128, 256)), drawn_texts(meta)));
     if (!o.json) std::printf("%s\n", grid.c_str());
   }
   if (!o.json) {
@@ -171,7 +175,7 @@ void add_draw_verbs(CLI::App& app) {
   auto o = std::make_shared<GenerateOptions>();
   verb->add_option("PROMPT", o->prompt, "what to draw, English or Korean; \"\" draws whatever the model likes")->required();
   verb->add_option("-o,--out", o->out, "FILE.png; with -n above 1 FILE-1.png ... (default: duet-SEED.png)");
-  verb->add_option("-n,--count", o->count, "how many, with seeds SEED, SEED+1 ...")
+  verb->add_option("-n,--count", o->count, "how many, with seeds SEED, SEED+1 ... (with --best-of N: of N seeds each)")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
   verb->add_option("--best-of", o->best, "draw as many for each and keep the one that the model reads best")
@@ -179,10 +183,11 @@ void add_draw_verbs(CLI::App& app) {
       ->capture_default_str();
   verb->add_option("--seed", o->seed, "0 and up; the same seed and settings give the same bytes (default: random, printed)")
       ->check(CLI::Range(int64_t(0), kMostSeed));
-  verb->add_option("--size", o->size, "pixels a side (default: what the model learned)")->check(CLI::Range(1, kMostSize));
+  verb->add_option("--size", o->size, "pixels a side (default: what the model learned; meant for up to twice that)")->check(CLI::Range(1, kMostSize));
   add_draw_options(verb, o->draw);
   verb->add_option("--negative", o->negative, "words to steer away from");
-  verb->add_option("--style", o->style, "look, said after the prompt: " + style_names() + ", or one of your data's");
+  verb->add_option("--style", o->style,
+                   "look, said after the prompt: emoji, photo, outline ...; duet info lists what weights know");
   verb->add_flag("--grid", o->grid, "also one page of all: FILE-grid.png");
   verb->add_flag("--json", o->json, "print what was written, and how, as JSON");
   add_open_options(verb, o->open);

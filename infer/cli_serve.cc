@@ -65,8 +65,9 @@ void serve(const ServeOptions& o) {
   struct stat file {};
   const int64_t created = stat(opened.loaded.path.c_str(), &file) == 0 ? int64_t(file.st_mtime) : 0;
   Engine engine(opened.model(), opened.tokenizer(), {.waiting = o.queue});
-  Api api({opened.model(), opened.tokenizer(), opened.name, hex64(opened.loaded.hash), created, opened.loaded.sampling}, engine,
-          api_options);
+  Api api({opened.model(), opened.tokenizer(), opened.name, hex64(opened.loaded.hash), created, opened.loaded.sampling,
+           opened.loaded.styles},
+          engine, api_options);
   api.decoder = &decoder;
   HttpServer server(api, o.host, o.port);
   server.stop_on_signals();

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "infer/styles.h"
+#include "fusion/styles.h"
 #include "kernels/error.h"
 #include "kernels/parallel.h"
 #include "kernels/random.h"

@@ -74,7 +74,7 @@ std::string coco_references(const CaptionEval&, const EvalSet&);
 
 // Caption and further wordings in that language, cleaned, each once.
 std::vector<std::string> references_in(const Meta&, bool korean);
-// Without a style of infer/styles.h after the last comma.
+// Without a style of fusion/styles.h after the last comma.
 std::string without_style(const std::string& caption);
 
 }  // namespace duet

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "infer/edges.h"
 #include "infer/eval_generate.h"
 #include "infer/imagedistance.h"
 #include "infer/setdistance.h"
@@ -173,6 +174,23 @@ void manifold_measures(const Sets& s, uint64_t seed, std::vector<Measure>& out) 
   out.back().truth = mean(as_values(in_manifold(some, s.truth, kNeighbours)));
 }
 
+// How cleanly the drawings are cut out, beside the true pictures of the same prompts.
+void edge_measures(const Eval& e, const Eval::Group& g, uint64_t seed, std::vector<Measure>& out) {
+  const auto measure = [&](const char* name, double EdgeFigures::*figure) {
+    std::vector<double> v[2], truth;
+    for (int64_t p : g.prompts) {
+      const auto& prompt = e.prompts[size_t(p)];
+      for (int l = 0; l < 2; ++l)
+        v[l].push_back(prompt.drawn[l].empty() ? Measure::kNone : edges_of(e.drawn[size_t(prompt.drawn[l][0])].image).*figure);
+      if (const double t = edges_of(e.pictures[size_t(prompt.source)].image()).*figure; known(t)) truth.push_back(t);
+    }
+    out.push_back(of_values(name, v[0], v[1], mix(seed, out.size())));
+    if (!truth.empty()) out.back().truth = mean(truth);
+  };
+  measure("stray_alpha", &EdgeFigures::stray);
+  measure("edge_width", &EdgeFigures::width);
+}
+
 double mean_distance(const std::vector<PictureDescriptor>& d) {
   double sum = 0;
   for (size_t i = 0; i < d.size(); ++i)
@@ -238,6 +256,12 @@ const std::vector<MeasureKind> kMeasures = {
      "concepts "
      "of one look.",
      false, 0},
+    {"stray_alpha", "partly transparent off the outline",
+     "Share of a picture's pixels that are neither clear nor opaque and more than two pixels from the outline, where alpha "
+     "crosses one half: haze, holes; of true pictures shadows and glass.",
+     true, -1},
+    {"edge_width", "width of the outline",
+     "Partly transparent pixels within two pixels of the outline, a pixel of outline; pictures that have one.", false, 0},
 };
 
 const MeasureKind& kind_of(const Measure& m) {
@@ -286,6 +310,7 @@ std::vector<Measure> measure_group(const Eval& e, const Eval::Group& g, std::spa
     manifold_measures(s, mix(seed, 52), out);
   }
   diversity_measure(e, g, mix(seed, 53), out);
+  edge_measures(e, g, mix(seed, 54), out);
   return out;
 }
 

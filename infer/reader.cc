@@ -17,12 +17,6 @@ namespace {
 
 constexpr int64_t kPictures = CaptionRun::kMost, kTexts = 64;  // in one pass
 
-bool opaque(const Image& image) {
-  for (size_t i = 3; i < image.rgba.size(); i += 4)
-    if (image.rgba[i] != 255) return false;
-  return true;
-}
-
 // Clean pictures (t = 1) on their way through the model.
 struct Pictures {
   Var rows;  // (B P, C): the vision stem's
@@ -64,11 +58,7 @@ Tensor in_pieces(int64_t n, int64_t most, int64_t E, F f) {
 
 }  // namespace
 
-Image model_view(const Image& image, int size) {
-  if (image.width == image.height || !opaque(image)) return fit_square(image, size);
-  const int side = std::min(image.width, image.height);
-  return resize(crop(image, (image.width - side) / 2, (image.height - side) / 2, side, side), size, size);
-}
+Image model_view(const Image& image, int size) { return fit_square(image, size); }
 
 CaptionRun::CaptionRun(const Model& m, const Tokenizer& tokenizer, std::span<const Image> images, const CaptionOptions& o)
     : tokenizer_(tokenizer) {

@@ -14,8 +14,7 @@
 
 namespace duet {
 
-// The square of `size` pixels that the model sees, framed as in training: of an opaque picture the middle square, a
-// picture with transparency whole.
+// The square of `size` pixels that the model sees: the whole picture, transparent around, as `duet data build` frames one.
 Image model_view(const Image&, int size);
 
 struct CaptionOptions {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <condition_variable>
 #include <cstdio>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -14,6 +15,7 @@
 
 #include "fusion/shards.h"
 #include "kernels/error.h"
+#include "text/unicode.h"
 #include "train/augment.h"
 #include "train/compose.h"
 #include "train/order.h"
@@ -406,6 +408,19 @@ Batch Loader::make(int64_t step) const { return s_->make(step); }
 Loader::Stats Loader::stats() const {
   std::lock_guard lock(s_->mutex);
   return s_->stats;
+}
+
+std::vector<std::string> Loader::styles() const {
+  std::map<std::string, int64_t> count;
+  for (const auto& source : s_->sources)
+    for (int64_t i = 0; i < source.data.size(); ++i) try {
+        if (const std::string style = clean_caption(source.data.meta(i).style); !style.empty()) ++count[style];
+      } catch (const Error&) {  // a sample that training passes over as well
+      }
+  std::vector<std::string> out;
+  for (const auto& [style, n] : count) out.push_back(style);
+  std::stable_sort(out.begin(), out.end(), [&](const auto& a, const auto& b) { return count[a] > count[b]; });
+  return out;
 }
 
 int64_t Loader::samples() const {

@@ -79,7 +79,8 @@ class Loader {
   void seek(int64_t step);         // the step that next() gives next
   Batch make(int64_t step) const;  // what next() gives at that step
   Stats stats() const;
-  int64_t samples() const;  // in all dirs
+  int64_t samples() const;                  // in all dirs
+  std::vector<std::string> styles() const;  // that any of them are said to have (Meta::style), the commonest first
 
  private:
   struct State;

@@ -1,13 +1,14 @@
 #include "train/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
 #include <deque>
 #include <filesystem>
-#include <map>
 
 #include "fusion/fields.h"
+#include "fusion/finer.h"
 #include "fusion/weights.h"
 #include "kernels/collectives.h"
 #include "kernels/device.h"
@@ -34,6 +35,7 @@ struct Trainer::State {
   std::unique_ptr<Loader> loader;
   std::unique_ptr<Collectives> world = join_world(World::from_env());
   int64_t done = 0, skipped = 0;
+  std::vector<std::string> learned;  // styles that the weights it starts from know
 
   // Steps whose numbers are still on the device, and those that were read since the last look.
   struct Pending {
@@ -52,23 +54,6 @@ struct Trainer::State {
   }
 };
 
-// `to` takes every parameter of `from`; what it has beyond them (a refiner, say) stays as it begins.
-static void take_parameters(Model& to, Model& from, const std::string& name) {
-  std::map<std::string, Tensor> given;
-  from.params([&](const std::string& n, Var& v) { given[n] = v.value().to(Device::cpu); });
-  to.params([&](const std::string& n, Var& v) {
-    const auto g = given.find(n);
-    if (g == given.end()) return;
-    if (g->second.shape() != v.shape())
-      refuse(name, ": ", n, " is ", g->second.shape(), " there and ", v.shape(),
-             " in the config's [model]; give both the same sizes");
-    std::copy_n(g->second.data(), v.value().count(), v.data());
-    given.erase(g);
-  });
-  if (!given.empty())
-    refuse(name, ": has ", given.begin()->first, ", which the config's [model] lacks; give both the same parts");
-}
-
 Trainer::Trainer(const TrainConfig& config) : s_(new State(config)) {
   TrainConfig& c = s_->config;
   if (c.steps < 1 || c.accumulate < 1) refuse("steps and accumulate must be 1 or more");
@@ -83,6 +68,7 @@ Trainer::Trainer(const TrainConfig& config) : s_(new State(config)) {
   const auto load = [&](const std::string& path) {
     Loaded l = load_weights(path);
     if (l.tokenizer.hash() != s_->tokenizer.hash()) refuse(path, ": was trained with another tokenizer than ", c.tokenizer);
+    s_->learned = l.styles;
     return std::move(l.model);
   };
   if (!c.distill.teacher.empty()) {
@@ -206,6 +192,10 @@ void Trainer::save_model(const std::string& dir, DType type) {
     Sampling sampling{s_->config.distill.steps, 1, s_->config.distill.shift};
     made["sampling"] = to_json(sampling);
   }
+  std::vector<std::string> styles = s_->loader->styles();
+  for (const auto& s : s_->learned)
+    if (std::find(styles.begin(), styles.end(), s) == styles.end()) styles.push_back(s);
+  if (!styles.empty()) made["styles"] = styles_line(styles);
   with_ema([&](const Model&) { save_weights(dir, *s_->model, s_->tokenizer, type, made); });
 }
 

@@ -15,7 +15,8 @@ namespace duet {
 struct TrainConfig {
   std::string out = "runs/duet";  // checkpoints, logs, samples and, at the end, weights
   std::string tokenizer = "";     // tokenizer.json
-  std::string start = "";         // weights to start from instead of random ones; with distill.teacher by default those
+  // Weights to start from instead of random ones, see fusion/finer.h for which fit; with distill.teacher by default those.
+  std::string start = "";
   int64_t steps = 1000, warmup = 100;
   double final_lr = 0.05;  // share of lr the cosine ends at
   int accumulate = 1;      // batches a step

@@ -4,7 +4,7 @@ import { startCreate, openFile, showTries } from './create.js';
 import * as describe from './describe.js';
 import { $, plainFiles, remember } from './dom.js';
 import * as find from './find.js';
-import { setNative, setUsual } from './form.js';
+import { setNative, setStyles, setUsual, showStyles } from './form.js';
 import { showHistory, startHistory } from './history.js';
 import { startMask } from './mask.js';
 import { lang, plain, say, t, tip, translate } from './strings.js';
@@ -54,6 +54,7 @@ function startLanguage() {
     tip($('language'), 'language');
     $('language').lang = lang() === 'ko' ? 'en' : 'ko';
     showTries();
+    showStyles();
     showTitle();
   };
   $('language').onclick = () => {
@@ -85,6 +86,7 @@ async function lookForServer() {
     plain($('server').lastElementChild, model.id || 'duet');
     if (Number.isInteger(model.size) && model.size > 0) setNative(model.size);
     setUsual(model.sampling);
+    setStyles(model.styles);
     describe.setModel(model.id || '');
     find.setModel(model.id || '');
   } catch (e) {

@@ -168,6 +168,7 @@ function drawing(s, n, seed, pixels = 0) {
   };
   if (s.negative) fields.negative_prompt = s.negative;
   if (s.style) fields.style = s.style;
+  if (s.clean === false) fields.finish = 'raw';
   return fields;
 }
 

@@ -1,11 +1,15 @@
 // What Create's form says: the settings of the next drawing, kept over reloads, and the seed with its lock.
-import { $, recall, remember } from './dom.js';
-import { label, say, t, tip } from './strings.js';
+import { $, el, recall, remember } from './dom.js';
+import { label, nameStyle, plain, say, styleName, t, tip } from './strings.js';
 
 const usual = { guidance: 5, steps: 24 };        // as `duet generate` has them; a model may want others
 const kMostSeed = Number.MAX_SAFE_INTEGER - 991; // JSON keeps whole numbers up to 2^53; room for n pictures
 const kShapes = [[1, 1], [1.5, 1], [1, 1.5], [2, 2]];  // sides offered, in the model's own
 
+const kStyles = ['emoji', 'photo', 'drawing', 'cartoon'];  // where the server does not say what its model knows
+const kLongestStyle = 64;
+
+let styles = kStyles;
 let native = 0;  // the side the model was trained at; 0: the server does not say
 
 const radio = (name) => $('form').elements[name];
@@ -37,6 +41,7 @@ export function settings() {
   return {
     prompt: $('prompt').value.trim(), negative: $('negative').value.trim(), style: radio('style').value,
     size: side, steps: Number($('steps').value), guidance: Number($('guidance').value), transparent: $('transparent').checked,
+    clean: $('clean').checked,
   };
 }
 
@@ -70,6 +75,22 @@ export function setUsual(sampling) {
   keep();
 }
 
+// A chip for each style, and for `asked` where it is another: a picture's own, of other weights.
+export function showStyles(asked = radio('style')?.value || '') {
+  const chip = (value, name) => el('label', {}, el('input', { type: 'radio', name: 'style', value, checked: value === asked }), name);
+  const all = asked && !styles.includes(asked) ? [...styles, asked] : styles;
+  $('styles').replaceChildren($('styles').querySelector('legend'), chip('', say(el('span'), 'style_any')),
+    ...all.map((s) => chip(s, plain(el('span'), styleName(s)))));
+}
+
+// What /v1/models says that the model knows.
+export function setStyles(known) {
+  const list = (Array.isArray(known) ? known : []).filter((s) => typeof s?.name === 'string' && s.name);
+  for (const s of list) nameStyle(s.name, s.name_ko);
+  styles = list.length ? list.map((s) => s.name) : kStyles;
+  showStyles();
+}
+
 function showRanges() {
   for (const name of ranges) $(`${name}-now`).textContent = $(name).value;
 }
@@ -78,12 +99,12 @@ function showRanges() {
 export function fill(s) {
   $('prompt').value = s.prompt || '';
   $('negative').value = s.negative || '';
-  radio('style').value = [...radio('style')].some((r) => r.value === s.style) ? s.style : '';
+  showStyles(typeof s.style === 'string' ? s.style.slice(0, kLongestStyle) : '');
   for (const name of ranges) if (s[name] !== undefined) $(name).value = s[name];
   const size = s.size ?? (s.width && s.height ? `${s.width}x${s.height}` : undefined);
   if (size !== undefined) fillSizes(/^\d{1,4}x\d{1,4}$/.test(size) ? size : '');
   if (size === '') $('size').value = '';
-  if (s.transparent !== undefined) $('transparent').checked = s.transparent;
+  for (const name of ['transparent', 'clean']) if (s[name] !== undefined) $(name).checked = s[name];
   if (s.count) radio('count').value = String(s.count);
   if (s.seed !== undefined && s.seed !== null) $('seed').value = String(s.seed);
   showRanges();
@@ -103,6 +124,7 @@ function restore() {
 
 export function startForm() {
   fillSizes();
+  showStyles();
   restore();
   showRanges();
   $('cornermark').checked = recall('mark') === 'on';
@@ -111,7 +133,7 @@ export function startForm() {
   $('dice').onclick = () => (($('seed').value = String(randomSeed())), keep());
   $('seed').oninput = () => lock($('seed').value !== '');
   $('form').addEventListener('input', () => (showRanges(), keep()));
-  $('defaults').onclick = () => fill({ ...settings(), ...usual, negative: '', size: '', transparent: true });
+  $('defaults').onclick = () => fill({ ...settings(), ...usual, negative: '', size: '', transparent: true, clean: true });
   label($('lock'), 'seed_lock');
   tip($('lock'), 'seed_lock');
 }

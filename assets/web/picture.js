@@ -98,7 +98,7 @@ export async function marked(blob) {
 export function settingsOf({ info = '', items = {} }) {
   if (items && typeof items.duet === 'string') {
     try {
-      return known(JSON.parse(items.duet));
+      return known({ finish: 'raw', ...JSON.parse(items.duet) });  // pictures without the word are of before there was another
     } catch { /* not ours after all: the infotext is next */ }
   }
   const text = String((items && items.parameters) || info || '');
@@ -118,5 +118,6 @@ function known(m) {
   return {
     prompt: word(m.prompt), negative: word(m.negative), style: word(m.style), seed: number(m.seed),
     steps: number(m.steps), guidance: number(m.guidance), width: number(m.width), height: number(m.height),
+    clean: m.finish === undefined ? undefined : m.finish !== 'raw',
   };
 }

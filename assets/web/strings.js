@@ -28,10 +28,8 @@ const kWords = {
   style_any: ['Any', '자유'],
   style_emoji: ['Emoji', '이모지'],
   style_photo: ['Photo', '사진'],
-  style_drawing: ['Drawing', '드로잉'],
+  style_drawing: ['Drawing', '그림'],
   style_cartoon: ['Cartoon', '만화'],
-  style_clipart: ['Clip art', '클립아트'],
-  style_icon: ['Icon', '아이콘'],
   count: ['Pictures', '장수'],
   seed: ['Seed', '시드'],
   seed_hint: ['random', '무작위'],
@@ -48,6 +46,7 @@ const kWords = {
   negative: ['Leave out', '빼고 싶은 것'],
   negative_hint: ['text, frame', '글자, 테두리'],
   transparent: ['Transparent background', '투명한 배경'],
+  clean: ['Clean edges and flat colours', '테두리와 단색을 매끈하게'],
   mark: ['Corner mark “AI” on downloads', '내려받는 그림 모서리에 AI 표시'],
   defaults: ['Back to the defaults', '기본값으로'],
   nothing_to_draw: ['Write what should be drawn first.', '무엇을 그릴지 먼저 써 주세요.'],
@@ -186,8 +185,15 @@ export function t(key, values = {}) {
   return words.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ''));
 }
 
-// A style of ours in the page's language; any other as it was written.
-export const styleName = (style) => (style && Object.hasOwn(kWords, `style_${style}`) ? t(`style_${style}`) : style);
+const kStylesKo = new Map();  // what the server says that styles are called in Korean
+export const nameStyle = (style, korean) => void (korean && kStylesKo.set(style, korean));
+
+// A style in the page's language, where that is known.
+export function styleName(style) {
+  if (!style) return style;
+  if (Object.hasOwn(kWords, `style_${style}`)) return t(`style_${style}`);
+  return lang() === 'ko' ? kStylesKo.get(style) || style : style[0].toUpperCase() + style.slice(1);
+}
 
 const kValues = new WeakMap();  // element -> {key: values}, to say it again in the other language
 

@@ -35,6 +35,7 @@ class State:
         self.info = None       # what png-info says whatever it is given
         self.model = 'duet-xs'
         self.sampling = {'steps': 24, 'guidance': 5}  # what the model wants to be drawn with
+        self.styles = []      # what the model says it knows
         self.seen = []         # (path, fields)
 
 
@@ -108,7 +109,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == '/v1/models':
             if self.allowed():
-                model = {'id': self.state.model, 'object': 'model', 'created': 0, 'owned_by': 'duet', 'size': SIDE, 'sampling': self.state.sampling}
+                model = {'id': self.state.model, 'object': 'model', 'created': 0, 'owned_by': 'duet', 'size': SIDE, 'sampling': self.state.sampling,
+                         'styles': self.state.styles}
                 self.answer({'object': 'list', 'data': [model]})
             return
         if self.path == '/health':

@@ -98,15 +98,34 @@ new MutationObserver(() => seen.push(document.querySelectorAll('#grid .coming im
         self.js("""document.getElementById('settings').open = true;
 const set = (id, v) => { const n = document.getElementById(id); n.value = v; n.dispatchEvent(new Event('input', {bubbles: true})); };
 set('size', '96x64'); set('guidance', 4.5); set('steps', 32); set('negative', 'text');
-document.querySelector("[name=style][value=emoji]").click(); document.getElementById('transparent').click();""")
+document.querySelector("[name=style][value=emoji]").click(); for (const id of ['transparent', 'clean']) document.getElementById(id).click();""")
         self.find('#prompt').send_keys('강아지')
         self.open()
         self.assertEqual(self.js("return document.getElementById('prompt').value"), '강아지')
         self.js("document.getElementById('draw').click()")
         self.until("return document.querySelectorAll('#grid button.look').length === 4")
         [f] = self.asked('/v1/images/generations')
-        self.assertEqual([f[k] for k in ('prompt', 'size', 'guidance', 'steps', 'negative_prompt', 'style', 'background')],
-                         ['강아지', '96x64', 4.5, 32, 'text', 'emoji', 'opaque'])
+        self.assertEqual([f[k] for k in ('prompt', 'size', 'guidance', 'steps', 'negative_prompt', 'style', 'background', 'finish')],
+                         ['강아지', '96x64', 4.5, 32, 'text', 'emoji', 'opaque', 'raw'])
+
+    def test_styles_are_those_the_model_knows(self):
+        def offered():
+            return self.js("return [...document.querySelectorAll('#styles label')].map(l => [l.control.value, l.textContent])")
+        self.assertEqual(offered(), [['', 'Any'], ['emoji', 'Emoji'], ['photo', 'Photo'], ['drawing', 'Drawing'], ['cartoon', 'Cartoon']])
+        self.state.styles = [{'name': 'emoji', 'name_ko': '이모지'}, {'name': 'line icon', 'name_ko': '선 아이콘'}, {'name': '<b>mine', 'name_ko': ''}]
+        self.open()
+        self.until("return document.querySelectorAll('#styles label').length === 4")
+        self.assertEqual(offered(), [['', 'Any'], ['emoji', 'Emoji'], ['line icon', 'Line icon'], ['<b>mine', '<b>mine']])
+        self.js("document.querySelector('#styles [value=\"line icon\"]').click()")
+        self.draw('a cat', 1)
+        self.assertEqual(self.asked('/v1/images/generations')[0]['style'], 'line icon')
+        self.click('#language')
+        self.assertEqual([name for _, name in offered()], ['자유', '이모지', '선 아이콘', '<b>mine'])
+        self.assertEqual(self.js("return document.querySelector('[name=style]:checked').value"), 'line icon')
+        self.state.styles = []  # other weights: what was chosen stays, and can be seen
+        self.open()
+        self.until("return document.querySelectorAll('#styles label').length === 6")
+        self.assertEqual(self.js("return document.querySelector('[name=style]:checked').value"), 'line icon')
 
     def test_cancel_stops_at_once(self):
         self.state.delay = 0.2

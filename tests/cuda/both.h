@@ -20,7 +20,7 @@ inline void set_thread_order(int) {}
 
 // The device and the settings of the process as they were.
 struct DeviceBack {
-  const ThreadsBack settings;
+  const SettingsBack settings;
   const Device was = device();
   ~DeviceBack() { set_device(was); }
 };
@@ -90,7 +90,7 @@ inline void expect_close(const Tensor& want, const Tensor& got, double half_unit
 // op on both devices; activation[i]: input i is an activation, bf16 in the second round.
 template <class Op>
 void check_both(const std::string& name, std::vector<Tensor> in, const std::vector<bool>& activation, Op op) {
-  const ThreadsBack back;
+  const SettingsBack back;
   const Device was = device();
   set_device(Device::cuda);
   set_precision(Precision::f32);

@@ -25,7 +25,7 @@ done
 # The lowest level: higher ones save a tenth and take ten times as long.
 XZ_OPT=-1 tar -C "$to" -cJf "$to/lib.tar.xz" lib
 rm -r "$to/lib"
-(cd "$root" && cp --parents -r assets/configs assets/xs/tokenizer.json tests/golden/tokenizer.json "$(cd "$to" && pwd)")
+(cd "$root" && cp --parents -r assets/configs assets/*/tokenizer.json tests/golden/tokenizer.json "$(cd "$to" && pwd)")
 for d in "$@"; do
   [ -d "$d" ] || { echo "bundle: $d is no folder of data" >&2; exit 1; }
   cp -rL "$d" "$to/data/"

@@ -16,7 +16,7 @@ using cuda::ConvPass, cuda::UseCudnn;
 using Vars = std::vector<Var>;
 
 struct AsItWas {
-  const ThreadsBack settings;
+  const SettingsBack settings;
   const Device device_was = device();
   const UseCudnn use = cuda::use_cudnn();
   const bool fixed_order = deterministic();

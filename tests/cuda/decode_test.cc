@@ -10,7 +10,7 @@ namespace {
 
 struct CardNow {
   const Device was = device();
-  const ThreadsBack settings;
+  const SettingsBack settings;
   CardNow() { set_device(Device::cuda), set_precision(Precision::f32); }
   ~CardNow() { set_thread_order(0), set_device(was); }
 };

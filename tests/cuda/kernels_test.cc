@@ -181,7 +181,7 @@ TEST(Cuda, LinearTwice) {
 // A parameter's bias is read from its bf16 twin, which may have moved on; a recording reads it where it lay.
 TEST(Cuda, BiasOfARecordingIsTheParameters) {
   const Device was = device();
-  const ThreadsBack back;
+  const SettingsBack back;
   set_device(Device::cuda), set_precision(Precision::bf16);
   Init init;
   Linear layer(16, 8, init, 1, true);

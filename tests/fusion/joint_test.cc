@@ -23,7 +23,7 @@ Pass pass(Model& m, const Flat& f, const JointBatch& b, const JointConfig& c) {
 
 TEST(Joint, SameBitsWithAnyNumberOfThreads) {
   const SettingsBack back;
-  for (const Precision p : all_precisions()) {
+  for (const Precision p : precisions()) {
     set_precision(p);
     Model m(tiny_config());
     shake(m);

@@ -35,7 +35,7 @@ std::string moved(const Tensor& a, const Tensor& b) {
 
 TEST(Model, SegmentsSeeWhatTheRuleSays) {
   const SettingsBack back;
-  for (const Precision p : all_precisions()) {
+  for (const Precision p : precisions()) {
     set_precision(p);
     Model m(tiny_config());
     shake(m);
@@ -68,7 +68,7 @@ TEST(Model, NoiseLevelsMoveTheirOwnPictureAlone) {
 // Words through the cache, then the picture; or one word at a time: the bits of the whole sequence at once.
 TEST(Model, CachedEqualsUncachedToTheBit) {
   const SettingsBack back;
-  for (const Precision p : all_precisions()) {
+  for (const Precision p : precisions()) {
     set_precision(p);
     Model m(tiny_config());
     shake(m);

@@ -49,7 +49,7 @@ TEST(Refiner, ANewOneChangesNothing) {
 // Two 3x3 convolutions over cells of 2x2 pixels: a pixel reaches the two cells around its own, also in the next patch.
 TEST(Refiner, AChangeReachesTwoCellsAndNoOtherPicture) {
   const SettingsBack back;
-  for (const Precision p : all_precisions()) {
+  for (const Precision p : precisions()) {
     set_precision(p);
     const Refiner r = refiner();
     Given g;
@@ -74,7 +74,7 @@ TEST(Refiner, AChangeReachesTwoCellsAndNoOtherPicture) {
 
 TEST(Refiner, APictureIsTheSameBitsAloneAndAmongOthers) {
   const SettingsBack back;
-  for (const Precision p : all_precisions()) {
+  for (const Precision p : precisions()) {
     set_precision(p);
     const Refiner r = refiner();
     const Given g;

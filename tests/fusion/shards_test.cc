@@ -323,13 +323,16 @@ TEST(Coco, JoinsPicturesAndCaptions) {
   write(dir / "out.png", dot(5));
   write(dir / "c.json", R"({"info":{},"images":[{"id":7,"file_name":"1.png"},{"id":8,"file_name":"sub/2.png"},
     {"id":9,"file_name":"3.png"},{"id":10,"file_name":"../out.png"},{"id":11,"file_name":"4.png"}],
-    "annotations":[{"image_id":8,"id":1,"caption":"two"},{"image_id":7,"caption":"one"},{"image_id":7,"caption":"uno"},
+    "annotations":[{"image_id":8,"id":1,"caption":"two"},{"image_id":7,"caption":"하나"},{"image_id":7,"caption":"one"},
+    {"image_id":7,"caption":"uno"},{"image_id":7,"caption":"일"},
     {"image_id":9,"caption":"gone"},{"image_id":10,"caption":"outside"}]})");
   Collected c;
   read_coco(dir / "c.json", dir / "img", c.each(), c.fault());
   ASSERT_EQ(c.good.size(), 2u);
   EXPECT_EQ(c.good.at("1").caption, "one");
   EXPECT_EQ(c.good.at("1").captions, std::vector<std::string>{"uno"});
+  EXPECT_EQ(c.good.at("1").caption_ko, "하나");
+  EXPECT_EQ(c.good.at("1").captions_ko, std::vector<std::string>{"일"});
   EXPECT_EQ(c.good.at("sub/2").caption, "two");
   EXPECT_EQ(c.bad.size(), 3u);
   EXPECT_NE(c.bad.at("../out.png").find("outside"), std::string::npos);
@@ -416,7 +419,7 @@ TEST(Dataset, AnEmptySplitSaysWhatThereIs) {
   fs::create_directories(dir / "heldout");
   for (const char* split : {"heldout", "pairs"}) {
     const std::string has = std::string(": ") + split + " is empty (the set has 3 in train, 1 in val)";
-    EXPECT_EQ(message([&] { Dataset::open(dir.path, split); }), dir.path + has + "; try --split train");
+    EXPECT_EQ(message([&] { Dataset::open(dir.path, split); }), dir.path + has + "; try --split val");
     EXPECT_EQ(message([&] { Dataset::open(dir.path, split, "data.split="); }), dir.path + has + "; try data.split=train");
     EXPECT_EQ(message([&] { Dataset::open(dir.path, split, ""); }), dir.path + has);
   }

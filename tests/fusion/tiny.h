@@ -7,6 +7,7 @@
 #include "fusion/joint.h"
 #include "kernels/gemm.h"
 #include "kernels/parallel.h"
+#include "tests/kernels/settings.h"
 
 namespace duet {
 
@@ -39,19 +40,6 @@ struct TinyBatch {
     }
   }
 };
-
-struct SettingsBack {
-  int n = threads();
-  Precision p = precision();
-  ~SettingsBack() { set_threads(n), set_precision(p); }
-};
-
-inline std::vector<Precision> all_precisions() {
-  std::vector<Precision> all{Precision::f32};
-  if (bf16_unit() != Bf16Unit::none) all.push_back(Precision::bf16);
-  if (has_fp16()) all.push_back(Precision::fp16);
-  return all;
-}
 
 inline bool equal_bits(const float* a, const float* b, int64_t n) { return std::memcmp(a, b, size_t(n) * 4) == 0; }
 

@@ -55,6 +55,21 @@ TEST(Weights, ComeBackAsTheyWere) {
   }
 }
 
+TEST(Weights, SayWhichStylesTheyKnow) {
+  const Folder dir;
+  Model m(tiny_config());
+  const std::vector<std::string> styles{"line icon", "emoji", "그림"};
+  save_weights(dir / "w", m, words(), DType::f32, {{"styles", styles_line(styles)}});
+  EXPECT_EQ(load_weights(dir / "w").styles, styles);
+  save_weights(dir / "none", m, words(), DType::f32);
+  EXPECT_EQ(load_weights(dir / "none").styles, std::vector<std::string>{});
+  EXPECT_EQ(styles_of_line(" a,,  b  c ,"), (std::vector<std::string>{"a", "b c"}));
+  EXPECT_EQ(styles_of_line(std::string(1000, ',') + "x").size(), 1u);
+  std::string many;
+  for (int i = 0; i < 1000; ++i) many += "s" + std::to_string(i) + ",";
+  EXPECT_EQ(styles_of_line(many).size(), kMostStyles) << "a file from elsewhere does not fill the page";
+}
+
 // int8: the blocks' weights are off by half a step at most, a step being 1/127 of the output's largest; the rest is bf16.
 TEST(Weights, Int8ComesBackWithinHalfAStep) {
   const Folder dir;

@@ -48,6 +48,14 @@ TEST_F(ApiTest, TheDescriptionNamesEveryRoute) {
   EXPECT_EQ(edits["strength"]["minimum"], 0.01);
 }
 
+TEST_F(ApiTest, ModelsSayWhichStylesTheyKnow) {
+  EXPECT_EQ(ok(get("/v1/models"))["data"][0]["styles"], Json::array());
+  served = std::make_unique<Served>(ApiOptions{}, HttpLimits{}, EngineLimits{}, Sampling{},
+                                    std::vector<std::string>{"line icon", "mine"});
+  EXPECT_EQ(ok(get("/v1/models"))["data"][0]["styles"],
+            (Json{{{"name", "line icon"}, {"name_ko", "선 아이콘"}}, {{"name", "mine"}, {"name_ko", ""}}}));
+}
+
 // A model that was taught to draw in few steps is drawn with as it says, where a request does not say otherwise.
 TEST_F(ApiTest, StepsAndGuidanceAreTheModelsWhereNobodyAsks) {
   served = std::make_unique<Served>(ApiOptions{}, HttpLimits{}, EngineLimits{}, Sampling{3, 1, 2});

@@ -43,7 +43,11 @@ TEST_F(CliTest, APictureCarriesHowItWasMade) {
   const auto j = nlohmann::json::parse(r.out);
   EXPECT_EQ(j["files"][0]["file"], dir / "x.png");
   EXPECT_EQ(j["files"][0]["seed"], 7);
-  EXPECT_TRUE(fs::exists(j["grid"].get<std::string>()));
+  const auto sheet = read_file(j["grid"].get<std::string>(), 1 << 20);
+  const auto page = read_drawn(as_bytes(sheet), "grid");
+  ASSERT_TRUE(page) << "a page of drawings says what it is, too";
+  EXPECT_EQ(page->prompt, "a red circle");
+  EXPECT_EQ(page->seed, 7);
   const auto png = read_file(dir / "x.png", 1 << 20);
   const auto m = read_drawn(as_bytes(png), "x.png");
   ASSERT_TRUE(m);
@@ -90,6 +94,18 @@ TEST_F(CliTest, WeightsHaveNamesOrPaths) {
   EXPECT_EQ(find_weights("./small"), "./small");
   EXPECT_EQ(find_weights("nothing"), "nothing");
   fs::current_path(before);
+}
+
+TEST_F(CliTest, SaysWhichStylesTheWeightsKnow) {
+  save_weights(dir / "styled", *tiny_model(), tiny_tokenizer(), DType::f32, {{"styles", "emoji, line icon"}});
+  const auto said = [&](const std::string& weights, const std::string& style) {
+    return run({"generate", "a star", "--weights", dir / weights, "--style", style, "--steps", "1", "-o", dir / "a.png"}).err;
+  };
+  EXPECT_NE(said("styled", "outline").find("styled has not learned the style 'outline'; it knows emoji, line icon\n"),
+            std::string::npos);
+  for (const char* known : {"emoji", "line icon", "선 아이콘"})
+    EXPECT_EQ(said("styled", known).find("has not learned"), std::string::npos) << known;
+  EXPECT_EQ(said("tiny", "outline").find("has not learned"), std::string::npos) << "weights that do not say";
 }
 
 // What a person leaves open is as the weights say; what is said holds.

@@ -42,7 +42,7 @@ struct CliDataTest : CliTest {
 
 TEST_F(CliDataTest, AnEmptySplitIsNoBrokenSet) {
   build("set", {{"train", 4}, {"val", 2}, {"heldout", 0}, {"pairs", 3}}, true);
-  const std::string has = "heldout is empty (the set has 4 in train, 2 in val, 3 in pairs); try --split train";
+  const std::string has = "heldout is empty (the set has 4 in train, 2 in val, 3 in pairs); try --split val";
   for (const char* verb : {"caption", "retrieval", "classify"}) refused({"eval", verb, dir / "set"}, has);
   refused({"data", "show", dir / "set", "--split", "heldout", "-o", dir / "x.png"}, has);
   const std::vector<std::string> drawn{"eval", "generate", dir / "set", "-n",        "2", "--steps",

@@ -109,7 +109,7 @@ TEST(EvalGenerate, TruePicturesAreFirstAndCopies) {
   EXPECT_EQ(value(e, "held-out concepts", "near_copies"), group(e, "held-out concepts").find("near_copies")->truth);
   EXPECT_LT(value(e, "held-out concepts", "near_copies"), 0.5);
   // The drawings are the true pictures: every measure of the set is theirs.
-  for (const char* m : {"kernel_distance", "frechet_distance", "precision", "recall"})
+  for (const char* m : {"kernel_distance", "frechet_distance", "precision", "recall", "stray_alpha", "edge_width"})
     EXPECT_NEAR(value(e, "seen", m), group(e, "seen").find(m)->truth, 1e-9) << m;
   // Ranks are among all splits of the asked look: 30 pictures.
   for (const auto& d : e.drawn) EXPECT_TRUE(d.rank == 0 || d.candidates == 30) << d.candidates;
@@ -132,6 +132,28 @@ TEST(EvalGenerate, BlurIsNearAndStrangersAreAtChance) {
   EXPECT_LT(value(strangers, "seen", "near_copies"), 0.2);
   const auto& apart = *group(strangers, "seen").find("diversity");
   EXPECT_NEAR(apart.side[0].value, apart.truth, 0.4 * apart.truth) << "strangers are as far apart as true pictures";
+}
+
+TEST(EvalGenerate, HazeIsSeen) {
+  const auto sets = two_styles();
+  const auto hazy = [](auto&, uint64_t, const Image* own) {
+    Image image = *own;
+    for (size_t i = 3; i < image.rgba.size(); i += 4)
+      if (image.rgba[i] == 0) image.rgba[i] = 7;
+    return image;
+  };
+  const auto e = eval_generate(painter(sets, hazy), sets, small());
+  const auto& stray = *group(e, "seen").find("stray_alpha");
+  double clear = 0;  // share of the true pictures that the haze covers, their outlines' neighbourhood included
+  for (int64_t p : group(e, "seen").prompts) {
+    const Image& image = e.pictures[size_t(e.prompts[size_t(p)].source)].image();
+    for (size_t i = 3; i < image.rgba.size(); i += 4) clear += image.rgba[i] == 0;
+  }
+  clear /= 64.0 * 64 * double(group(e, "seen").prompts.size());
+  ASSERT_GT(clear, 0.05) << "scenes on a clear ground are among the prompts";
+  EXPECT_GT(stray.side[0].value, stray.truth + clear / 2);
+  EXPECT_LE(stray.side[0].value, stray.truth + clear);
+  EXPECT_GT(value(e, "seen", "edge_width"), group(e, "seen").find("edge_width")->truth);
 }
 
 TEST(EvalGenerate, KoreanGapIsPaired) {

@@ -191,21 +191,15 @@ TEST_F(ReaderTest, EmbeddingsAreUnitRowsAndTellTextsApart) {
   EXPECT_EQ(embed_pictures(*model, {}).count(), 0);
 }
 
-TEST(ModelView, CutsOpaquePicturesAndKeepsOthersWhole) {
+// What lies at the edge of an oblong scan must be seen, and trained and read pictures must be framed alike.
+TEST(ModelView, KeepsPicturesWhole) {
   Image wide(40, 10);
   for (int y = 0; y < 10; ++y)
-    for (int x = 0; x < 40; ++x) {
-      const bool middle = x >= 15 && x < 25;
-      uint8_t* p = wide.at(x, y);
-      p[0] = middle ? 255 : 0, p[3] = 255;
-    }
-  Image seen = model_view(wide, 10);
-  for (size_t i = 0; i < seen.rgba.size(); i += 4) EXPECT_EQ(seen.rgba[i], 255);
-  wide.at(0, 0)[3] = 0;
-  seen = model_view(wide, 40);
+    for (int x = 0; x < 40; ++x) wide.at(x, y)[0] = x < 4 || x >= 36 ? 255 : 0, wide.at(x, y)[3] = 255;
+  const Image seen = model_view(wide, 40);
   EXPECT_EQ(seen.at(20, 0)[3], 0) << "transparent above";
-  EXPECT_EQ(seen.at(20, 20)[0], 255);
-  EXPECT_EQ(seen.at(2, 20)[0], 0);
+  EXPECT_EQ(seen.at(20, 20)[3], 255);
+  for (int x : {1, 38}) EXPECT_EQ(seen.at(x, 20)[0], 255) << x;
 }
 
 // A step by logits (live, V), of which all tokens are offered.

@@ -45,7 +45,7 @@ const std::vector<DrawOptions> kWays = {{.steps = 4, .guidance = 3},
 
 TEST(Sampler, APictureDependsOnItsRequestAlone) {
   const SettingsBack back;
-  for (const Precision p : all_precisions())
+  for (const Precision p : precisions())
     for (const DrawOptions& o : kWays) {
       set_precision(p);
       const auto all = five();
@@ -103,7 +103,7 @@ TEST(Sampler, WithInt8WeightsAPictureDependsOnItsRequestAlone) {
 // The cached words and the doubled pass of guidance, against one pass over [text][image] without a cache.
 TEST(Sampler, OneStepIsTheFlowHeadOverTheWholeSequence) {
   const SettingsBack back;
-  for (const Precision p : all_precisions()) {
+  for (const Precision p : precisions()) {
     set_precision(p);
     const DrawRequest r = request(5, 9);
     const auto got = draw(model(), words(), {r}, {.steps = 1, .guidance = 1});

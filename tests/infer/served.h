@@ -22,9 +22,10 @@ struct Served {
   HttpServer server;
   const int port;
   std::thread thread;
-  explicit Served(ApiOptions o = {}, HttpLimits limits = {}, EngineLimits e = {}, const Sampling& s = {})
+  explicit Served(ApiOptions o = {}, HttpLimits limits = {}, EngineLimits e = {}, const Sampling& s = {},
+                  std::vector<std::string> styles = {})
       : engine(*model, tiny_tokenizer(), e),
-        api({*model, tiny_tokenizer(), "tiny", "0123456789abcdef", 7, s}, engine, std::move(o)),
+        api({*model, tiny_tokenizer(), "tiny", "0123456789abcdef", 7, s, std::move(styles)}, engine, std::move(o)),
         server(api, "127.0.0.1", 0, limits),
         port(server.port()),
         thread([this] { server.run(); }) {}

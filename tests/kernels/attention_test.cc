@@ -115,7 +115,7 @@ TEST(Attention, ValueAndGradient) {
 
 // What a token must not see does not move a bit of it, whatever it holds.
 TEST(Attention, UnseenKeysDoNotMatter) {
-  const ThreadsBack back;
+  const SettingsBack back;
   for (const Precision p : precisions()) {
     set_precision(p);
     const Case c{{0, 37}, 2, 16, 0};
@@ -137,7 +137,7 @@ TEST(Attention, UnseenKeysDoNotMatter) {
 
 // A cache is memory with nothing in it yet, so whatever bits lie behind the used rows must not reach a result.
 TEST(Attention, RowsOfACacheNotYetWrittenDoNotMatter) {
-  const ThreadsBack back;
+  const SettingsBack back;
   for (const Precision p : precisions()) {
     set_precision(p);
     const int64_t C = 32, H = 2, capacity = 64;
@@ -156,7 +156,7 @@ TEST(Attention, RowsOfACacheNotYetWrittenDoNotMatter) {
 
 // A block of the model over a cache, in pieces of every size, gives the bits of the whole sequence at once.
 TEST(Attention, CachedEqualsUncachedToTheBit) {
-  const ThreadsBack back;
+  const SettingsBack back;
   for (const Precision p : precisions()) {
     set_precision(p);
     const NoGrad off;

@@ -66,7 +66,7 @@ const char* const kInputs[] = {"x", "mod", "qkv", "proj", "up", "down", "gain_q"
 // Value and dx: the same bits. Gradients of what tokens share are sums in another order; how much an order matters is seen
 // from the ops themselves, given the sequences backwards.
 TEST(Block, SameAsItsStepsOneByOne) {
-  const ThreadsBack back;
+  const SettingsBack back;
   const float theta = 100;
   for (const Case& c : {Case{32, 2, 64, {{5}}},
                         {24, 2, 20, {{0, 33}, {7, 90, 3}, {1}, {40}, {0, 64}, {3, 16, 2, 9}, {70, 70}}},

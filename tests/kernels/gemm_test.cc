@@ -41,7 +41,7 @@ TEST(Gemm, LinearAndItsGradients) {
 
 // Every way a matrix can lie, with strides wider than the matrix, accumulating or not; nothing outside C is written.
 TEST(Gemm, TransposesStridesAndAccumulation) {
-  const ThreadsBack back;
+  const SettingsBack back;
   for (const Precision p : precisions())
     for (const auto& [M, N, K] : std::vector<std::array<int64_t, 3>>{{1, 1, 1}, {13, 31, 47}, {32, 64, 384}, {37, 33, 1100}})
       for (int way = 0; way < 8; ++way) {
@@ -82,7 +82,7 @@ TEST(Gemm, TransposesStridesAndAccumulation) {
 // What fp16 is used for in training: sums over many tokens, packed piece by piece, of gradients that were scaled.
 TEST(Gemm, Fp16SumsOfManyTokensStayExactEnough) {
   if (!has_fp16()) GTEST_SKIP() << "this CPU has no AVX-512 FP16";
-  const ThreadsBack back;
+  const SettingsBack back;
   set_precision(Precision::fp16);
   const int64_t O = 50, C = 35, N = 5000, piece = 128;
   const Tensor dy = normals({N, O}, 1, 1e-4f), x = normals({N, C}, 2), dw = Tensor::zeros({O, C});
@@ -105,7 +105,7 @@ TEST(Gemm, Fp16SumsOfManyTokensStayExactEnough) {
 
 // The promise the sampler rests on: an element of C does not depend on how many rows or columns are computed with it.
 TEST(Gemm, AnElementIsTheSameBitsInAnyProduct) {
-  const ThreadsBack back;
+  const SettingsBack back;
   for (const Precision p : precisions()) {
     set_precision(p);
     const int64_t M = 83, N = 71, K = 1300;
@@ -131,7 +131,7 @@ TEST(Gemm, AnElementIsTheSameBitsInAnyProduct) {
 }
 
 TEST(Gemm, PackedWeightsGiveTheSameBits) {
-  const ThreadsBack back;
+  const SettingsBack back;
   for (const Precision p : precisions()) {
     set_precision(p);
     const NoGrad off;

@@ -18,6 +18,7 @@
 #include "kernels/ops.h"
 #include "kernels/parallel.h"
 #include "kernels/random.h"
+#include "tests/kernels/settings.h"
 
 namespace duet {
 
@@ -106,25 +107,6 @@ inline bool same_bits(const Tensor& a, const Tensor& b) {
   return a.bytes() == b.bytes() && std::memcmp(a.data<void>(), b.data<void>(), a.bytes()) == 0;
 }
 
-struct ThreadsBack {  // the settings of the process as they were
-  int n = threads();
-  Precision p = precision();
-  ~ThreadsBack() { set_threads(n), set_precision(p); }
-};
-
-inline std::vector<Precision> precisions() {  // those of this CPU
-  std::vector<Precision> all{Precision::f32};
-  if (bf16_unit() != Bf16Unit::none) all.push_back(Precision::bf16);
-  if (has_fp16()) all.push_back(Precision::fp16);
-  return all;
-}
-// Those that a loop of this file tells the rounding of. fp16 rounds its sums too, in an order of its own: gemm_test.cc.
-inline std::vector<Precision> plain_precisions() {
-  std::vector<Precision> all = precisions();
-  std::erase(all, Precision::fp16);
-  return all;
-}
-
 // What a comparison needs: the truth, what plain f32 or bf16 makes of it, what the kernel made of it.
 class Compare {
  public:
@@ -184,7 +166,7 @@ using RoundedGradients = std::function<Arrays<double>(const Arrays<Bf>& in, cons
 template <class Op, class Plain>
 void check_op(const std::string& name, const std::vector<Tensor>& in, Op op, Plain plain, int samples = 24,
               const std::vector<bool>& fixed = {}, bool rounds = false, const RoundedGradients& rounded = {}) {
-  const ThreadsBack back;
+  const SettingsBack back;
   std::vector<bool> wanted(in.size(), true);
   for (size_t i = 0; i < fixed.size(); ++i) wanted[i] = !fixed[i];
   const auto truth = plain(numbers<double>(in));

@@ -19,7 +19,7 @@ float plain(const float* x, const float* w, int64_t K) {
 }
 
 struct NeedsInt8 : testing::Test {
-  const ThreadsBack back;
+  const SettingsBack back;
   void SetUp() override {
     if (!has_int8()) GTEST_SKIP() << "this CPU has no AVX-512 VNNI";
   }
@@ -151,7 +151,7 @@ Layout after(const std::vector<int32_t>& lengths, const std::vector<int32_t>& us
 
 // With enough threads a block over a few sequences is computed step by step, with one thread a few sequences at a time.
 void cached_block(bool int8) {
-  const ThreadsBack back;
+  const SettingsBack back;
   const NoGrad off;
   const Parts m;
   const std::vector<int32_t> first{3, 9, 1}, then{40, 0, 70}, none(3, 0);

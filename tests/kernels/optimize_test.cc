@@ -16,7 +16,7 @@ void plain_adamw(std::vector<T>& w, std::vector<T>& m, std::vector<T>& v, const 
 }
 
 TEST(Optimize, AdamwIsThePaperStep) {
-  const ThreadsBack back;
+  const SettingsBack back;
   for (int64_t n : {1, 13, 40000}) {
     const Tensor w = normals({n}, 1), m = Tensor::zeros({n}), v = Tensor::zeros({n});
     auto wd = numbers<double>({w, m, v});
@@ -72,7 +72,7 @@ std::vector<T> plain_newton_schulz(std::vector<T> x, int64_t R, int64_t C) {
 }
 
 TEST(Optimize, NewtonSchulz) {
-  const ThreadsBack back;
+  const SettingsBack back;
   for (const Precision p : plain_precisions())
     for (const auto& [R, C] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {7, 13}, {13, 7}, {35, 50}, {64, 176}}) {
       set_precision(p);
@@ -92,7 +92,7 @@ TEST(Optimize, NewtonSchulz) {
 }
 
 TEST(Optimize, SquareSumHasOneOrder) {
-  const ThreadsBack back;
+  const SettingsBack back;
   for (int64_t n : {1, 13, 16384, 100003}) {
     const Tensor x = normals({n}, 1);
     double truth = 0;

@@ -123,6 +123,13 @@ TEST(Order, TurnsKeepSharesAndCountEverySourceWithoutGaps) {
   EXPECT_EQ(next[3], 3);
 }
 
+TEST_F(LoaderTest, KnowsItsStylesTheCommonestFirst) {
+  const auto a = build("a", 6, {}, [](int i, Meta& m) { m.style = i < 2 ? "flat" : i < 5 ? "line icon" : ""; });
+  const auto b = build("b", 3, {}, [](int, Meta& m) { m.style = "flat"; });
+  EXPECT_EQ(Loader(config({a}), byte_tokenizer(), 1).styles(), (std::vector<std::string>{"line icon", "flat"}));
+  EXPECT_EQ(Loader(config({a, b}), byte_tokenizer(), 1).styles(), (std::vector<std::string>{"flat", "line icon"}));
+}
+
 TEST_F(LoaderTest, BatchesAreAFunctionOfTheStep) {
   DataConfig c = config({build("a", 23), build("b", 9)});
   c.scenes = 0.2;

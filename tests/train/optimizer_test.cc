@@ -116,7 +116,7 @@ TEST(Optimizer, OnlyMatricesDecay) {
 
 TEST(Optimizer, SameBitsWithAnyNumberOfThreads) {
   const SettingsBack back;
-  for (const Precision p : all_precisions()) {
+  for (const Precision p : precisions()) {
     set_precision(p);
     std::vector<Tensor> ends;
     for (int n : {1, 2, 3}) {

@@ -212,6 +212,11 @@ TEST(Trainer, WritesWeightsThatDraw) {
   c.start = c.out + "/model", c.out = dir / "more";
   Trainer more(c);
   EXPECT_TRUE(more.step().applied);
+  // What the first weights knew, the next ones do.
+  save_weights(dir / "styled", t.model(), t.tokenizer(), DType::f32, {{"styles", "emoji, 3D"}});
+  c.start = dir / "styled";
+  Trainer(c).save_model(dir / "again", DType::f32);
+  EXPECT_EQ(load_weights(dir / "again").styles, (std::vector<std::string>{"emoji", "3D"}));
 }
 
 // Weights of a smaller model start a larger one: what they have is taken, what is new begins as it does in a new model.
