@@ -183,7 +183,8 @@ void add_draw_verbs(CLI::App& app) {
       ->capture_default_str();
   verb->add_option("--seed", o->seed, "0 and up; the same seed and settings give the same bytes (default: random, printed)")
       ->check(CLI::Range(int64_t(0), kMostSeed));
-  verb->add_option("--size", o->size, "pixels a side (default: what the model learned; meant for up to twice that)")->check(CLI::Range(1, kMostSize));
+  verb->add_option("--size", o->size, "pixels a side (default: what the model learned; meant for up to twice that)")
+      ->check(CLI::Range(1, kMostSize));
   add_draw_options(verb, o->draw);
   verb->add_option("--negative", o->negative, "words to steer away from");
   verb->add_option("--style", o->style,

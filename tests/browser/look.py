@@ -10,6 +10,9 @@ import browser
 
 SAMPLES = ['dog.png', 'saturn.png', 'mushroom.png', 'airplane.png', 'green-heart.png', 'toy-truck.png', 'cup-of-coffee.png',
            'potted-plant.png', 'old-man.png', 'purple-circle.png', 'sad-face.png']
+STYLES = [('line icon', '선 아이콘'), ('emoji', '이모지'), ('simple', '단순한'), ('outline', '외곽선'), ('filled icon', '채운 아이콘'), ('blob', '방울'),
+          ('3D', '입체'), ('flat', '납작한'), ('sticker', '스티커'), ('cartoon', '만화'), ('photo', '사진'), ('drawing', '그림'), ('glossy icon', '광택 아이콘'),
+          ('flat icon', '납작한 아이콘'), ('icon', '아이콘')]
 SIZES = {'360': (360, 760, 2), '1440': (1440, 900, 1), '4k': (3840, 2160, 1)}
 WANTED = sys.argv[1] if len(sys.argv) > 1 else ''
 
@@ -73,7 +76,9 @@ def make(lang, size):
     def test(self):
         self.size(*SIZES[size])
         self.js("localStorage.setItem('duet.lang', arguments[0])", lang)
+        self.state.styles = [{'name': en, 'name_ko': ko} for en, ko in STYLES]
         self.open()
+        self.until("return document.querySelectorAll('#styles label').length > 10")
         self.views(lang, size)
     return test
 
