@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 std::string find_weights(const std::string& given) {
   const char* named = std::getenv("DUET_WEIGHTS");
-  const std::string asked = !given.empty() || !named ? given : named, name = asked.empty() ? "xs" : asked;
+  const std::string asked = !given.empty() || !named ? given : named, name = asked.empty() ? kUsualWeights : asked;
   std::error_code none;
   if (!asked.empty() && (asked.find('/') != std::string::npos || fs::exists(asked, none))) return asked;  // a path
   const fs::path program = fs::read_symlink("/proc/self/exe", none).parent_path(), own = fs::path("assets") / name;
@@ -23,7 +23,7 @@ std::string find_weights(const std::string& given) {
     if (fs::exists(at / "model.safetensors", none)) return at.string();
     looked += (looked.empty() ? "" : ", ") + at.string();
   }
-  if (!asked.empty() && asked != "xs") return asked;  // load_weights says what is wrong with it
+  if (!asked.empty() && asked != kUsualWeights) return asked;  // load_weights says what is wrong with it
   refuse("no weights found (looked in ", looked, "); name some with --weights DIR or $DUET_WEIGHTS, or train a model ",
          "with 'duet train', which writes RUN/model");
 }

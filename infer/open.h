@@ -27,8 +27,9 @@ struct Opened {
   int size() const { return int(loaded.model->config.size); }
 };
 
-// `given`, else $DUET_WEIGHTS, else "xs": a path, or, where there is none of that name, the name of weights that ship, looked
-// for as assets/NAME beside the program, above it and in the current folder. Refuses when there is no xs, saying where it
+inline constexpr const char* kUsualWeights = "xs-128";
+// `given`, else $DUET_WEIGHTS, else kUsualWeights: a path, or, where there is none of that name, the name of weights that ship, looked
+// for as assets/NAME beside the program, above it and in the current folder. Refuses when there are not even the usual ones, saying where it
 // looked and how to get some.
 std::string find_weights(const std::string& given);
 
