@@ -28,9 +28,9 @@ struct Opened {
 };
 
 inline constexpr const char* kUsualWeights = "xs-128";
-// `given`, else $DUET_WEIGHTS, else kUsualWeights: a path, or, where there is none of that name, the name of weights that ship, looked
-// for as assets/NAME beside the program, above it and in the current folder. Refuses when there are not even the usual ones, saying where it
-// looked and how to get some.
+// `given`, else $DUET_WEIGHTS, else kUsualWeights: a path, or, where there is none of that name, the name of weights that ship,
+// looked for as assets/NAME beside the program, above it and in the current folder. Refuses when there are not even the usual
+// ones, saying where it looked and how to get some.
 std::string find_weights(const std::string& given);
 
 // Sets threads, device and precision for the whole program.

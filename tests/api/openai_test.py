@@ -93,7 +93,7 @@ def an_unknown_model_is_404(api):
 @case
 def generate(api):
     r = api.images.generate(model=api.name, prompt="a red circle", extra_body=FAST)
-    assert pixels(file_of(r))[:2] == (64, 64) and r.created > 1e9 and r.size == "64x64" and r.output_format == "png"
+    assert pixels(file_of(r))[:2] == (api.side, api.side) and r.created > 1e9 and r.size == f"{api.side}x{api.side}" and r.output_format == "png"
 
 
 @case
@@ -123,7 +123,7 @@ def generate_in_any_size(api):
 
 @case
 def generate_in_size_auto(api):
-    assert api.images.generate(prompt="a", size="auto", extra_body=FAST).size == "64x64"
+    assert api.images.generate(prompt="a", size="auto", extra_body=FAST).size == f"{api.side}x{api.side}"
 
 
 @case
@@ -212,7 +212,7 @@ def stream_case(partial):
         assert [e.partial_image_index for e in events[:-1]] == list(range(partial))
         assert len({e.b64_json for e in events}) == partial + 1
         last = events[-1]
-        assert last.usage.total_tokens > 0 and last.size == "64x64" and last.created_at > 1e9 and last.output_format == "png"
+        assert last.usage.total_tokens > 0 and last.size == f"{api.side}x{api.side}" and last.created_at > 1e9 and last.output_format == "png"
         assert last.b64_json == api.images.generate(prompt="a star", extra_body={"seed": 7, "steps": 8}).data[0].b64_json
     check.__name__ = f"stream_with_{partial}_partials"
     CASES.append(check)
@@ -603,7 +603,8 @@ def main():
     failed, chosen = [], [c for c in CASES if args.only in c.__name__]
     with Server(args.duet, *more) as server:
         api = openai.OpenAI(base_url=f"http://127.0.0.1:{server.port}/v1", api_key="none", max_retries=0)
-        api.server, api.command, api.name = server, (args.duet, *more), api.models.list().data[0].id
+        model = api.models.list().data[0]
+        api.server, api.command, api.name, api.side = server, (args.duet, *more), model.id, model.size
         for c in chosen:
             try:
                 c(api)
