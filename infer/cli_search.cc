@@ -169,7 +169,8 @@ void add_search_verbs(CLI::App& app) {
 
   auto* info = app.add_subcommand("info", "what a weights file holds: config, size, tokenizer, how it was trained");
   auto i = std::make_shared<InfoArgs>();
-  info->add_option("WEIGHTS", i->weights, "model folder or .safetensors (default: $DUET_WEIGHTS, else assets/xs-128)");
+  info->add_option("WEIGHTS", i->weights,
+                   "model folder or .safetensors (default: $DUET_WEIGHTS, else assets/" + std::string(kUsualWeights) + ")");
   info->add_flag("--tensors", i->tensors, "list every tensor");
   info->add_flag("--json", i->json, "everything, tensors included");
   info->footer("  duet info assets/xs");
@@ -177,7 +178,8 @@ void add_search_verbs(CLI::App& app) {
 
   auto* quantize = app.add_subcommand("quantize", "write a model's weights smaller: int8 for the blocks, bf16 for the rest");
   auto q = std::make_shared<std::pair<std::string, std::string>>();
-  quantize->add_option("WEIGHTS", q->first, "model folder or .safetensors (default: $DUET_WEIGHTS, else assets/xs-128)");
+  quantize->add_option("WEIGHTS", q->first,
+                       "model folder or .safetensors (default: $DUET_WEIGHTS, else assets/" + std::string(kUsualWeights) + ")");
   quantize->add_option("-o,--out", q->second, "folder for model.safetensors and tokenizer.json")->required();
   quantize->footer(
       "Every verb reads them. They save room; --quantize int8 is what makes products faster, with any weights.\n"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <limits>
-#include <utility>
+#include <vector>
 
 #include "kernels/error.h"
 

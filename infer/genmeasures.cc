@@ -176,19 +176,22 @@ void manifold_measures(const Sets& s, uint64_t seed, std::vector<Measure>& out) 
 
 // How cleanly the drawings are cut out, beside the true pictures of the same prompts.
 void edge_measures(const Eval& e, const Eval::Group& g, uint64_t seed, std::vector<Measure>& out) {
-  const auto measure = [&](const char* name, double EdgeFigures::*figure) {
-    std::vector<double> v[2], truth;
-    for (int64_t p : g.prompts) {
-      const auto& prompt = e.prompts[size_t(p)];
-      for (int l = 0; l < 2; ++l)
-        v[l].push_back(prompt.drawn[l].empty() ? Measure::kNone : edges_of(e.drawn[size_t(prompt.drawn[l][0])].image).*figure);
-      if (const double t = edges_of(e.pictures[size_t(prompt.source)].image()).*figure; known(t)) truth.push_back(t);
+  std::vector<double> stray[2], width[2], true_stray, true_width;
+  for (int64_t p : g.prompts) {
+    const auto& prompt = e.prompts[size_t(p)];
+    for (int l = 0; l < 2; ++l) {
+      const EdgeFigures d = prompt.drawn[l].empty() ? EdgeFigures{Measure::kNone, Measure::kNone}
+                                                    : edges_of(e.drawn[size_t(prompt.drawn[l][0])].image);
+      stray[l].push_back(d.stray), width[l].push_back(d.width);
     }
-    out.push_back(of_values(name, v[0], v[1], mix(seed, out.size())));
-    if (!truth.empty()) out.back().truth = mean(truth);
-  };
-  measure("stray_alpha", &EdgeFigures::stray);
-  measure("edge_width", &EdgeFigures::width);
+    const EdgeFigures t = edges_of(e.pictures[size_t(prompt.source)].image());
+    true_stray.push_back(t.stray);
+    if (known(t.width)) true_width.push_back(t.width);
+  }
+  out.push_back(of_values("stray_alpha", stray[0], stray[1], mix(seed, 1)));
+  out.back().truth = mean(true_stray);
+  out.push_back(of_values("edge_width", width[0], width[1], mix(seed, 2)));
+  if (!true_width.empty()) out.back().truth = mean(true_width);
 }
 
 double mean_distance(const std::vector<PictureDescriptor>& d) {

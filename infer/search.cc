@@ -41,13 +41,16 @@ void add_split(Gallery& g, std::vector<std::pair<Dataset, int64_t>>& sets, const
   }
 }
 
+// Vectors depend on how a picture is framed, too: those of oblong ones were once of their middle square.
+std::string with_framing(const std::string& maker) { return maker + ", whole pictures"; }
+
 // Rows by stamp, from a cache of this maker.
 std::map<uint64_t, std::vector<float>> read_cache(const std::string& path, const std::string& maker, int64_t E) {
   std::map<uint64_t, std::vector<float>> rows;
   if (path.empty() || !fs::exists(path)) return rows;
   try {
     const Safetensors f = Safetensors::open(path);
-    if (f.metadata().count("maker") == 0 || f.metadata().at("maker") != maker) return rows;
+    if (f.metadata().count("maker") == 0 || f.metadata().at("maker") != with_framing(maker)) return rows;
     const TensorView &stamps = f.at("stamps"), &values = f.at("rows");
     if (stamps.dtype != "I64" || stamps.shape.size() != 1 || values.dtype != "F32" ||
         values.shape != std::vector<int64_t>{stamps.shape[0], E})
@@ -73,7 +76,7 @@ void write_cache(const std::string& path, const std::string& maker, const Galler
     write_safetensors(path,
                       {{"stamps", "I64", {n}, {reinterpret_cast<const uint8_t*>(stamps.data()), size_t(n) * 8}},
                        {"rows", "F32", {n, index.rows.shape().last()}, {index.rows.data<uint8_t>(), index.rows.bytes()}}},
-                      {{"maker", maker}});
+                      {{"maker", with_framing(maker)}});
   } catch (const Error&) {  // a folder that may not be written to: the next search takes as long as this one
   }
 }

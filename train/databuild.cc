@@ -35,13 +35,6 @@ struct Tally {
   std::map<std::string, int64_t> split;
 };
 
-bool opaque(const Image& image) {
-  for (size_t i = 3; i < image.rgba.size(); i += 4) {
-    if (image.rgba[i] != 255) return false;
-  }
-  return true;
-}
-
 bool visible(const Image& image) {
   int64_t alpha = 0;
   for (size_t i = 3; i < image.rgba.size(); i += 4) alpha += image.rgba[i];

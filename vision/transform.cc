@@ -14,13 +14,6 @@ namespace {
 // Callers already run one picture per thread; OpenCV's own pool would only get in their way.
 const bool kOneThread = (cv::setNumThreads(1), true);
 
-bool opaque(const Image& image) {
-  for (size_t i = 3; i < image.rgba.size(); i += 4) {
-    if (image.rgba[i] != 255) return false;
-  }
-  return true;
-}
-
 // OpenCV's area average is only that when both sides shrink, so shrink first what shrinks, then grow what grows.
 cv::Mat resample(const cv::Mat& from, int width, int height) {
   cv::Mat small = from, out;
@@ -67,6 +60,13 @@ void check(const Image& image, int width, int height) {
 }
 
 }  // namespace
+
+bool opaque(const Image& image) {
+  for (size_t i = 3; i < image.rgba.size(); i += 4) {
+    if (image.rgba[i] != 255) return false;
+  }
+  return true;
+}
 
 Image resize(const Image& image, int width, int height) {
   check(image, width, height);

@@ -12,6 +12,7 @@ Image resize(const Image& image, int width, int height);  // area average when s
 Image fit_square(const Image& image, int size);           // aspect kept, centred, transparent around
 Image crop(const Image& image, int x, int y, int width, int height);  // what lies outside the picture is transparent
 Image mirror(const Image& image);                                     // left <-> right
+bool opaque(const Image& image);                                      // every pixel
 Image trim(const Image& image);  // without its fully transparent border; 1x1 if nothing is visible
 Image over(const Image& image, uint8_t r, uint8_t g, uint8_t b);  // laid on a colour: opaque
 Image checkerboard_under(const Image& image, int cell);           // laid on light grey squares of `cell` pixels: opaque

@@ -6,10 +6,12 @@ const usual = { guidance: 5, steps: 24 };        // as `duet generate` has them;
 const kMostSeed = Number.MAX_SAFE_INTEGER - 991; // JSON keeps whole numbers up to 2^53; room for n pictures
 const kShapes = [[1, 1], [1.5, 1], [1, 1.5], [2, 2]];  // sides offered, in the model's own
 
-const kStyles = ['emoji', 'photo', 'drawing', 'cartoon'];  // where the server does not say what its model knows
+const kStyles = [  // where the server does not say what its model knows
+  { name: 'emoji', name_ko: '이모지' }, { name: 'photo', name_ko: '사진' }, { name: 'drawing', name_ko: '그림' }, { name: 'cartoon', name_ko: '만화' },
+];
 const kLongestStyle = 64;
 
-let styles = kStyles;
+let styles = [];
 let native = 0;  // the side the model was trained at; 0: the server does not say
 
 const radio = (name) => $('form').elements[name];
@@ -85,9 +87,10 @@ export function showStyles(asked = radio('style')?.value || '') {
 
 // What /v1/models says that the model knows.
 export function setStyles(known) {
-  const list = (Array.isArray(known) ? known : []).filter((s) => typeof s?.name === 'string' && s.name);
+  const told = (Array.isArray(known) ? known : []).filter((s) => typeof s?.name === 'string' && s.name);
+  const list = told.length ? told : kStyles;
   for (const s of list) nameStyle(s.name, s.name_ko);
-  styles = list.length ? list.map((s) => s.name) : kStyles;
+  styles = list.map((s) => s.name);
   showStyles();
 }
 
@@ -124,7 +127,7 @@ function restore() {
 
 export function startForm() {
   fillSizes();
-  showStyles();
+  setStyles([]);
   restore();
   showRanges();
   $('cornermark').checked = recall('mark') === 'on';

@@ -26,10 +26,6 @@ const kWords = {
   prompt_hint: ['a red circle above a blue star', '파란 별 위에 빨간 동그라미'],
   style: ['Style', '스타일'],
   style_any: ['Any', '자유'],
-  style_emoji: ['Emoji', '이모지'],
-  style_photo: ['Photo', '사진'],
-  style_drawing: ['Drawing', '그림'],
-  style_cartoon: ['Cartoon', '만화'],
   count: ['Pictures', '장수'],
   seed: ['Seed', '시드'],
   seed_hint: ['random', '무작위'],
@@ -185,13 +181,12 @@ export function t(key, values = {}) {
   return words.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ''));
 }
 
-const kStylesKo = new Map();  // what the server says that styles are called in Korean
+const kStylesKo = new Map();  // what styles are called in Korean
 export const nameStyle = (style, korean) => void (korean && kStylesKo.set(style, korean));
 
 // A style in the page's language, where that is known.
 export function styleName(style) {
   if (!style) return style;
-  if (Object.hasOwn(kWords, `style_${style}`)) return t(`style_${style}`);
   return lang() === 'ko' ? kStylesKo.get(style) || style : style[0].toUpperCase() + style.slice(1);
 }
 

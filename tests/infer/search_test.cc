@@ -6,6 +6,7 @@
 
 #include "fusion/shards.h"
 #include "infer/reader.h"
+#include "kernels/safetensors.h"
 #include "tests/infer/tiny.h"
 
 namespace duet {
@@ -61,6 +62,8 @@ TEST_F(SearchTest, TheCacheHoldsForTheSameModelAndUnchangedPictures) {
   for (int64_t i = 0; i < fresh.rows.count(); ++i) EXPECT_EQ(fresh.rows.data()[i], again.rows.data()[i]);
   EXPECT_EQ(run("other").reused, 0);
   EXPECT_EQ(run("other").reused, 3);
+  EXPECT_EQ(Safetensors::open(cache).metadata().at("maker"), "other, whole pictures")
+      << "vectors of cut pictures are not reused";
   save_picture(dir / "b.png", tiny_picture(77, 40, 40));
   EXPECT_EQ(run("other").reused, 2);
   std::ofstream(cache, std::ios::in | std::ios::out).seekp(40) << "damage";

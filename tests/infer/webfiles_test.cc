@@ -82,13 +82,10 @@ TEST(WebFiles, NeverParseTextAsMarkup) {
 
 TEST(WebFiles, OfferStylesThatArePartOfTheData) {
   const std::string form(body("/form.js"));
-  std::smatch list;
-  ASSERT_TRUE(std::regex_search(form, list, std::regex(R"re(const kStyles = \[([^\]]+)\])re")));
-  const std::regex name("'([^']+)'");
-  const std::string names = list[1];
+  const std::regex pair("name: '([^']+)', name_ko: '([^']+)'");
   int offered = 0;
-  for (std::sregex_iterator m(names.begin(), names.end(), name), end; m != end; ++m, offered++)
-    EXPECT_FALSE(korean_style((*m)[1].str()).empty()) << (*m)[1];
+  for (std::sregex_iterator m(form.begin(), form.end(), pair), end; m != end; ++m, offered++)
+    EXPECT_EQ(korean_style((*m)[1].str()), (*m)[2].str()) << (*m)[1];
   EXPECT_GE(offered, 4);
 }
 
