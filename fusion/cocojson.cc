@@ -161,7 +161,7 @@ void read_coco(const std::string& json, const std::string& folder, const EachRec
   }
 }
 
-void read_folder(const std::string& folder, const EachRecord& each, const EachFault& bad) {
+void read_folder(const std::string& folder, const EachRecord& each, const EachFault& bad, bool folder_captions) {
   std::error_code ec;
   if (!fs::is_directory(folder, ec)) refuse(folder, ": no such folder");
   std::vector<std::string> files;
@@ -193,6 +193,12 @@ void read_folder(const std::string& folder, const EachRecord& each, const EachFa
         if (const size_t at = broken_utf8(words); at != words.npos)
           return bad(name, "caption is not UTF-8", join(txt.string(), ": ", shown_byte(words, at), "; convert it with iconv"));
         meta.say(std::string(words)), empty = txt.string() + " is empty";
+      }
+      if (!meta.has_text() && empty.empty() && folder_captions) {
+        std::string words = fs::path(name).parent_path().filename().string();
+        std::replace_if(
+            words.begin(), words.end(), [](char c) { return c == '_' || c == '-'; }, ' ');
+        meta.say(words);
       }
       if (!meta.has_text())
         return bad(

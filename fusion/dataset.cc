@@ -54,11 +54,12 @@ struct Dataset::Index {
   std::vector<Fault> faults;
 };
 
-Dataset Dataset::open(const std::string& dir, const std::string& split, const std::string& option) {
+Dataset Dataset::open(const std::string& dir, const std::string& split, SplitBy by) {
   std::string folder = split.empty() ? dir : dir + "/" + split;
   if (!split.empty() && !has_split(dir, split))
-    if (const auto [all, first] = what_there_is(dir, option == "--split "); !all.empty())
-      refuse(dir, ": ", split, " is empty (the set has ", all, ")", option.empty() ? "" : "; try " + option + first);
+    if (const auto [all, first] = what_there_is(dir, by == SplitBy::verb); !all.empty())
+      refuse(dir, ": ", split, " is empty (the set has ", all, ")",
+             by == SplitBy::nothing ? "" : (by == SplitBy::verb ? "; try --split " : "; try data.split=") + first);
   std::error_code ec;
   if (!std::filesystem::is_directory(folder, ec))
     refuse(folder, ": no such folder; `duet data build SOURCE... --out ", dir, "` makes it");

@@ -101,6 +101,10 @@ bool has_split(const std::string& dir, const std::string& split);  // whether DI
 
 ShardSample to_sample(const Record&);  // parts `png|jpg|webp` (by signature) and `json`
 
+// How the split was asked for: by a verb's --split (to judge or to look: val is proposed first, as training pictures flatter),
+// by a config's data.split (train first), or there is no choice.
+enum class SplitBy { verb, config, nothing };
+
 // All samples of one split, mapped into memory, not decoded. Copying is cheap; reading from many threads is safe.
 class Dataset {
  public:
@@ -108,8 +112,8 @@ class Dataset {
     std::string sample, reason;
   };
   // Reads DIR/SPLIT/*.tar (split: train, val, heldout, pairs; "" reads DIR/*.tar). Refuses a missing or broken tar; of a
-  // split that is empty it says which others are not, and how to ask for one: `option` and its name ("": no such option).
-  static Dataset open(const std::string& dir, const std::string& split, const std::string& option = "--split ");
+  // split that is empty it says which others are not, and how to ask for one.
+  static Dataset open(const std::string& dir, const std::string& split, SplitBy = SplitBy::verb);
 
   int64_t size() const;  // sound samples: one picture and its metadata each
   const std::string& key(int64_t i) const;

@@ -1,39 +1,49 @@
 // The looks that duet's own data names (Meta::style, Meta::style_ko): captions and prompts say them after the last
 // comma, see with_style in fusion/shards.h.
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace duet {
 
 struct StyleName {
   const char *en, *ko;
+  const char* other = "";  // what else people call it in Korean, | between; captions never say these
 };
 
 inline constexpr StyleName kStyleNames[] = {
-    {"emoji", "이모지"},
-    {"photo", "사진"},
-    {"drawing", "그림"},
-    {"cartoon", "만화"},
+    {"emoji", "이모지", "이모티콘"},
+    {"photo", "사진", "실사"},
+    {"drawing", "그림", "일러스트"},
+    {"cartoon", "만화", "카툰"},
     {"clipart", "클립아트"},
     {"icon", "아이콘"},
-    {"3D", "입체"},
-    {"flat", "납작한"},
-    {"simple", "단순한"},
-    {"outline", "외곽선"},
-    {"blob", "방울"},
+    {"3D", "입체", "쓰리디"},
+    {"flat", "납작한", "플랫"},
+    {"simple", "단순한", "심플"},
+    {"outline", "외곽선", "아웃라인|윤곽선"},
+    {"blob", "방울", "블롭"},
     {"sticker", "스티커"},
-    {"glossy icon", "광택 아이콘"},
-    {"flat icon", "납작한 아이콘"},
-    {"line icon", "선 아이콘"},
+    {"glossy icon", "광택 아이콘", "글로시 아이콘"},
+    {"flat icon", "납작한 아이콘", "플랫 아이콘"},
+    {"line icon", "선 아이콘", "라인 아이콘"},
     {"thin line icon", "얇은 선 아이콘"},
     {"regular line icon", "보통 선 아이콘"},
     {"bold line icon", "굵은 선 아이콘"},
     {"duotone icon", "두 색조 아이콘"},
-    {"filled icon", "채운 아이콘"},
+    {"filled icon", "채운 아이콘", "솔리드 아이콘"},
     {"solid icon", "단색 아이콘"},
     {"silhouette icon", "실루엣 아이콘"},
 };
+
+// The style that `said` means, as captions say it in the same language: "Line-Icon" and "lineicon" are "line icon", "라인
+// 아이콘" is "선 아이콘". Capitals, spaces, - and _ do not count. None where it is none of `known` (names in English, as
+// weights list them).
+std::optional<std::string> learned_style(const std::vector<std::string>& known, std::string_view said);
+// "emoji (이모지), line icon (선 아이콘)": for messages.
+std::string both_names(const std::vector<std::string>& known);
 
 // The Korean word of a style above; empty for any other.
 inline std::string korean_style(std::string_view en) {

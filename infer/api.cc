@@ -197,15 +197,20 @@ std::vector<uint8_t> Api::inline_bytes(const std::string& url, const std::string
   return std::move(*bytes);
 }
 
+void Call::remarks(Headers& headers) const {
+  if (!params.unknown().empty()) headers.emplace_back("x-duet-ignored", params.unknown());
+  if (strange_style) headers.emplace_back("x-duet-unknown-style", "GET /v1/models lists the styles of this model");
+}
+
 void Call::send(const nlohmann::ordered_json& j) const {
   Headers headers;
-  if (!params.unknown().empty()) headers.emplace_back("x-duet-ignored", params.unknown());
+  remarks(headers);
   out.send(200, "application/json", j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), std::move(headers));
 }
 
 void Call::begin_events() const {
   Headers headers = {{"Cache-Control", "no-store"}, {"X-Accel-Buffering", "no"}};
-  if (!params.unknown().empty()) headers.emplace_back("x-duet-ignored", params.unknown());
+  remarks(headers);
   out.begin("text/event-stream", std::move(headers));
 }
 

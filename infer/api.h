@@ -43,10 +43,14 @@ struct Call {
   const Params& params;
   Exchange& out;
   std::string tail;                                // of a path that ends in {id}
+  bool strange_style = false;                      // a header will say so
   void send(const nlohmann::ordered_json&) const;  // status 200
   // Server-sent events: "event: NAME" (where there is one) and "data: JSON". False: the client is gone.
   void begin_events() const;
   bool event(const std::string& name, const nlohmann::ordered_json&) const;
+
+ private:
+  void remarks(Headers&) const;  // on what was asked and not followed
 };
 
 struct Route {

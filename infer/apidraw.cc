@@ -4,6 +4,7 @@
 #include <random>
 
 #include "fusion/shards.h"
+#include "fusion/styles.h"
 #include "infer/open.h"
 #include "kernels/gemm.h"
 #include "text/unicode.h"
@@ -49,6 +50,8 @@ std::vector<uint8_t> fit_mask(const std::vector<uint8_t>& mask, int w, int h, in
 DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
   const ModelConfig& c = info.model.config;
   s.prompt = clean_caption(s.prompt), s.negative = clean_caption(s.negative), s.style = clean_caption(s.style);
+  const auto style = learned_style(info.styles, s.style);
+  if (style) s.style = *style;
   if (!s.width) s.width = s.from.empty() ? int(c.size) : s.from.width;
   if (!s.height) s.height = s.from.empty() ? int(c.size) : s.from.height;
   if (s.width < 8 || s.height < 8 || s.width > kMostSide || s.height > kMostSide || s.width > 4 * s.height ||
@@ -66,6 +69,7 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
   if (s.seed > kMostSeed - (s.count - 1))
     throw HttpError(400, "seed: too large; up to 2^53 there is room for every picture", "seed", "invalid_value");
   DrawPlan plan;
+  plan.strange_style = !s.style.empty() && !style && !info.styles.empty();
   drawing_size(c, s.width, s.height, plan.drawn_width, plan.drawn_height);
   DrawTask& t = plan.task;
   t.options.steps = s.steps, t.options.guidance = s.guidance, t.options.heun = s.heun;

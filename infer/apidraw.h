@@ -35,9 +35,10 @@ struct DrawPlan {  // a sketch made ready
   DrawTask task;
   DrawnMeta meta;                         // without the seed
   int drawn_width = 0, drawn_height = 0;  // by the model; the file is made as large as asked
+  bool strange_style = false;             // one is asked for that is none of those the weights know
 };
-// Checks and completes the sketch (seed, size). Sides up to twice the model's own that are multiples of its patch are
-// drawn as they are; any other picture is drawn near the model's own size and enlarged.
+// Checks and completes the sketch (seed, size, the style's name). Sides up to twice the model's own that are multiples of its
+// patch are drawn as they are; any other picture is drawn near the model's own size and enlarged.
 DrawPlan plan_of(const ModelInfo&, Sketch&);
 
 // The file of one picture: encoded, its settings inside where the format carries text. Same sketch, seed: same bytes.

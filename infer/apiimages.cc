@@ -81,6 +81,7 @@ std::string url_of(const Sketch& s, const std::string& base64) { return join("da
 
 void whole(Call& c, Sketch& s) {
   const DrawPlan plan = plan_of(c.api.model, s);
+  c.strange_style = plan.strange_style;
   std::vector<std::string> files(size_t(s.count));
   c.api.run(c, plan.task, [&](Event& e) {
     if (e.kind == Event::picture) files[e.index] = to_base64(file_of(s, plan, e));
@@ -100,6 +101,7 @@ void whole(Call& c, Sketch& s) {
 
 void streamed(Call& c, Sketch& s, const std::string& name) {
   const DrawPlan plan = plan_of(c.api.model, s);
+  c.strange_style = plan.strange_style;
   std::vector<int> previews(size_t(s.count), 0);
   bool begun = false;
   c.api.run(c, plan.task, [&](Event& e) {

@@ -51,6 +51,20 @@ void refuse_unless_writable(const std::string& option, const std::string& path, 
 
 }  // namespace
 
+void add_verbs(CLI::App& app) {
+  add_demo_verb(app);
+  add_draw_verbs(app);
+  add_read_verbs(app);
+  add_serve_verb(app);
+  add_search_verbs(app);
+  add_weights_verbs(app);
+  add_eval_verbs(app);
+  add_train_verb(app);
+  add_plan_verb(app);
+  add_data_verbs(app);
+  add_tokenizer_verbs(app);
+}
+
 int run_program(CLI::App& app, int argc, const char* const* argv) {
   app.name("duet");
   set_help(app, std::make_shared<PlainHelp>());

@@ -12,6 +12,7 @@ namespace duet {
 
 struct DrawOptions;  // infer/sampler.h
 
+void add_verbs(CLI::App&);  // all of these, in the order in which --help lists them
 void add_data_verbs(CLI::App&);
 void add_tokenizer_verbs(CLI::App&);
 void add_train_verb(CLI::App&);
@@ -20,8 +21,9 @@ void add_demo_verb(CLI::App&);
 void add_draw_verbs(CLI::App&);  // generate
 void add_read_verbs(CLI::App&);  // caption, classify, embed
 void add_serve_verb(CLI::App&);
-void add_search_verbs(CLI::App&);  // search, info, quantize
-void add_eval_verbs(CLI::App&);    // eval scenes, icons, retrieval, classify, caption, generate
+void add_search_verbs(CLI::App&);   // search
+void add_weights_verbs(CLI::App&);  // info, quantize, merge
+void add_eval_verbs(CLI::App&);     // eval scenes, icons, retrieval, classify, caption, generate
 void add_generate_eval(CLI::App* eval);
 
 // Exit codes: 0 done, 1 refused or failed (one line on stderr says what and how to mend it), 2 wrong usage.

@@ -32,11 +32,6 @@ struct GenerateOptions {
   OpenOptions open;
 };
 
-// A style in the other language is as good: training says them in both.
-bool knows(const std::vector<std::string>& styles, const std::string& style) {
-  return std::any_of(styles.begin(), styles.end(), [&](const auto& s) { return s == style || korean_style(s) == style; });
-}
-
 // "a/b.png" -> "a/b-3.png"
 std::string numbered(const std::string& file, const std::string& part) {
   return file.substr(0, file.size() - 4) + "-" + part + ".png";
@@ -96,9 +91,12 @@ void generate(GenerateOptions o) {
   check_draw_options(o.draw);
   const Opened opened = open_model(o.open);
   settle(o.draw, opened.loaded.sampling);
-  if (const auto& known = opened.loaded.styles; !meta.style.empty() && !known.empty() && !knows(known, meta.style))
-    std::fprintf(stderr, "duet: %s has not learned the style '%s'; it knows %s\n", opened.name.c_str(), meta.style.c_str(),
-                 styles_line(known).c_str());
+  if (const auto& known = opened.loaded.styles; !meta.style.empty() && !known.empty()) {
+    if (const auto name = learned_style(known, meta.style)) meta.style = *name;
+    else
+      std::fprintf(stderr, "duet: %s has not learned the style '%s'; it knows %s\n", opened.name.c_str(), meta.style.c_str(),
+                   both_names(known).c_str());
+  }
   const Model& m = opened.model();
   const int S = o.size ? o.size : opened.size(), patch = int(m.config.patch);
   if (S < patch || S > kMostSize || S % patch)

@@ -112,7 +112,8 @@ void write_sheet(const EvalOptions& o, const Image& sheet) {
 
 std::vector<EvalSet> load_sets(const EvalOptions& o, const std::string& split, int size) {
   std::vector<EvalSet> sets;
-  for (const auto& dir : o.dirs) sets.push_back(load_set(dir, split, size, split == o.split ? "--split " : ""));
+  for (const auto& dir : o.dirs)
+    sets.push_back(load_set(dir, split, size, split == o.split ? SplitBy::verb : SplitBy::nothing));
   return sets;
 }
 
@@ -259,6 +260,12 @@ void run_classify(const EvalOptions& o) {
                             {"one_class", s.balanced_chance},
                             {"uniform", s.uniform}};
   for (size_t c = 0; c < e.labels.size(); ++c) j["by_class"][e.labels[c]] = {{"right", s.right[c]}, {"total", s.total[c]}};
+  j["labels"] = e.labels;
+  for (size_t i = 0; i < e.picture.size(); ++i)
+    j["predictions"].push_back({{"key", set.keys[size_t(e.picture[i])]},
+                                {"truth", e.labels[size_t(e.truth[i])]},
+                                {"guess", e.labels[size_t(e.guess[i])]},
+                                {"probabilities", e.probabilities[i]}});
   report(o, j, heading("Zero-shot classes of " + set.name + ", " + o.split + ", by " + o.by, o, opened) + e.table());
 }
 

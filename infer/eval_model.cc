@@ -75,9 +75,9 @@ Progress::~Progress() {
   if (terminal_ && written_) std::fputs("\r\033[K", stderr);
 }
 
-EvalSet load_set(const std::string& dir, const std::string& split, int size, const std::string& option) {
+EvalSet load_set(const std::string& dir, const std::string& split, int size, SplitBy by) {
   namespace fs = std::filesystem;
-  const Dataset data = Dataset::open(dir, split, option);
+  const Dataset data = Dataset::open(dir, split, by);
   EvalSet set;
   fs::path folder = fs::path(dir).lexically_normal();
   if (!folder.has_filename()) folder = folder.parent_path();

@@ -56,8 +56,7 @@ struct EvalSet {
   std::vector<Meta> meta;
   int64_t bad = 0;
 };
-// option: what asks for another split, see Dataset::open.
-EvalSet load_set(const std::string& dir, const std::string& split, int size, const std::string& option = "--split ");
+EvalSet load_set(const std::string& dir, const std::string& split, int size, SplitBy = SplitBy::verb);
 
 // The caption in that language, cleaned; empty where there is none.
 std::string caption_in(const Meta&, bool korean);

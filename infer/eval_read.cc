@@ -16,6 +16,7 @@
 namespace duet {
 namespace {
 
+constexpr int64_t kFewOfAClass = 10;  // resampling so few shows only what they happen to be
 constexpr size_t kPiece = 64;
 
 // Unit rows of one set: its captioned pictures, their different captions, and which belongs to which.
@@ -152,6 +153,8 @@ ClassifyEval eval_classify(const Probabilities& classify, const EvalSet& set, co
       if (at == labels.end()) continue;  // a picture without a category
       const auto& p = probabilities[i];
       out.truth.push_back(int(at - labels.begin()));
+      out.picture.push_back(int64_t(first + i));
+      out.probabilities.push_back(p);
       out.guess.push_back(int(std::max_element(p.begin(), p.end()) - p.begin()));
     }
     progress.at(int64_t(first + piece.size()));
@@ -172,6 +175,8 @@ std::string ClassifyEval::table() const {
       100 * s.balanced_chance, 100 * s.uniform);
   for (size_t c = 0; c < labels.size(); ++c)
     if (s.total[c]) out += fmt::format("  {:<24}{:>4} of {:<4}\n", labels[c], s.right[c], s.total[c]);
+  if (const auto few = std::count_if(s.total.begin(), s.total.end(), [](int64_t n) { return n > 0 && n < kFewOfAClass; }))
+    out += fmt::format("classes with fewer than {} pictures: {}; intervals of so few say little\n", kFewOfAClass, few);
   return out;
 }
 

@@ -39,7 +39,9 @@ std::vector<std::string> categories(const std::vector<const std::vector<Meta>*>&
 struct ClassifyEval {
   std::vector<std::string> labels;
   ClassSummary summary;
-  std::vector<int> truth, guess;
+  std::vector<int> truth, guess;                   // of the pictures that have a category
+  std::vector<int64_t> picture;                    // which of the set they are
+  std::vector<std::vector<double>> probabilities;  // of each label, for each of them; they sum to 1
   std::string table() const;
 };
 // classify: pictures -> for each the probability of each label.

@@ -10,15 +10,6 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("duet ") + duet::kVersion);
   app.require_subcommand(1);
   app.failure_message(CLI::FailureMessage::help);
-  duet::add_demo_verb(app);
-  duet::add_draw_verbs(app);
-  duet::add_read_verbs(app);
-  duet::add_serve_verb(app);
-  duet::add_search_verbs(app);
-  duet::add_eval_verbs(app);
-  duet::add_train_verb(app);
-  duet::add_plan_verb(app);
-  duet::add_data_verbs(app);
-  duet::add_tokenizer_verbs(app);
+  duet::add_verbs(app);
   return duet::run_program(app, argc, argv);
 }

@@ -88,7 +88,7 @@ class Builder {
 
   void take(const std::string& source) {
     Tally& tally = tallies_.emplace_back();
-    SourceOptions s{o_.cache, o_.scenes, o_.seed, o_.styles};
+    SourceOptions s{o_.cache, o_.scenes, o_.seed, o_.styles, {o_.together, o_.val, o_.folder_captions}};
     prefix_ = is_builtin_source(source) ? source : fs::path(source).stem().string();
     find_source(
         source, s,
@@ -275,6 +275,7 @@ void print_table(const std::vector<Tally>& tallies, std::ostream& log) {
 void check(const BuildOptions& o) {
   if (o.sources.empty()) refuse("no source named; try ", builtin_sources(), " or a folder of pictures");
   if (o.size < 8 || o.size > 1024) refuse("--size ", o.size, ": between 8 and 1024 pixels");
+  if (!(o.val > 0 && o.val < 1)) refuse("--val ", o.val, ": a share above 0 and below 1");
   if (o.scenes < 0 || o.scenes > 10'000'000) refuse("--scenes ", o.scenes, ": between 0 and 10 million");
   if (o.out.empty()) refuse("no --out folder named");
   std::error_code none;

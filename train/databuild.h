@@ -16,6 +16,9 @@ struct BuildOptions {
   uint64_t seed = 1;                 // of the scenes; nothing else is random
   int limit = 0;                     // pictures kept per source; 0: all
   std::string styles;                // of tables: what their styles are called, see train/sources.h; empty: beside each
+  std::string together;              // of one's own pictures, see OwnOptions
+  double val = 0.05;
+  bool folder_captions = false;
 };
 
 // Writes OUT/{train,val,heldout,pairs}/000000.tar ... (fusion/shards.h) and, last, OUT/dataset.json: format, size,

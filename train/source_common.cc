@@ -47,7 +47,7 @@ void find_source(const std::string& name, const SourceOptions& options, const Si
     if (name == b.first) return b.second(options, sink, report);
   }
   if (is_table_source(name)) return find_table(name.substr(6), options, sink, report);
-  find_own(name, sink, report);
+  find_own(name, options.own, sink, report);
 }
 
 Image draw_file(const std::string& path, int size) {

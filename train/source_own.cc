@@ -3,10 +3,13 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
+#include <regex>
 
 #include "fusion/cocojson.h"
 #include "kernels/error.h"
 #include "kernels/files.h"
+#include "kernels/quote.h"
 #include "text/unicode.h"
 #include "train/sources.h"
 #include "train/words.h"
@@ -18,7 +21,14 @@ namespace {
 
 class Taker {
  public:
-  Taker(const Sink& sink, SourceReport& report) : sink_(sink), report_(report) {}
+  Taker(const OwnOptions& options, const Sink& sink, SourceReport& report) : val_(options.val), sink_(sink), report_(report) {
+    if (options.together.empty()) return;
+    try {
+      together_.emplace(options.together);
+    } catch (const std::regex_error& e) {
+      refuse("--together ", shown(options.together), ": not a regular expression (", e.what(), ")");
+    }
+  }
 
   void take(Record&& r, std::string split) {
     report_.found++;
@@ -26,7 +36,7 @@ class Taker {
     Candidate c;
     c.key = r.key;
     c.meta = std::move(r.meta);
-    c.split = !split.empty() ? split : XXH64(r.key.data(), r.key.size(), 0) % 20 ? "train" : "val";
+    c.split = !split.empty() ? split : is_val(r.key) ? "val" : "train";
     c.draw = [bytes, name = r.key](int) { return decode_image(*bytes, name); };
     sink_(std::move(c));
   }
@@ -37,6 +47,16 @@ class Taker {
   }
 
  private:
+  bool is_val(const std::string& key) const {
+    std::string one = key;
+    std::smatch m;
+    if (together_ && std::regex_search(key, m, *together_)) one = m.size() > 1 && m[1].matched ? m[1] : m[0];
+    const uint64_t h = XXH64(one.data(), one.size(), 0);
+    return double(h % 20 * 500 + h / 20 % 500) < val_ * 10000;  // of a larger share the smaller is a part
+  }
+
+  double val_;
+  std::optional<std::regex> together_;
   const Sink& sink_;
   SourceReport& report_;
 };
@@ -84,9 +104,9 @@ bool has_tars(const fs::path& folder) {
 
 }  // namespace
 
-void find_own(const std::string& path, const Sink& sink, SourceReport& report) {
+void find_own(const std::string& path, const OwnOptions& options, const Sink& sink, SourceReport& report) {
   report.license = "as given";
-  Taker taker(sink, report);
+  Taker taker(options, sink, report);
   auto each = [&](Record&& r) { taker.take(std::move(r), ""); };
   auto bad = [&](const std::string& file, const std::string& why, const std::string& more) { taker.fault(file, why, more); };
 
@@ -107,7 +127,7 @@ void find_own(const std::string& path, const Sink& sink, SourceReport& report) {
   }
   if (split_already) return;
   if (has_tars(path)) return take_tars(path, "", taker);
-  read_folder(path, each, bad);
+  read_folder(path, each, bad, options.folder_captions);
 }
 
 }  // namespace duet

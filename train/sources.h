@@ -34,11 +34,21 @@ void leave_out(SourceReport&, const std::string& reason, const std::string& whic
 
 using Sink = std::function<void(Candidate&&)>;
 
+// Of a person's own pictures.
+struct OwnOptions {
+  // A regular expression (ECMAScript); pictures whose names have the same match, or the same first ( ) of it, are in one split:
+  // "patient[0-9]+" keeps the slices of a patient together. Empty or no match: each picture for itself.
+  std::string together;
+  double val = 0.05;             // share of the pictures (or of what is kept together) that is val, above 0 and below 1
+  bool folder_captions = false;  // a picture without words is captioned with the name of its folder
+};
+
 struct SourceOptions {
   std::string cache;       // of packages, see train/fetch.h
   int64_t scenes = 20000;  // training scenes; a twentieth of it for val and as many for heldout, 64 at least
   uint64_t seed = 1;       // of the scenes
   std::string styles;      // of tables, see find_table
+  OwnOptions own = {};
 };
 
 // Each refuses when its packages cannot be fetched or do not look as expected.
@@ -56,9 +66,9 @@ void find_scenes(const SourceOptions&, const Sink&, SourceReport&);  // vision/s
 
 // A person's own pictures: a folder of pictures (fusion/cocojson.h), a folder of WebDataset tars or one tar (splits in
 // train/, val/, heldout/, pairs/ are kept), or "captions.json" in COCO's format, with ":FOLDER" when the pictures are
-// not beside it. Captions of one's own pictures often repeat (class names), so a twentieth of the pictures is val and
-// none is heldout.
-void find_own(const std::string& path, const Sink&, SourceReport&);
+// not beside it. Captions of one's own pictures often repeat (class names), so a share of the pictures is val (a
+// twentieth unless the options say otherwise) and none is heldout.
+void find_own(const std::string& path, const OwnOptions&, const Sink&, SourceReport&);
 
 // "table:FOLDER/NAME.tsv": pictures (PNG, JPEG, WebP, SVG) in FOLDER and a table of them: UTF-8, tab-separated, a line
 // of column names first. `file` (below FOLDER) and one of `en`, `name`, `ko` are needed; `en_keywords` or `tags`,

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <deque>
 #include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
 
 #include "fusion/fields.h"
 #include "fusion/finer.h"
@@ -25,8 +28,16 @@ using Clock = std::chrono::steady_clock;
 
 static double seconds(Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); }
 
+static Tokenizer tokenizer_of(const std::string& path) {
+  if (!fs::exists(path))
+    refuse("config key 'tokenizer': ", path,
+           ": no such file; paths of a config count from where duet is started: start it in the "
+           "folder they are made for, or name the file with --set tokenizer=PATH");
+  return Tokenizer::load(path);
+}
+
 struct Trainer::State {
-  explicit State(const TrainConfig& c) : config(c), tokenizer(Tokenizer::load(c.tokenizer)) {}
+  explicit State(const TrainConfig& c) : config(c), tokenizer(tokenizer_of(c.tokenizer)) {}
   TrainConfig config;
   Tokenizer tokenizer;
   std::unique_ptr<Model> model, teacher;
@@ -154,6 +165,26 @@ void Trainer::save() {
                   int(s_->config.keep));
 }
 
+// "data.batch 64 -> 16" for every key of a config that is another than it was: whoever forgets a --set should see it.
+static std::vector<std::string> differences(const std::string& was, const std::string& is) {
+  const auto keys = [](const std::string& json) { return nlohmann::json::parse(json).flatten(); };
+  const auto a = keys(was), b = keys(is);
+  std::map<std::string, std::pair<std::string, std::string>> all;
+  for (const auto& [key, value] : a.items())
+    if (!value.is_null()) all[key].first = value.dump();  // null: an empty list
+  for (const auto& [key, value] : b.items())
+    if (!value.is_null()) all[key].second = value.dump();
+  std::vector<std::string> out;
+  for (const auto& [key, values] : all) {
+    const auto& [before, now] = values;
+    if (before == now) continue;
+    std::string name = key.substr(1);
+    std::replace(name.begin(), name.end(), '/', '.');
+    out.push_back(join(name, " ", before.empty() ? "(none)" : before, " -> ", now.empty() ? "(none)" : now));
+  }
+  return out;
+}
+
 bool Trainer::resume() {
   clean_checkpoints(s_->config.out);
   const auto folder = newest_checkpoint(s_->config.out);
@@ -169,6 +200,8 @@ bool Trainer::resume() {
     std::memcpy(host.data<void>(), v.bytes.data(), v.bytes.size());
     copy_values(*t, host);
   }
+  for (const auto& line : differences(f.metadata().at("config"), to_json(s_->config)))
+    std::fprintf(stderr, "duet: not as before: %s\n", line.c_str());
   s_->flat.changed();
   s_->done = std::stoll(f.metadata().at("step"));
   s_->skipped = std::stoll(f.metadata().at("skipped"));

@@ -420,8 +420,8 @@ TEST(Dataset, AnEmptySplitSaysWhatThereIs) {
   for (const char* split : {"heldout", "pairs"}) {
     const std::string has = std::string(": ") + split + " is empty (the set has 3 in train, 1 in val)";
     EXPECT_EQ(message([&] { Dataset::open(dir.path, split); }), dir.path + has + "; try --split val");
-    EXPECT_EQ(message([&] { Dataset::open(dir.path, split, "data.split="); }), dir.path + has + "; try data.split=train");
-    EXPECT_EQ(message([&] { Dataset::open(dir.path, split, ""); }), dir.path + has);
+    EXPECT_EQ(message([&] { Dataset::open(dir.path, split, SplitBy::config); }), dir.path + has + "; try data.split=train");
+    EXPECT_EQ(message([&] { Dataset::open(dir.path, split, SplitBy::nothing); }), dir.path + has);
   }
   EXPECT_TRUE(has_split(dir.path, "val"));
   EXPECT_FALSE(has_split(dir.path, "heldout"));

@@ -101,7 +101,8 @@ TEST_F(CliTest, SaysWhichStylesTheWeightsKnow) {
   const auto said = [&](const std::string& weights, const std::string& style) {
     return run({"generate", "a star", "--weights", dir / weights, "--style", style, "--steps", "1", "-o", dir / "a.png"}).err;
   };
-  EXPECT_NE(said("styled", "outline").find("styled has not learned the style 'outline'; it knows emoji, line icon\n"),
+  EXPECT_NE(said("styled", "outline")
+                .find("styled has not learned the style 'outline'; it knows emoji (이모지), line icon (선 아이콘)\n"),
             std::string::npos);
   for (const char* known : {"emoji", "line icon", "선 아이콘"})
     EXPECT_EQ(said("styled", known).find("has not learned"), std::string::npos) << known;
@@ -355,6 +356,26 @@ TEST_F(CliTest, WhatIsWrittenIsCheckedBeforeTheWork) {
   refused({"eval", "generate", dir / "nowhere", "--sheet", dir / "no/x.png"}, "--sheet ");
   for (const char* out : {"a.png", "a.png/deep/er"})
     refused({"eval", "generate", dir / "nowhere", "--out", dir / out}, (dir / "a.png") + " is a file; name a folder");
+}
+
+TEST_F(CliTest, MergedWeightsSayOfWhat) {
+  Model other(tiny_model()->config, 77);
+  save_weights(dir / "other", other, tiny_tokenizer(), DType::f32, {{"styles", "outline"}});
+  const Result r = run({"merge", dir / "tiny", dir / "other", "--share", "3", "--share", "1", "-o", dir / "both"});
+  ASSERT_EQ(r.code, 0) << r.err;
+  EXPECT_EQ(r.out, dir / "both/model.safetensors\n");
+  const auto j = nlohmann::json::parse(run({"info", dir / "both", "--json"}).out).at("metadata");
+  const auto of = j.at("merged").at("of");
+  EXPECT_EQ(of.at(0).at("weights"), "tiny");
+  EXPECT_EQ(of.at(0).at("share"), 0.75);
+  EXPECT_EQ(of.at(1).at("weights"), "other");
+  EXPECT_EQ(j.at("styles"), "outline");
+  EXPECT_EQ(run({"generate", "a", "--steps", "2", "--weights", dir / "both", "-o", dir / "both.png"}).code, 0);
+  refused({"merge", dir / "tiny", dir / "other", "-o", dir / "both"}, "is there already; name another folder with -o");
+  refused({"merge", dir / "tiny", "-o", dir / "one"}, "takes two models or more");
+  refused({"merge", dir / "tiny", dir / "nowhere", "-o", dir / "none"}, "no such weights");
+  refused({"merge", dir / "tiny", dir / "other", "--draw-as", "tiny", "-o", dir / "none"}, "none of the weights is called so");
+  EXPECT_FALSE(fs::exists(dir / "none")) << "nothing half done";
 }
 
 TEST_F(CliTest, FoldersThatCannotBeMadeAreNamed) {

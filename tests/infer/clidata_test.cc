@@ -75,7 +75,16 @@ TEST_F(CliDataTest, ASetWithoutCategoriesSaysHowToGiveSome) {
   refused({"eval", "classify", dir / "set", "--split", "val"},
           "its pictures have no categories; build it from a folder with a folder");
   build("with", {{"val", 4}}, true);
-  EXPECT_EQ(run({"eval", "classify", dir / "with", "--split", "val"}).code, 0);
+  EXPECT_EQ(run({"eval", "classify", dir / "with", "--split", "val", "--json", dir / "c.json"}).code, 0);
+  const auto c = nlohmann::json::parse(read_file(dir / "c.json", 1 << 20));
+  ASSERT_EQ(c["predictions"].size(), c["n"].get<size_t>());
+  for (const auto& p : c["predictions"]) {
+    double sum = 0;
+    for (const double v : p["probabilities"]) sum += v;
+    EXPECT_NEAR(sum, 1, 1e-6) << p;
+    EXPECT_EQ(p["probabilities"].size(), c["labels"].size());
+    EXPECT_NE(std::find(c["labels"].begin(), c["labels"].end(), p["truth"]), c["labels"].end());
+  }
 }
 
 TEST_F(CliDataTest, ATokenizerIsTrainedOnUtf8) {

@@ -36,7 +36,8 @@ struct CliTest : testing::Test {
     return {code, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
   }
   int program(std::vector<std::string> args) {
-    const bool bare = std::set<std::string>{"info", "--version", "data", "tokenizer", "train", "quantize"}.contains(args[0]);
+    const bool bare =
+        std::set<std::string>{"info", "--version", "data", "tokenizer", "train", "plan", "quantize", "merge"}.contains(args[0]);
     if (!bare && std::find(args.begin(), args.end(), "--weights") == args.end())
       args.insert(args.begin() + (args[0] == "eval" ? 2 : 1), {"--weights", dir / "tiny", "--precision", "f32"});
     args.insert(args.begin(), "duet");
@@ -44,8 +45,7 @@ struct CliTest : testing::Test {
     for (const auto& a : args) argv.push_back(a.c_str());
     CLI::App app;
     app.require_subcommand(1);
-    add_draw_verbs(app), add_read_verbs(app), add_search_verbs(app), add_eval_verbs(app);
-    add_demo_verb(app), add_train_verb(app), add_data_verbs(app), add_tokenizer_verbs(app), add_serve_verb(app);
+    add_verbs(app);
     return run_program(app, int(argv.size()), argv.data());
   }
   std::string bytes(const std::string& name) { return read_file(dir / name, 1 << 20); }

@@ -155,6 +155,65 @@ TEST(DataBuild, OwnFolderAndTarsKeepTheirWords) {
   EXPECT_TRUE(fs::exists(t / "one/train/000000.tar"));
 }
 
+// Scans: what shows one patient must not be trained on and judged by.
+TEST(DataBuild, WhatIsKeptTogetherIsInOneSplit) {
+  TestFolder t;
+  for (int i = 0; i < 240; i++) {
+    const std::string name = "scans/p" + std::to_string(i / 4) + "_slice" + std::to_string(i % 4);
+    put_png(t / (name + ".png"), picture(i));
+    put(t / (name + ".txt"), i % 2 ? "normal" : "pneumonia");
+  }
+  const auto splits = [&](const std::string& together, double val) {
+    std::ostringstream log;
+    BuildOptions o{{t / "scans"}, t / "out", 32, t.path.string()};
+    o.together = together, o.val = val;
+    build_data(o, log);
+    std::map<std::string, std::set<std::string>> of;  // patient -> splits
+    int64_t apart = 0;
+    for (const char* split : {"train", "val"}) {
+      const Dataset d = Dataset::open(t / "out", split);
+      if (split == std::string("val")) apart = d.size();
+      for (int64_t i = 0; i < d.size(); ++i) {
+        const std::string key = d.key(i), patient = key.substr(key.rfind('/') + 1);
+        of[patient.substr(0, patient.find('_'))].insert(split);
+      }
+    }
+    int both = 0;
+    for (const auto& [patient, in] : of) both += in.size() > 1;
+    return std::pair(both, apart);
+  };
+  EXPECT_GT(splits("", 0.2).first, 10) << "else this test shows nothing";
+  const auto [both, apart] = splits("p[0-9]+", 0.2);
+  EXPECT_EQ(both, 0);
+  EXPECT_NEAR(double(apart), 48, 24) << "60 patients of 4, a fifth of them; 3.1 patients is one sigma";
+  EXPECT_EQ(apart % 4, 0);
+  EXPECT_EQ(splits("/?(p[0-9]+)_slice[0-9]", 0.2), std::pair(0, apart)) << "the first ( ) counts";
+  EXPECT_LT(splits("p[0-9]+", 0.05).second, apart);
+  EXPECT_NE(refusal([&] { splits("p[0-9", 0.2); }).find("--together 'p[0-9': not a regular expression"), std::string::npos);
+  EXPECT_NE(refusal([&] { splits("", 1); }).find("--val 1: "), std::string::npos);
+}
+
+TEST(DataBuild, AFolderMayBeTheCaption) {
+  TestFolder t;
+  for (int i = 0; i < 40; i++) put_png(t / ("scans/no_finding/" + std::to_string(i) + ".png"), picture(i));
+  put_png(t / "scans/no_finding/said.png", picture(50)), put(t / "scans/no_finding/said.txt", "a cat");
+  put_png(t / "scans/no_finding/empty.png", picture(51)), put(t / "scans/no_finding/empty.txt", "");
+  put_png(t / "scans/bare.png", picture(52));
+  std::ostringstream log;
+  BuildOptions o{{t / "scans"}, t / "out", 32, t.path.string()};
+  o.folder_captions = true;
+  build_data(o, log);
+  std::map<std::string, int> words;
+  for (const char* split : {"train", "val"}) {
+    if (!has_split(t / "out", split)) continue;
+    const Dataset d = Dataset::open(t / "out", split);
+    for (int64_t i = 0; i < d.size(); ++i) ++words[d.meta(i).caption];
+  }
+  EXPECT_EQ(words, (std::map<std::string, int>{{"no finding", 40}, {"a cat", 1}})) << log.str();
+  EXPECT_NE(log.str().find("2 no caption"), std::string::npos)
+      << "an empty file is a mistake; a picture beside no folder has none";
+}
+
 TEST(DataBuild, RefusesAndLeavesThingsAlone) {
   TestFolder t;
   fake_stamps(t);

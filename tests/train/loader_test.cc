@@ -123,6 +123,35 @@ TEST(Order, TurnsKeepSharesAndCountEverySourceWithoutGaps) {
   EXPECT_EQ(next[3], 3);
 }
 
+TEST_F(LoaderTest, AFolderMayNameItsStyleAlwaysAndAnotherNever) {
+  const auto style = [](int, Meta& m) { m.style = "flat"; };
+  DataConfig c = config({build("a", 6, {}, style), build("b", 6, {}, style)}, 40);
+  c.weights = {1, 1}, c.korean = 0;
+  const auto named = [&](std::vector<double> shares) {
+    c.dir_styled = std::move(shares);
+    const Batch batch = Loader(c, byte_tokenizer(), 1).make(0);
+    std::map<char, std::array<int, 2>> count;  // by folder: without, with
+    for (const auto& words : batch.captions) ++count[words.front()][words.ends_with(", flat")];
+    return count;
+  };
+  EXPECT_EQ(named({0, 1}), (std::map<char, std::array<int, 2>>{{'a', {20, 0}}, {'b', {0, 20}}}));
+  EXPECT_EQ(named({1, 0}), (std::map<char, std::array<int, 2>>{{'a', {0, 20}}, {'b', {20, 0}}}));
+  c.styled = 1;
+  EXPECT_EQ(named({}), (std::map<char, std::array<int, 2>>{{'a', {0, 20}}, {'b', {0, 20}}}));
+
+  const auto refusal = [&](std::vector<double> shares) -> std::string {
+    c.dir_styled = std::move(shares);
+    try {
+      Loader(c, byte_tokenizer(), 1);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "accepted";
+  };
+  EXPECT_EQ(refusal({1}), "config key 'data.dir_styled': 1 shares for 2 dirs");
+  EXPECT_EQ(refusal({1, 1.5}), "config key 'data.dir_styled': 1.5 is not within 0 to 1");
+}
+
 TEST_F(LoaderTest, KnowsItsStylesTheCommonestFirst) {
   const auto a = build("a", 6, {}, [](int i, Meta& m) { m.style = i < 2 ? "flat" : i < 5 ? "line icon" : ""; });
   const auto b = build("b", 3, {}, [](int, Meta& m) { m.style = "flat"; });

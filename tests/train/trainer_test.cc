@@ -8,6 +8,7 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <thread>
 
 #include "fusion/fields.h"
@@ -79,6 +80,34 @@ TEST(Trainer, OverfitsOneBatch) {
   EXPECT_LT(last.flow, 0.01 * first.flow);
   EXPECT_LT(last.caption, 0.01 * first.caption);
   EXPECT_LT(last.contrast, 0.01 * first.contrast);
+}
+
+TEST(Trainer, ResumingSaysWhichSettingsAreOthers) {
+  const SettingsBack back;
+  const TestFolder dir;
+  TrainConfig c = tiny(dir / "run");
+  c.precision = "f32";
+  Trainer first(c);
+  first.step(), first.save();
+  const auto said = [](const TrainConfig& now) {
+    Trainer again(now);
+    testing::internal::CaptureStderr();
+    EXPECT_TRUE(again.resume());
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_EQ(said(c), "");
+  const int64_t seed = c.seed;
+  c.seed = seed + 1, c.optimizer.lr = 0.5;
+  EXPECT_EQ(said(c), join("duet: not as before: optimizer.lr ",
+                          nlohmann::json::parse(to_json(tiny(dir / "run")))["optimizer"]["lr"].dump(),
+                          " -> 0.5\nduet: not as before: seed ", seed, " -> ", seed + 1, "\n"));
+}
+
+TEST(Trainer, ATokenizerThatIsNotThereNamesItsKey) {
+  const TestFolder dir;
+  TrainConfig c = tiny(dir / "run");
+  c.tokenizer = dir / "none.json";
+  EXPECT_EQ(refusal([&] { Trainer t(c); }).find(join("config key 'tokenizer': ", c.tokenizer, ": no such file; ")), 0u);
 }
 
 // A student of one step learns what its teacher does in two: its loss falls below what it was as a copy of the teacher, it

@@ -1,0 +1,53 @@
+#include "fusion/styles.h"
+
+#include <algorithm>
+
+namespace duet {
+namespace {
+
+std::string folded(std::string_view s) {
+  std::string out;
+  for (char c : s)
+    if (c != ' ' && c != '-' && c != '_') out += c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c;
+  return out;
+}
+
+// Whether one of "a|b" is it.
+bool among(std::string_view list, const std::string& it) {
+  for (size_t at = 0; at < list.size();) {
+    const size_t end = std::min(list.find('|', at), list.size());
+    if (folded(list.substr(at, end - at)) == it) return true;
+    at = end + 1;
+  }
+  return false;
+}
+
+const char* other_names(const std::string& en) {
+  for (const auto& s : kStyleNames)
+    if (en == s.en) return s.other;
+  return "";
+}
+
+}  // namespace
+
+std::optional<std::string> learned_style(const std::vector<std::string>& known, std::string_view said) {
+  const std::string it = folded(said);
+  if (it.empty()) return std::nullopt;
+  for (const auto& name : known) {
+    if (folded(name) == it) return name;
+    const std::string ko = korean_style(name);
+    if (!ko.empty() && (folded(ko) == it || among(other_names(name), it))) return ko;
+  }
+  return std::nullopt;
+}
+
+std::string both_names(const std::vector<std::string>& known) {
+  std::string line;
+  for (const auto& name : known) {
+    const std::string ko = korean_style(name);
+    line += (line.empty() ? "" : ", ") + name + (ko.empty() ? "" : " (" + ko + ")");
+  }
+  return line;
+}
+
+}  // namespace duet
