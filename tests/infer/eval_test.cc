@@ -383,9 +383,8 @@ TEST(EvalClassify, CategoriesAndChance) {
   EXPECT_EQ(e.picture[7], 7);
   EXPECT_EQ(e.probabilities[7], (std::vector<double>{0.1, 0.8, 0.1}));
   EXPECT_EQ(e.table().find("fewer than"), std::string::npos);
-  EXPECT_NE(
-      eval_classify(always(1), small_set(16), labels, false, 1).table().find("classes with fewer than 10 pictures: 1; "),
-      std::string::npos)
+  EXPECT_NE(eval_classify(always(1), small_set(16), labels, false, 1).table().find("classes with fewer than 10 pictures: 1; "),
+            std::string::npos)
       << "4 of 16";
   EXPECT_DOUBLE_EQ(eval_classify(always(2), set, labels, false, 1).summary.accuracy, 0);
   size_t next = 0;
