@@ -1,4 +1,4 @@
-// 3x3 convolutions on the card: cuDNN's, where it has a graph for them (cudnn.h). Elsewhere conv3x3() of ops.cc does without.
+// 3x3 convolutions on the card: cuDNN's, where it has a graph for them (cudnn.h). Elsewhere conv3x3() of ops.h does without.
 #include "kernels/cuda.h"
 #include "kernels/cudnn.h"
 #include "kernels/gemm.h"
@@ -7,9 +7,10 @@ namespace duet::cuda {
 namespace {
 
 // x and y bf16; w as parameter or its gradient.
-bool convolve(ConvPass pass, const Tensor& x, const Tensor& w, const Tensor& y, const Tensor& bias, const Raster& p) {
+bool convolve(ConvPass pass, const Tensor& x, const Tensor& w, const Tensor& y, const Tensor& bias, const Around& at) {
+  const Raster& p = at.order;
   const int64_t C = x.shape().last(), O = y.shape().last(), flops = 2 * x.count() * 9 * O;
-  if (x.dtype() != DType::bf16 || C % 8 || O % 8 || !worth_cudnn(double(flops))) return false;  // words of eight channels
+  if (!p.B || x.dtype() != DType::bf16 || C % 8 || O % 8 || !worth_cudnn(double(flops))) return false;  // words of eight channels
   const bool dw = pass == ConvPass::dw;
   const Tensor weight = dw ? card_floats(w.shape()) : as_input(w);
   for (const Tensor* t : {&x, &weight, &y})
@@ -22,14 +23,14 @@ bool convolve(ConvPass pass, const Tensor& x, const Tensor& w, const Tensor& y, 
   return true;
 }
 
-bool conv3x3(const Tensor& y, const Tensor& x, const Tensor& w, const Tensor& bias, const Raster& p) {
-  return convolve(ConvPass::forward, x, w, y, bias, p);
+bool conv3x3(const Tensor& y, const Tensor& x, const Tensor& w, const Tensor& bias, const Around& at) {
+  return convolve(ConvPass::forward, x, w, y, bias, at);
 }
-bool conv3x3_dx(const Tensor& dx, const Tensor& dy, const Tensor& w, const Raster& p) {
-  return convolve(ConvPass::dx, dx, w, dy, {}, p);
+bool conv3x3_dx(const Tensor& dx, const Tensor& dy, const Tensor& w, const Around& at) {
+  return convolve(ConvPass::dx, dx, w, dy, {}, at);
 }
-bool conv3x3_dw(const Tensor& dw, const Tensor& dy, const Tensor& x, const Raster& p) {
-  return convolve(ConvPass::dw, x, dw, dy, {}, p);
+bool conv3x3_dw(const Tensor& dw, const Tensor& dy, const Tensor& x, const Around& at) {
+  return convolve(ConvPass::dw, x, dw, dy, {}, at);
 }
 
 }  // namespace

@@ -29,6 +29,12 @@ struct DeviceMemory {
 struct Raster {
   int64_t B = 0, H = 0, W = 0;
 };
+// What lies around each of N rows that are the pixels or cells of pictures.
+struct Around {
+  Tensor near;   // (9 N) row of each neighbour, from the top left; -1 beyond the picture. The k-th of a row has it as its (8 -
+                 // k)-th
+  Raster order;  // of the rows
+};
 
 struct Kernels {
   using T = const Tensor&;
@@ -49,11 +55,11 @@ struct Kernels {
   // index.
   void (*gemm)(T c, T a, bool at, T b, bool bt, bool accumulate);
 
-  // A 3x3 convolution without gathering the neighbours: see conv3x3() of ops.h. False, and nothing done, where the device has
-  // none for these sizes; null where it has none at all. dx is overwritten, dw added to.
-  bool (*conv3x3)(T y, T x, T w, T bias, const Raster&);
-  bool (*conv3x3_dx)(T dx, T dy, T w, const Raster&);
-  bool (*conv3x3_dw)(T dw, T dy, T x, const Raster&);
+  // A 3x3 convolution without gathering all neighbours: see conv3x3() of ops.h. False, and nothing done, where the device has
+  // none for these sizes or this order. dx is overwritten, dw added to.
+  bool (*conv3x3)(T y, T x, T w, T bias, const Around&);
+  bool (*conv3x3_dx)(T dx, T dy, T w, const Around&);
+  bool (*conv3x3_dw)(T dw, T dy, T x, const Around&);
 
   void (*norm_mod)(T y, T rstd, T x, T mod, T row, int64_t scale, int64_t shift);
   void (*norm_mod_bwd)(T dx, bool add, T dmod, T dy, T x, T rstd, T mod, T row, int64_t scale, int64_t shift);

@@ -45,6 +45,20 @@ void product(T c, T a, bool at, T b, bool bt, bool accumulate) {
        {.accumulate = accumulate});
 }
 
+// --- convolutions
+bool conv3x3(T y, T x, T w, T bias, const Around& at) {
+  cpu::conv3x3(f(y), f(x), f(w), f(bias), ints(at.near), rows(x), width(x), width(y));
+  return true;
+}
+bool conv3x3_dx(T dx, T dy, T w, const Around& at) {
+  cpu::conv3x3_dx(f(dx), f(dy), f(w), ints(at.near), rows(dx), width(dx), width(dy));
+  return true;
+}
+bool conv3x3_dw(T dw, T dy, T x, const Around& at) {
+  cpu::conv3x3_dw(f(dw), f(dy), f(x), ints(at.near), rows(x), width(x), width(dy));
+  return true;
+}
+
 // --- blocks
 void norm_mod(T y, T rstd, T x, T mod, T row, int64_t scale, int64_t shift) {
   cpu::norm_mod(f(y), f(rstd), f(x), f(mod), ints(row), mod.dim(1), scale, shift, rows(x), width(x));
@@ -215,13 +229,7 @@ void lerp(T y, T x, T stats, float weight) {
 
 // --- noise
 void add_noise(T patches, T clean, T t, uint64_t seed) {
-  const int64_t each = patches.count() / t.count();
-  for_pieces(patches.count(), [&](int64_t first, int64_t end) {
-    for (int64_t i = first; i < end; ++i) {
-      const float ti = t.data()[i / each];
-      patches.data()[i] = ti * clean.data()[i] + (1 - ti) * normal(seed, uint64_t(i));
-    }
-  });
+  cpu::add_noise(f(patches), f(clean), f(t), seed, patches.count() / t.count(), patches.count());
 }
 void normals(T z, T seeds) {
   const int64_t B = seeds.count() / 2, each = z.count() / B;
@@ -256,6 +264,7 @@ Kernels make() {
   k.record = [](const std::function<void()>&) { return std::shared_ptr<void>(); }, k.replay = [](void*) {};
   k.wait = [] {}, k.name = [] { return std::string("CPU"); };
   k.convert = convert, k.fill = fill, k.linear = linear, k.linear_bwd = linear_bwd, k.gemm = product;
+  k.conv3x3 = conv3x3, k.conv3x3_dx = conv3x3_dx, k.conv3x3_dw = conv3x3_dw;
   k.norm_mod = norm_mod, k.norm_mod_bwd = norm_mod_bwd, k.gate_add = gate_add, k.gate_add_bwd = gate_add_bwd;
   k.gate_norm = gate_norm;
   k.qk_rope = qk_rope, k.qk_rope_bwd = qk_rope_bwd, k.attention = attention, k.attention_bwd = attention_bwd;

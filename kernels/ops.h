@@ -64,12 +64,8 @@ Var add(const Var& a, const Var& b);                         // same shape
 Var gather(const Var& a, const Var& b, const Tensor& from);  // rows; b may be empty
 inline Var embed(const Var& table, const Tensor& ids) { return gather(table, {}, ids); }
 // A 3x3 convolution with zeros beyond the picture: x (N,C), w (O, 9 C) by rows of neighbours from the top left, then by
-// channels, b (O) or none -> (N,O). By the neighbours' rows, gathered, and a product; on a card in bf16 by cuDNN, where it has
-// such a convolution and the order of the rows is known.
-struct Around {
-  Tensor near;   // (9 N) row of each neighbour; -1 beyond the picture
-  Raster order;  // of the rows
-};
+// channels, b (O) or none -> (N,O). On a card in bf16 by cuDNN, where it has such a convolution and the order of the rows is
+// known, else by the neighbours' rows, gathered, and a product.
 Var conv3x3(const Var& x, const Var& w, const Var& b, const Around&);
 Var segment_mean(const Var& x, const Tensor& at);  // (N,C) -> (B,C)
 Var unit_rows(const Var& x);

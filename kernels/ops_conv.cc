@@ -1,4 +1,4 @@
-// The 3x3 convolution: by the device's own where it has one, else as a product over gathered neighbours.
+// The 3x3 convolution: by the device's own where it has one for what is asked, else as a product over gathered neighbours.
 #include "kernels/record.h"
 
 namespace duet {
@@ -17,13 +17,12 @@ Var conv3x3(const Var& x, const Var& w, const Var& b, const Around& at) {
   CHECK(w.shape() == Shape({O, 9 * C}), "weight ", w.shape(), " for neighbours of ", C);
   CHECK(!b || b.shape() == Shape({O}), "bias ", b.shape(), " for ", O, " outputs");
   const Kernels& k = on(x);
-  Tensor y;
-  if (k.conv3x3 && p.B) y = like(x, {N, O});
-  if (!y || !k.conv3x3(y, x.value(), w.value(), b ? b.value() : Tensor(), p))
+  const Tensor y = like(x, {N, O});
+  if (!k.conv3x3(y, x.value(), w.value(), b ? b.value() : Tensor(), at))
     return linear(reshape(gather(x, Var(zeros_row(x)), at.near), {N, 9 * C}), w, b);
   return record(y, b ? std::vector<Var>{x, w, b} : std::vector<Var>{x, w}, [=, &k](Node& n) {
     if (x.wants_grad()) {
-      if (const Tensor dx = like(x); k.conv3x3_dx(dx, n.grad, w.value(), p)) {
+      if (const Tensor dx = like(x); k.conv3x3_dx(dx, n.grad, w.value(), at)) {
         pass(x, dx);
       } else {
         const Tensor near = like(x, {9 * N, C});
@@ -31,7 +30,7 @@ Var conv3x3(const Var& x, const Var& w, const Var& b, const Around& at) {
         k.gather_bwd(x.grad(), {}, near, at.near);
       }
     }
-    if (w.wants_grad() && !k.conv3x3_dw(w.grad(), n.grad, x.value(), p)) {
+    if (w.wants_grad() && !k.conv3x3_dw(w.grad(), n.grad, x.value(), at)) {
       const Tensor near = like(x, {9 * N, C});
       k.gather(near, x.value(), zeros_row(x), at.near);
       k.gemm(w.grad(), n.grad, true, near.reshape({N, 9 * C}), false, true);

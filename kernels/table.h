@@ -101,6 +101,16 @@ void segment_mean_bwd(float* dx, bool add, const float* dy, const int32_t* at, i
 void column_sum(float* y, const float* x, int64_t N, int64_t C);  // y (C) += sum over rows
 void add(float* y, const float* a, const float* b, int64_t n);    // y = a + b; y may be a
 
+// --- conv.cc: a 3x3 convolution with zeros beyond the picture: x (N,C), w (O, 9 C) by neighbours, then channels; y (N,O).
+// near (N,9): see Around of device.h
+void conv3x3(float* y, const float* x, const float* w, const float* bias, const int32_t* near, int64_t N, int64_t C, int64_t O);
+void conv3x3_dx(float* dx, const float* dy, const float* w, const int32_t* near, int64_t N, int64_t C,
+                int64_t O);  // overwrites dx
+void conv3x3_dw(float* dw, const float* dy, const float* x, const int32_t* near, int64_t N, int64_t C, int64_t O);
+
+// --- noise.cc: z[i] = t x[i] + (1 - t) e, t = t[i / each], e = normal(seed, i) of random.h but for a last bit here and there
+void add_noise(float* z, const float* x, const float* t, uint64_t seed, int64_t each, int64_t n);
+
 // --- outer.cc: patches as sums of K outer products of a mask and a colour: x (N, K (A + G)), per k first A mask values, then G
 // of a colour; y (N, A G): y[n, a G + g] = sum over k of mask[k,a] colour[k,g]. G at most 16.
 void outer_sum(float* y, const float* x, int64_t N, int64_t K, int64_t A, int64_t G);
