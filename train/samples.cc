@@ -29,7 +29,7 @@ namespace {
 constexpr int kMinSide = 4;                 // pixels; smaller pictures show nothing
 constexpr int kMaxLines = 50;               // bad samples named on stderr
 constexpr int kScenes = -1, kCompose = -2;  // the sources that are made on the fly
-constexpr int kSceneTries = 32;             // scenes looked at for one whose words hold a relation: three in ten do
+constexpr int kSceneTries = 96;             // scenes looked at for one as wanted: three in ten hold a relation, fewer have three things
 constexpr int kPartTries = 24;              // pictures looked at for a part of a composition
 
 void check(const DataConfig& c) {
@@ -42,6 +42,8 @@ void check(const DataConfig& c) {
   within("data.scenes", c.scenes, 0, 1);
   within("data.related", c.related, 0, 1);
   within("data.tidy", c.tidy, 0, 1);
+  within("data.three", c.three, 0, 1);
+  within("data.grey", c.grey, 0, 1);
   within("data.compose", c.compose, 0, 1 - c.scenes);
   within("data.korean", c.korean, 0, 1);
   within("data.styled", c.styled, 0, 1);
@@ -263,8 +265,12 @@ struct BatchMaker::State {
   Sample made(Draws& draws) const {
     const bool related = config.related > 0 && draws.chance(config.related);
     const bool ruled = config.tidy > 0 && draws.chance(config.tidy);
+    const bool three = config.three > 0 && draws.chance(config.three);
+    const bool grey = config.grey > 0 && draws.chance(config.grey);
     for (int tries = 1;; ++tries) {
       Scene scene = random_scene(draws.bits(), SceneSplit::train);
+      if (three && tries < kSceneTries && scene.things.size() < 3) continue;
+      if (grey) scene.background = kGrey;
       if (ruled) scene = tidy(scene);
       const bool korean = draws.chance(config.korean);
       const Lang lang = korean ? Lang::ko : Lang::en;

@@ -433,6 +433,29 @@ TEST_F(LoaderTest, WordsOfAShareOfScenesHoldARelation) {
   EXPECT_EQ(share(1), 1);
 }
 
+TEST_F(LoaderTest, SharesOfScenesAreOfThreeThingsAndOnGrey) {
+  DataConfig c = scenes_alone(16, 300);
+  const auto shares = [&](double three, double grey) {
+    c.three = three, c.grey = grey;
+    const Batch b = Loader(c, byte_tokenizer(), 4).next();
+    const size_t each = b.pixels.size() / size_t(b.B);
+    int threes = 0, opaque = 0;
+    for (int i = 0; i < b.B; ++i) {
+      const std::string& words = b.captions[size_t(i)];
+      threes += std::max(parse_caption(words, Lang::en).things.size(), parse_caption(words, Lang::ko).things.size()) == 3;
+      opaque += b.pixels[size_t(i) * each + 3] > 0;  // a corner
+    }
+    return std::pair(double(threes) / b.B, double(opaque) / b.B);
+  };
+  const double sigma = 0.5 / std::sqrt(300.0);
+  const auto usual = shares(0, 0), more = shares(0.5, 0.4), all = shares(1, 1);
+  EXPECT_NEAR(usual.first, 0.15, 4 * sigma);
+  EXPECT_NEAR(usual.second, 0.125, 4 * sigma);
+  EXPECT_NEAR(more.first, 0.5 + 0.5 * 0.15, 4 * sigma);
+  EXPECT_NEAR(more.second, 0.4 + 0.6 * 0.125, 4 * sigma);
+  EXPECT_EQ(all, std::pair(1.0, 1.0));
+}
+
 TEST_F(LoaderTest, WeightsSetTheShares) {
   DataConfig c = config({build("a", 6), build("b", 6)}, 64);
   c.weights = {3, 1};
