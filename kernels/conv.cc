@@ -45,7 +45,8 @@ void product(float* y, const float* x, const PackedB* packed, const float* bias,
 
 }  // namespace
 
-void conv3x3(float* y, const float* x, const float* w, const float* bias, const int32_t* near, int64_t N, int64_t C, int64_t O) {
+void conv3x3(float* y, const float* x, const float* w, const float* bias, const int32_t* near, int64_t N, int64_t C,
+             int64_t O) {
   const auto packed = frozen() ? packed_weight(w, O, kNear * C) : pack_b({w, kNear * C, true}, O, kNear * C);
   product(y, x, packed.get(), bias, near, N, C, O);
 }

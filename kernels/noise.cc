@@ -10,7 +10,8 @@
 namespace duet::cpu {
 namespace {
 
-// log(u) for 2^-33 <= u < 1, to 1e-13 of it or better: u = 2^e m with m in [1/sqrt 2, sqrt 2), log m = 2 artanh((m - 1) / (m + 1))
+// log(u) for 2^-33 <= u < 1, to 1e-13 of it or better: u = 2^e m with m in [1/sqrt 2, sqrt 2), log m = 2 artanh((m - 1) / (m +
+// 1))
 inline double log_of(double u) {
   const uint64_t bits = std::bit_cast<uint64_t>(u) + (0x3ff0000000000000ull - 0x3fe6a09e667f3bcdull);
   const double e = double(int64_t(bits >> 52) - 1023);

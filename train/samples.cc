@@ -29,8 +29,8 @@ namespace {
 constexpr int kMinSide = 4;                 // pixels; smaller pictures show nothing
 constexpr int kMaxLines = 50;               // bad samples named on stderr
 constexpr int kScenes = -1, kCompose = -2;  // the sources that are made on the fly
-constexpr int kSceneTries = 96;             // scenes looked at for one as wanted: three in ten hold a relation, fewer have three things
-constexpr int kPartTries = 24;              // pictures looked at for a part of a composition
+constexpr int kSceneTries = 96;  // scenes looked at for one as wanted: three in ten hold a relation, fewer have three things
+constexpr int kPartTries = 24;   // pictures looked at for a part of a composition
 
 void check(const DataConfig& c) {
   auto within = [](const char* key, double v, double lo, double hi) {

@@ -15,7 +15,8 @@ TEST(Noise, IsThatOfRandomH) {
   double greatest = 0;
   for (int64_t i = 0; i < n; ++i) {
     const float ti = t.data()[i / each], e = normal(77, uint64_t(i)), a = ti * x.data()[i], b = (1 - ti) * e, was = a + b;
-    ASSERT_LE(std::abs(double(z.data()[i]) - was), 0x1p-22 * (std::abs(a) + std::abs(b))) << "value " << i << " with noise " << e;
+    ASSERT_LE(std::abs(double(z.data()[i]) - was), 0x1p-22 * (std::abs(a) + std::abs(b)))
+        << "value " << i << " with noise " << e;
     same += ti == 0 && z.data()[i] == e, greatest = std::max(greatest, double(std::abs(e)));
   }
   EXPECT_GT(greatest, 4.5) << "of a million";

@@ -90,6 +90,66 @@ TEST(Finish, APixelDependsOnItsNeighboursAlone) {
       for (int c = 0; c < 4; ++c) ASSERT_EQ(cut.at(x, y)[c], whole.at(x0 + x, y0 + y)[c]) << x << "," << y;
 }
 
+// A disc at 128 pixels whose radius jumps by `ragged` pixels every tenth of a radian, a hairline and a star's worth of thin
+// line beside it.
+std::vector<float> large(float mottle, float ragged) {
+  constexpr int side = 128;
+  std::vector<float> out;
+  for (int y = 0; y < side; ++y)
+    for (int x = 0; x < side; ++x) {
+      const double dx = x - 63.5, dy = y - 70.5, turn = std::atan2(dy, dx);
+      const float radius = 40 + ragged * normal(3, uint64_t(std::floor(turn * 10) + 100));
+      const bool inside = std::hypot(dx, dy) < radius, hairline = y == 12 && x > 20 && x < 100;
+      const float alpha = inside || hairline ? 1.0f : 0.0f;
+      for (int c = 0; c < 4; ++c) {
+        const float colour = c == 0 ? 0.8f : c == 1 ? 0.3f : c == 2 ? 0.1f : 1;
+        out.push_back((alpha * colour + (alpha > 0 ? mottle * normal(5, out.size() / 16) : 0)) * 2 - 1);  // four pixels wide
+      }
+    }
+  return out;
+}
+
+TEST(Finish, LargePicturesLoseWiderMottleAndRaggedOutlines) {
+  const Image truth = from_pixels(large(0, 0).data(), 128, 128), raw = from_pixels(large(0.04f, 1.5f).data(), 128, 128);
+  const Image made = clean(large(0.04f, 1.5f), 128, 128);
+  double mottle[2] = {}, outline[2] = {}, colour = 0;
+  int body = 0, edge = 0;
+  for (int y = 20; y < 128; ++y)
+    for (int x = 0; x < 128; ++x) {
+      const double r = std::hypot(x - 63.5, y - 70.5);
+      const auto off = [&](const Image& i, int c) { return double(i.at(x, y)[c]) - truth.at(x, y)[c]; };
+      if (r < 34) mottle[0] += std::pow(off(raw, 0), 2), mottle[1] += std::pow(off(made, 0), 2), ++body;
+      else outline[0] += std::abs(off(raw, 3)), outline[1] += std::abs(off(made, 3));
+      if (r > 34 && made.at(x, y)[3] > 0) colour += std::abs(off(made, 0)) * (truth.at(x, y)[3] > 0), ++edge;
+    }
+  EXPECT_LT(std::sqrt(mottle[1] / body), 0.5 * std::sqrt(mottle[0] / body));
+  EXPECT_LT(outline[1], 0.9 * outline[0]);
+  EXPECT_LT(colour / edge, 6) << "the outline has the body's colour";
+}
+
+TEST(Finish, LargePicturesKeepCleanShapesAndHairlines) {
+  const Image truth = from_pixels(large(0, 0).data(), 128, 128), made = clean(large(0, 0), 128, 128);
+  int moved = 0, hairline = 0;
+  for (int y = 0; y < 128; ++y)
+    for (int x = 0; x < 128; ++x) {
+      moved += y > 20 && std::abs(int(made.at(x, y)[3]) - int(truth.at(x, y)[3])) > 128;
+      hairline += y == 12 && x > 20 && x < 100 && made.at(x, y)[3] > 60;
+    }
+  EXPECT_EQ(moved, 0);
+  EXPECT_GT(hairline, 70) << "of 79";
+}
+
+TEST(Finish, LargePicturesOfAnySizeStayFlat) {
+  for (const auto& [w, h] : {std::pair{96, 96}, {97, 300}, {512, 100}, {200, 161}})
+    for (const float value : {0.5f, -1.0f, 1.0f}) {
+      std::vector<float> p(size_t(w) * size_t(h) * 4, value);
+      const Image flat = clean(p, w, h);
+      for (size_t i = 0; i < flat.rgba.size(); ++i)
+        ASSERT_EQ(flat.rgba[i], flat.rgba[i % 4]) << w << "x" << h << " of " << value;
+      EXPECT_EQ(flat.rgba[3], value < 0 ? 0 : value == 1 ? 255 : flat.rgba[3]);
+    }
+}
+
 TEST(Finish, AnySizeAndAnyNumber) {
   for (const auto& [w, h] : {std::pair{1, 1}, {3, 5}, {16, 1}, {17, 2}, {1, 33}}) {
     std::vector<float> p(size_t(w) * size_t(h) * 4, 0.5f);
