@@ -28,14 +28,19 @@ TEST(Rows, GatherRefusesRowsThatAreNot) {
   EXPECT_THROW(gather(a, {}, ints({-1})), Error);
 }
 
-// Rows in picture order, and in another, which the neighbours alone know.
+// Rows in picture order, and in another, which the neighbours alone know; the last is of more rows than a part of the weights'
+// sum.
 TEST(Rows, Conv3x3AndItsGradients) {
   struct Size {
     int64_t B, H, W, C, O;
     int samples;
   };
-  for (const Size s :
-       {Size{1, 1, 1, 1, 1, 9}, {2, 1, 5, 16, 3, 8}, {2, 7, 3, 1, 5, 16}, {1, 7, 3, 32, 16, 4}, {1, 32, 32, 16, 8, 2}})
+  for (const Size s : {Size{1, 1, 1, 1, 1, 9},
+                       {2, 1, 5, 16, 3, 8},
+                       {2, 7, 3, 1, 5, 16},
+                       {1, 7, 3, 32, 16, 4},
+                       {1, 32, 32, 16, 8, 2},
+                       {5, 32, 32, 4, 3, 8}})
     for (const bool turned : {false, true}) {
       const auto [B, H, W, C, O, samples] = s;
       const int64_t N = B * H * W;
