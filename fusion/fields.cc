@@ -226,6 +226,15 @@ void from_json(std::string_view text, const std::string& name, const Fields& fie
   Reader{name}.read(fields, "", read_json(text, name));
 }
 
+// On a command line the commonest slip is to write a list as words.
+static Value value_of(std::string_view text, const std::string& name) {
+  try {
+    return read_toml("value = " + std::string(text), name);
+  } catch (const Error& e) {
+    refuse(e.what(), "; write a number as 0.5, a list as 'data.dirs=[\"a\", \"b\"]' in quotes of the shell");
+  }
+}
+
 void set_key(const Fields& fields, std::string_view assignment) {
   std::string name = "--set " + std::string(assignment.substr(0, 200));
   Reader reader{name};
@@ -247,7 +256,7 @@ void set_key(const Fields& fields, std::string_view assignment) {
       if (plain) {
         value.is = std::string(text);
       } else {
-        Value doc = read_toml("value = " + std::string(text), name);
+        Value doc = value_of(text, name);
         auto& table = std::get<Value::Table>(doc.is);
         if (table.keys.size() != 1) refuse(name, ": expected one value after '='");
         value = std::move(table.values[0]);

@@ -65,9 +65,27 @@ void add_verbs(CLI::App& app) {
   add_tokenizer_verbs(app);
 }
 
+// Wrong usage in one line: the help is longer than a screen, and what was wrong would be out of sight.
+std::string usage_failure(const CLI::App* app, const CLI::Error& e) {
+  std::string verb = "duet";
+  for (auto at = app->get_subcommands(); !at.empty(); at = at.front()->get_subcommands()) verb += " " + at.front()->get_name();
+  return join("duet: ", e.what(), "; '", verb, " --help' tells more\n");
+}
+
 int run_program(CLI::App& app, int argc, const char* const* argv) {
   app.name("duet");
+  app.failure_message(usage_failure);
   set_help(app, std::make_shared<PlainHelp>());
+  std::string verbs;
+  bool known = argc < 2 || argv[1][0] == '-';
+  for (const CLI::App* verb : app.get_subcommands({})) {
+    verbs += (verbs.empty() ? "" : ", ") + verb->get_name();
+    known = known || verb->get_name() == argv[1];
+  }
+  if (!known) {
+    std::fprintf(stderr, "duet: no verb '%s'; there are %s\n", argv[1], verbs.c_str());
+    return 2;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -89,7 +107,7 @@ CLI::Validator within(double least, double most) {
   v.operation([=](const std::string& words) {
     double x = 0;
     const bool number = CLI::detail::lexical_cast(words, x);
-    return number && x >= least && x <= most ? "" : join("Value ", words, " not in range ", least, " to ", most);
+    return number && x >= least && x <= most ? "" : join(words, " is not a number within ", least, " to ", most);
   });
   return v;
 }
@@ -127,8 +145,9 @@ void add_device_option(CLI::App* verb, std::string& device) {
 
 void add_open_options(CLI::App* verb, OpenOptions& o) {
   verb->add_option("--weights", o.weights,
-                   "model folder or .safetensors, or the name of weights that ship: xs-128, xs, xs-fast, xs-styled (default: "
-                   "$DUET_WEIGHTS, else " +
+                   "model folder or .safetensors, or the name of weights that ship: " + std::string(kShippedWeights) +
+                       " (default: "
+                       "$DUET_WEIGHTS, else " +
                        std::string(kUsualWeights) + ")");
   add_device_option(verb, o.device);
   verb->add_option("--precision", o.precision,

@@ -141,8 +141,13 @@ void generate(GenerateOptions o) {
     if (!o.json) std::printf("%s\n", grid.c_str());
   }
   if (!o.json) {
-    std::fprintf(stderr, "duet: seed %lld, %d steps, guidance %g, %dx%d, %s: %.2f s\n", (long long)o.seed, o.draw.steps,
-                 o.draw.guidance, S, S, meta.precision.c_str(), seconds);
+    std::string kept;
+    if (o.best > 1) {
+      kept = join(" to ", o.seed + int64_t(o.count) * o.best - 1, ", kept");
+      for (const auto& f : files) kept += join(" ", f["seed"].get<int64_t>());
+    }
+    std::fprintf(stderr, "duet: seed %lld%s, %d steps, guidance %g, %dx%d, %s: %.2f s\n", (long long)o.seed, kept.c_str(),
+                 o.draw.steps, o.draw.guidance, S, S, meta.precision.c_str(), seconds);
     return;
   }
   nlohmann::ordered_json j{{"prompt", meta.prompt},

@@ -93,7 +93,7 @@ void add_train_verb(CLI::App& app) {
     choose_device(device);
     Trainer trainer(c);
     if (!exported.empty()) {
-      if (!trainer.resume()) refuse(c.out, ": holds no checkpoint to export");
+      if (!trainer.resume(false)) refuse(c.out, ": holds no checkpoint to export");
       trainer.save_model(exported, DType::bf16);
       std::printf("%s: weights of step %lld\n", exported.c_str(), (long long)trainer.done());
       return;

@@ -6,6 +6,7 @@
 #include "fusion/fields.h"
 #include "fusion/merge.h"
 #include "fusion/quantize.h"
+#include "fusion/styles.h"
 #include "fusion/values.h"
 #include "infer/cli.h"
 #include "kernels/error.h"
@@ -70,6 +71,10 @@ void info_verb(const InfoArgs& o) {
   for (const auto& [key, value] : config.items()) std::printf(" %s=%s", key.c_str(), value.dump().c_str());
   std::printf("\n");
   for (const auto& [key, value] : meta.items()) {
+    if (key == "styles") {
+      std::printf("styles      %s\n", both_names(l.styles).c_str());
+      continue;
+    }
     if (!value.is_object()) {
       std::printf("%-11s %s\n", key.c_str(), value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
       continue;

@@ -204,7 +204,13 @@ CaptionEval eval_caption(const EvalModel& m, const EvalSet& set, bool korean, ui
   for (size_t i = 0; i < set.pictures.size(); ++i)
     if (auto r = references_in(set.meta[i], korean); !r.empty())
       out.said.push_back({int64_t(i), {}, std::move(r), false, false, false});
-  if (out.said.empty()) refuse(set.name, ": no caption in '", language(korean), "' to compare with; choose another --lang");
+  if (out.said.empty()) {
+    const bool other =
+        std::any_of(set.meta.begin(), set.meta.end(), [&](const auto& m) { return !references_in(m, !korean).empty(); });
+    refuse(set.name, ": no caption in '", language(korean), "' to compare with; ",
+           other ? join("there are some in '", language(!korean), "': --lang ", language(!korean))
+                 : "choose another set or --split");
+  }
   Progress progress("captioning", int64_t(out.said.size()));
   const double start = seconds();
   for (size_t first = 0; first < out.said.size(); first += kPiece) {

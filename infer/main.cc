@@ -9,7 +9,6 @@ int main(int argc, char** argv) {
       "  duet search photos \"고양이\""};
   app.set_version_flag("--version", std::string("duet ") + duet::kVersion);
   app.require_subcommand(1);
-  app.failure_message(CLI::FailureMessage::help);
   duet::add_verbs(app);
   return duet::run_program(app, argc, argv);
 }

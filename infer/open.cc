@@ -23,7 +23,8 @@ std::string find_weights(const std::string& given) {
     if (fs::exists(at / "model.safetensors", none)) return at.string();
     looked += (looked.empty() ? "" : ", ") + at.string();
   }
-  if (!asked.empty() && asked != kUsualWeights) return asked;  // load_weights says what is wrong with it
+  if (!asked.empty() && asked != kUsualWeights)
+    refuse(asked, ": no such weights; name a folder that 'duet train' wrote, or those that ship: ", kShippedWeights);
   refuse("no weights found (looked in ", looked, "); name some with --weights DIR or $DUET_WEIGHTS, or train a model ",
          "with 'duet train', which writes RUN/model");
 }

@@ -12,7 +12,8 @@ namespace {
 
 constexpr int64_t kNear = 9;
 
-// Rows a chunk: whole tiles of every engine (12, 24 and 32 rows), and what is gathered stays in the second cache.
+// Rows a chunk: whole tiles of every engine (12, 24 and 32 rows). What is gathered of up to 75 channels takes 256 KB, and stays
+// in the second cache.
 int64_t chunk_rows(int64_t C) { return std::max<int64_t>(96, 65536 / (kNear * C) / 96 * 96); }
 
 // The neighbours of rows n0 .. n1: (n1 - n0, 9 C)

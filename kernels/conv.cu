@@ -10,7 +10,8 @@ namespace {
 bool convolve(ConvPass pass, const Tensor& x, const Tensor& w, const Tensor& y, const Tensor& bias, const Around& at) {
   const Raster& p = at.order;
   const int64_t C = x.shape().last(), O = y.shape().last(), flops = 2 * x.count() * 9 * O;
-  if (!p.B || x.dtype() != DType::bf16 || C % 8 || O % 8 || !worth_cudnn(double(flops))) return false;  // words of eight channels
+  if (!p.B || x.dtype() != DType::bf16 || C % 8 || O % 8) return false;  // words of eight channels
+  if (!worth_cudnn(double(flops))) return false;
   const bool dw = pass == ConvPass::dw;
   const Tensor weight = dw ? card_floats(w.shape()) : as_input(w);
   for (const Tensor* t : {&x, &weight, &y})

@@ -27,7 +27,7 @@ inline void pack16(uint32_t* d, int step, const float* p, int64_t ld, bool conse
   for (int64_t k = 0; k < ks; k += 32, d += 16 * step) {
     const int64_t n = std::min<int64_t>(32, ks - k);
     if (consecutive) {
-      // Short lines in turn are no stream that the processor would see coming: ask for the next panel's.
+      // Short lines in turn are no stream that the processor would see coming: ask for those behind these.
       for (int i = 0; i < width; ++i)
         __builtin_prefetch(p + (width + i) * ld + k), __builtin_prefetch(p + (width + i) * ld + k + 16);
       read_lines(t, p + k, ld, outer, n);

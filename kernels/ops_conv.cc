@@ -1,4 +1,6 @@
 // The 3x3 convolution: by the device's own where it has one for what is asked, else as a product over gathered neighbours.
+#include <algorithm>
+
 #include "kernels/record.h"
 
 namespace duet {
@@ -17,9 +19,13 @@ Var conv3x3(const Var& x, const Var& w, const Var& b, const Around& at) {
   CHECK(w.shape() == Shape({O, 9 * C}), "weight ", w.shape(), " for neighbours of ", C);
   CHECK(!b || b.shape() == Shape({O}), "bias ", b.shape(), " for ", O, " outputs");
   const Kernels& k = on(x);
-  const Tensor y = like(x, {N, O});
-  if (!k.conv3x3(y, x.value(), w.value(), b ? b.value() : Tensor(), at))
+  const auto [least, most] = std::minmax_element(ints(at.near), ints(at.near) + 9 * N);
+  CHECK(N == 0 || (*least >= -1 && *most < N), "neighbours ", *least, " to ", *most, " of ", N, " rows");
+  Tensor y = like(x, {N, O});
+  if (!k.conv3x3(y, x.value(), w.value(), b ? b.value() : Tensor(), at)) {
+    y = {};
     return linear(reshape(gather(x, Var(zeros_row(x)), at.near), {N, 9 * C}), w, b);
+  }
   return record(y, b ? std::vector<Var>{x, w, b} : std::vector<Var>{x, w}, [=, &k](Node& n) {
     if (x.wants_grad()) {
       if (const Tensor dx = like(x); k.conv3x3_dx(dx, n.grad, w.value(), at)) {

@@ -275,7 +275,8 @@ struct BatchMaker::State {
       const bool korean = draws.chance(config.korean);
       const Lang lang = korean ? Lang::ko : Lang::en;
       std::string words = caption(scene, lang, draws.bits());
-      if (related && tries < kSceneTries && parse_caption(words, lang).relations.empty()) continue;
+      if (related && tries < kSceneTries && parse_caption(words, lang).relations.empty())
+        continue;  // with three: one in twelve
       return {render(scene, config.size), {std::move(words), korean}, "scene", scene};
     }
   }

@@ -19,7 +19,7 @@ struct DataConfig {
   double scenes = 0.0;   // share of procedural scenes made on the fly, 0..1
   double related = 0.0;  // share of the scenes whose words say how their things stand to each other; others as they come
   double tidy = 0.0;     // share of the scenes that are set out as with a ruler (tidy() of vision/scene.h)
-  double three = 0.0;    // share of the scenes that are of three things; others as they come, three in twenty
+  double three = 0.0;    // share of the scenes that are of three things; others as they come, about one in six
   double grey = 0.0;     // share of the scenes that are on grey; others as they come, one in eight
   double compose = 0.0;  // share of compositions of stored pictures (train/compose.h); with scenes at most 1
   int size = 64;         // pixels a side

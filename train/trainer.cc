@@ -185,7 +185,7 @@ static std::vector<std::string> differences(const std::string& was, const std::s
   return out;
 }
 
-bool Trainer::resume() {
+bool Trainer::resume(bool compare) {
   clean_checkpoints(s_->config.out);
   const auto folder = newest_checkpoint(s_->config.out);
   if (!folder) return false;
@@ -200,8 +200,9 @@ bool Trainer::resume() {
     std::memcpy(host.data<void>(), v.bytes.data(), v.bytes.size());
     copy_values(*t, host);
   }
-  for (const auto& line : differences(f.metadata().at("config"), to_json(s_->config)))
-    std::fprintf(stderr, "duet: not as before: %s\n", line.c_str());
+  if (compare)
+    for (const auto& line : differences(f.metadata().at("config"), to_json(s_->config)))
+      std::fprintf(stderr, "duet: not as before: %s\n", line.c_str());
   s_->flat.changed();
   s_->done = std::stoll(f.metadata().at("step"));
   s_->skipped = std::stoll(f.metadata().at("skipped"));

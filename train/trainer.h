@@ -44,7 +44,8 @@ class Trainer {
  public:
   explicit Trainer(const TrainConfig&);
   ~Trainer();
-  bool resume();  // from the newest checkpoint of config.out; false if there is none
+  // From the newest checkpoint of config.out; false if there is none. Keys that are not as before go to stderr, if `compare`.
+  bool resume(bool compare = true);
 
   struct Step {
     double loss, flow, caption, contrast, norm, lr;

@@ -14,7 +14,8 @@ namespace {
 
 constexpr int kReach = 2, kChannels = 4, kLargeFrom = 96;
 constexpr float kSpace = 1.3f, kColour = 0.12f, kFarColour = 0.1f, kClear = 0.06f, kSolid = 0.94f;
-constexpr float kGuideBlur = 0.35f, kOutlineBlur = 0.6f, kOutlineWidth = 1.3f, kColourBlur = 0.75f;  // the blurs times s
+constexpr float kGuideBlur = 0.35f, kOutlineBlur = 0.6f, kColourBlur = 0.5f;  // times s
+constexpr float kOutlineWidth = 1.3f;                                         // pixels
 
 // Planes of a picture, with the border repeated `reach` pixels out and lines wide enough for sixteen at a time.
 struct Planes {
@@ -71,16 +72,18 @@ void smooth(Planes& p, Planes& spare, int step, float colour) {
 // Gaussian blur of every plane, down and then across. The border follows.
 void blur(Planes& p, Planes& spare, float sigma) {
   const int r = std::min(int(std::ceil(3 * sigma)), p.reach);
-  std::vector<float> k(size_t(2 * r + 1));
+  std::vector<float> weights(size_t(2 * r + 1));
+  float* k = weights.data() + r;
   float all = 0;
-  for (int i = -r; i <= r; ++i) all += k[size_t(i + r)] = std::exp(-0.5f * float(i * i) / (sigma * sigma));
+  for (int i = -r; i <= r; ++i) all += k[i] = std::exp(-0.5f * float(i * i) / (sigma * sigma));
+  for (float& w : weights) w /= all;
   for (const bool down : {true, false}) {
     p.repeat_border();
     for (int c = 0; c < p.count; ++c)
       for (int y = 0; y < p.height; ++y)
         for (int x = 0; x < p.width; x += 16) {
           v16 sum{};
-          for (int i = -r; i <= r; ++i) sum += load16(p.at(c, down ? x : x + i, down ? y + i : y)) * (k[size_t(i + r)] / all);
+          for (int i = -r; i <= r; ++i) sum += load16(p.at(c, down ? x : x + i, down ? y + i : y)) * k[i];
           store16(spare.at(c, x, y), sum);
         }
     std::swap(p.values, spare.values);
@@ -117,39 +120,47 @@ void smooth_large(Planes& p, int s) {
 
 float ramp(float v, float from, float to) { return std::clamp((v - from) / (to - from), 0.0f, 1.0f); }
 
-// p: premultiplied, alpha spread
+// p: premultiplied, alpha spread. Alpha moves to a steep edge along the half of blurred alpha, as far as there is solid body
+// near on one side and nothing near on the other: that leaves thin lines, gaps, small holes and what is translucent.
 void straighten_outline(Planes& p, int s) {
-  Planes soft(1, p.width, p.height, p.reach), one = soft;
+  const float sigma = kOutlineBlur * float(s), slope = 2.5f * sigma / kOutlineWidth;  // a blurred step has 1 / (2.5 sigma)
+  const int near = s + (s + 1) / 2;
+  Planes soft(1, p.width, p.height, p.reach), spare = soft, within = soft, beyond = soft, thin = soft;
   std::copy_n(p.at(3, -p.reach, -p.reach), soft.values.size(), soft.values.begin());
-  blur(soft, one, kOutlineBlur * float(s));
+  blur(soft, spare, sigma);
+  const auto each = [&](const auto& f) {
+    for (int y = 0; y < p.height; ++y)
+      for (int x = 0; x < p.width; ++x) f(x, y);
+  };
+  each([&](int x, int y) {
+    *within.at(0, x, y) = ramp(*soft.at(0, x, y), 0.7f, 0.9f), *beyond.at(0, x, y) = 1 - ramp(*soft.at(0, x, y), 0.1f, 0.3f);
+  });
+  greatest(within, spare, near), greatest(beyond, spare, near);
+  // Of a thin line that runs into a body the piece next to it is given back.
+  const auto outline = [&](int x, int y) { return *within.at(0, x, y) * *beyond.at(0, x, y); };
+  each([&](int x, int y) { *thin.at(0, x, y) = *p.at(3, x, y) * ramp(1 - outline(x, y), 0.5f, 1); });
+  greatest(thin, spare, s);
   // The colour of the body next to the outline: of pixels within, blurred, with their weights as a fourth plane
-  Planes near = p, spare = p, line = soft;
-  const float slope =
-      2.5f * kOutlineBlur * float(s) / kOutlineWidth;  // of a blurred step, 1 / (sigma sqrt(2 pi)), to 1 / width
-  for (int y = 0; y < p.height; ++y)
-    for (int x = 0; x < p.width; ++x) {
-      const float alpha = *p.at(3, x, y), within = *soft.at(0, x, y), body = ramp(alpha, 0.8f, 1);
-      const float weight = body * body * ramp(within, 0.6f, 0.9f) + 1e-4f * alpha;
-      for (int c = 0; c < 3; ++c) *near.at(c, x, y) = weight * std::min(1.0f, *p.at(c, x, y) / std::max(alpha, 1e-3f));
-      *near.at(3, x, y) = weight;
-      *line.at(0, x, y) = std::clamp((within - 0.5f) * slope + 0.5f, 0.0f, 1.0f);
+  Planes body = p, room = p;
+  each([&](int x, int y) {
+    const float alpha = *p.at(3, x, y), solid = ramp(alpha, 0.8f, 1);
+    const float weight = solid * solid * ramp(*soft.at(0, x, y), 0.6f, 0.85f) + 1e-4f * alpha;
+    for (int c = 0; c < 3; ++c) *body.at(c, x, y) = weight * std::min(1.0f, *p.at(c, x, y) / std::max(alpha, 1e-3f));
+    *body.at(3, x, y) = weight;
+  });
+  blur(body, room, kColourBlur * float(s));
+  each([&](int x, int y) {
+    const float was = *p.at(3, x, y), inside = *soft.at(0, x, y), edge = outline(x, y), weight = *body.at(3, x, y);
+    const float steep = std::clamp((inside - 0.5f) * slope + 0.5f, 0.0f, 1.0f);
+    const float alpha = std::max(was + edge * (steep - was), std::min(was, *thin.at(0, x, y)));
+    const float own = was > 0.02f ? std::max(std::min(ramp(was, 0.6f, 0.95f), ramp(inside, 0.55f, 0.8f)), 1 - edge) : 0;
+    for (int c = 0; c < 3; ++c) {
+      const float here = std::min(1.0f, *p.at(c, x, y) / std::max(was, 1e-3f));
+      const float beside = weight > 0 ? std::min(1.0f, *body.at(c, x, y) / weight) : here;
+      *p.at(c, x, y) = alpha * (own * here + (1 - own) * beside);
     }
-  blur(near, spare, kColourBlur * float(s));
-  line.repeat_border();
-  Planes kept = line;  // how much is left around
-  greatest(kept, one, s);
-  for (int y = 0; y < p.height; ++y)
-    for (int x = 0; x < p.width; ++x) {
-      const float was = *p.at(3, x, y), gone = 1 - std::min(1.0f, 2 * *kept.at(0, x, y));
-      const float alpha = std::max(*line.at(0, x, y), was * gone);
-      const float own = ramp(*soft.at(0, x, y), 0.75f, 0.95f), weight = *near.at(3, x, y);
-      for (int c = 0; c < 3; ++c) {
-        const float here = std::min(1.0f, *p.at(c, x, y) / std::max(was, 1e-3f));
-        const float beside = weight > 0 ? std::min(1.0f, *near.at(c, x, y) / weight) : here;
-        *p.at(c, x, y) = alpha * (own * here + (1 - own) * beside);
-      }
-      *p.at(3, x, y) = alpha;
-    }
+    *p.at(3, x, y) = alpha;
+  });
 }
 
 }  // namespace

@@ -120,7 +120,7 @@ document.querySelector("[name=style][value=emoji]").click(); for (const id of ['
         self.draw('a cat', 1)
         self.assertEqual(self.asked('/v1/images/generations')[0]['style'], 'line icon')
         self.click('#language')
-        self.assertEqual([name for _, name in offered()], ['자유', '이모지', '선 아이콘', '<b>mine'])
+        self.assertEqual([name for _, name in offered()], ['상관없음', '이모지', '선 아이콘', '<b>mine'])
         self.assertEqual(self.js("return document.querySelector('[name=style]:checked').value"), 'line icon')
         self.state.styles = []  # other weights: what was chosen stays, and can be seen
         self.open()

@@ -92,7 +92,7 @@ TEST_F(CliTest, WeightsHaveNamesOrPaths) {
   EXPECT_EQ(find_weights("small"), "assets/small");
   EXPECT_EQ(find_weights("tiny"), "tiny");  // there is such a path
   EXPECT_EQ(find_weights("./small"), "./small");
-  EXPECT_EQ(find_weights("nothing"), "nothing");
+  EXPECT_THROW(find_weights("nothing"), Error);
   fs::current_path(before);
 }
 
@@ -186,6 +186,10 @@ TEST_F(CliTest, BestOfKeepsTheBestRead) {
     EXPECT_EQ(files[size_t(i)]["seed"], 10 + 4 * i + int(best_of(scores)));
     EXPECT_EQ(bytes("best-" + std::to_string(i + 1) + ".png"), bytes_of[best_of(scores)]);
   }
+  EXPECT_NE(run({"generate", "a red circle", "--seed", "10", "--steps", "2", "--best-of", "4", "--style", "emoji", "-o",
+                 dir / "one.png"})
+                .err.find(join("seed 10 to 13, kept ", files[0]["seed"].get<int>(), ", 2 steps")),
+            std::string::npos);
   refused({"generate", "", "--best-of", "2", "-o", dir / "x.png"}, "--best-of needs words");
 }
 
@@ -278,6 +282,16 @@ TEST_F(CliTest, GenerateRefuses) {
 }
 
 TEST_F(CliTest, WrongUsageIsExitCode2) {
+  const auto says = [&](std::vector<std::string> args, const std::string& words) {
+    const Result r = run(std::move(args));
+    EXPECT_EQ(r.code, 2);
+    EXPECT_NE(r.err.find(words), std::string::npos) << r.err;
+    EXPECT_EQ(std::count(r.err.begin(), r.err.end(), '\n'), 1) << r.err;
+  };
+  says({"paint", "a"}, "duet: no verb 'paint'; there are demo, generate, ");
+  says({"generate", "a", "--steps", "0"}, "--steps: ");
+  says({"generate", "a", "--bogus"}, "--bogus; 'duet generate --help' tells more");
+  says({"eval", "scenes", "-n", "x"}, "'duet eval scenes --help' tells more");
   EXPECT_EQ(run({"generate"}).code, 2);
   EXPECT_EQ(run({"generate", "a", "--steps", "0"}).code, 2);
   EXPECT_EQ(run({"generate", "a", "--seed", "-1"}).code, 2);
@@ -374,6 +388,9 @@ TEST_F(CliTest, MergedWeightsSayOfWhat) {
   refused({"merge", dir / "tiny", dir / "other", "-o", dir / "both"}, "is there already; name another folder with -o");
   refused({"merge", dir / "tiny", "-o", dir / "one"}, "takes two models or more");
   refused({"merge", dir / "tiny", dir / "nowhere", "-o", dir / "none"}, "no such weights");
+  refused({"merge", dir / "tiny", "xs-256", "-o", dir / "none"},
+          "xs-256: no such weights; name a folder that 'duet train' wrote, or those that ship: xs-128, ");
+  EXPECT_NE(run({"info", dir / "both"}).out.find("styles      outline (외곽선)\n"), std::string::npos);
   refused({"merge", dir / "tiny", dir / "other", "--draw-as", "tiny", "-o", dir / "none"}, "none of the weights is called so");
   EXPECT_FALSE(fs::exists(dir / "none")) << "nothing half done";
 }

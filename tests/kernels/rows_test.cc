@@ -84,6 +84,11 @@ TEST(Rows, Conv3x3RefusesWhatDoesNotFit) {
   const Var x(normals({6, 2}, 1)), w(normals({3, 18}, 2));
   const std::vector<int32_t> beyond(54, -1);
   EXPECT_THROW(conv3x3(x, w, {}, {ints({0}), {}}), Error) << "neighbours of another number of rows";
+  for (const int32_t row : {6, -2}) {
+    auto near = beyond;
+    near[53] = row;
+    EXPECT_THROW(conv3x3(x, w, {}, {ints(near), {}}), Error) << "row " << row << " of 6";
+  }
   EXPECT_THROW(conv3x3(x, w, {}, {ints(beyond), {1, 2, 2}}), Error) << "pictures of another number of rows";
   EXPECT_THROW(conv3x3(x, Var(normals({3, 9}, 2)), {}, {ints(beyond), {}}), Error) << "weights of other channels";
 }
