@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "text/unicode.h"
+
 namespace duet {
 namespace {
 
@@ -30,16 +32,18 @@ const char* other_names(const std::string& en) {
 
 }  // namespace
 
-std::optional<std::string> learned_style(const std::vector<std::string>& known, std::string_view said) {
+std::optional<std::string> learned_style(const std::vector<std::string>& known, std::string_view said, bool korean) {
   const std::string it = folded(said);
   if (it.empty()) return std::nullopt;
   for (const auto& name : known) {
-    if (folded(name) == it) return name;
     const std::string ko = korean_style(name);
-    if (!ko.empty() && (folded(ko) == it || among(other_names(name), it))) return ko;
+    if (folded(name) == it || (!ko.empty() && (folded(ko) == it || among(other_names(name), it))))
+      return korean && !ko.empty() ? ko : name;
   }
   return std::nullopt;
 }
+
+bool prompt_is_korean(std::string_view prompt, std::string_view style) { return has_hangul(prompt.empty() ? style : prompt); }
 
 std::string both_names(const std::vector<std::string>& known) {
   std::string line;

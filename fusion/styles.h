@@ -38,10 +38,12 @@ inline constexpr StyleName kStyleNames[] = {
     {"silhouette icon", "실루엣 아이콘"},
 };
 
-// The style that `said` means, as captions say it in the same language: "Line-Icon" and "lineicon" are "line icon", "라인
-// 아이콘" is "선 아이콘". Capitals, spaces, - and _ do not count. None where it is none of `known` (names in English, as
-// weights list them).
-std::optional<std::string> learned_style(const std::vector<std::string>& known, std::string_view said);
+// The style that `said` means, as captions in that language say it: "Line-Icon", "lineicon" and "라인 아이콘" are "line icon",
+// in Korean "선 아이콘". Capitals, spaces, - and _ do not count. None where it is none of `known` (names in English, as weights
+// list them).
+std::optional<std::string> learned_style(const std::vector<std::string>& known, std::string_view said, bool korean);
+// The language of a prompt, by which its style is said too: Korean where it holds Hangul; of no words at all the style's.
+bool prompt_is_korean(std::string_view prompt, std::string_view style);
 // "emoji (이모지), line icon (선 아이콘)": for messages.
 std::string both_names(const std::vector<std::string>& known);
 

@@ -50,7 +50,7 @@ std::vector<uint8_t> fit_mask(const std::vector<uint8_t>& mask, int w, int h, in
 DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
   const ModelConfig& c = info.model.config;
   s.prompt = clean_caption(s.prompt), s.negative = clean_caption(s.negative), s.style = clean_caption(s.style);
-  const auto style = learned_style(info.styles, s.style);
+  const auto style = learned_style(info.styles, s.style, prompt_is_korean(s.prompt, s.style));
   if (style) s.style = *style;
   if (!s.width) s.width = s.from.empty() ? int(c.size) : s.from.width;
   if (!s.height) s.height = s.from.empty() ? int(c.size) : s.from.height;

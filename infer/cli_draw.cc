@@ -92,7 +92,7 @@ void generate(GenerateOptions o) {
   const Opened opened = open_model(o.open);
   settle(o.draw, opened.loaded.sampling);
   if (const auto& known = opened.loaded.styles; !meta.style.empty() && !known.empty()) {
-    if (const auto name = learned_style(known, meta.style)) meta.style = *name;
+    if (const auto name = learned_style(known, meta.style, prompt_is_korean(meta.prompt, meta.style))) meta.style = *name;
     else
       std::fprintf(stderr, "duet: %s has not learned the style '%s'; it knows %s\n", opened.name.c_str(), meta.style.c_str(),
                    both_names(known).c_str());

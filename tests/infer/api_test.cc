@@ -59,14 +59,15 @@ TEST_F(ApiTest, ModelsSayWhichStylesTheyKnow) {
 TEST_F(ApiTest, AStyleIsTakenAsPeopleWriteItAndAStrangeOneIsSaid) {
   served = std::make_unique<Served>(ApiOptions{}, HttpLimits{}, EngineLimits{}, Sampling{},
                                     std::vector<std::string>{"line icon", "outline"});
-  const auto drawn = [&](const char* style) {
-    const Reply r = call("POST", "/v1/images/generations", Json{{"prompt", "a"}, {"style", style}, {"steps", 1}}.dump());
+  const auto drawn = [&](const char* style, const char* prompt = "a") {
+    const Reply r = call("POST", "/v1/images/generations", Json{{"prompt", prompt}, {"style", style}, {"steps", 1}}.dump());
     EXPECT_EQ(r.status, 200) << r.body;
     return std::pair(read_drawn(bytes_of(Json::parse(r.body)["data"][0]["b64_json"]), "reply")->style,
                      r.headers.contains("x-duet-unknown-style"));
   };
   EXPECT_EQ(drawn("Line-Icon"), std::pair(std::string("line icon"), false));
-  EXPECT_EQ(drawn("라인 아이콘"), std::pair(std::string("선 아이콘"), false));
+  EXPECT_EQ(drawn("라인 아이콘"), std::pair(std::string("line icon"), false)) << "the prompt's language";
+  EXPECT_EQ(drawn("Line-Icon", "별"), std::pair(std::string("선 아이콘"), false));
   EXPECT_EQ(drawn("outlin"), std::pair(std::string("outlin"), true));
   EXPECT_EQ(drawn(""), std::pair(std::string(), false));
 }
