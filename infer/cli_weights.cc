@@ -155,9 +155,10 @@ void add_weights_verbs(CLI::App& app) {
       "Helps where the models were trained on from one ancestor; of strangers it makes nothing of use. What it made is a "
       "start\n"
       "for training like any other ('duet train CONFIG --set start=DIR').\n"
-      "  duet merge xs xs-styled --share 0.7 --share 0.3 -o both\n"
-      "What tuning taught one model, given to another (xs-fast was tuned from xs; coarser ones are grown):\n"
-      "  duet merge xs-128 xs-fast xs --share 1 --share 1 --share=-1 --draw-as xs-fast -o fast-128");
+      "  duet merge xs-128 xs --share 0.7 --share 0.3 -o both\n"
+      "What tuning taught one model, given to another (here: to draw in 4 steps, to one trained on from xs-128; coarser "
+      "ones are grown):\n"
+      "  duet merge runs/mine/model xs-fast xs-128 --share 1 --share 1 --share=-1 --draw-as xs-fast -o fast");
   merge->callback([m] { merge_verb(*m); });
 }
 

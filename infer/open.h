@@ -28,7 +28,7 @@ struct Opened {
 };
 
 inline constexpr const char* kUsualWeights = "xs-128";
-inline constexpr const char* kShippedWeights = "xs-128, xs, xs-fast, xs-styled";  // for a person
+inline constexpr const char* kShippedWeights = "xs-128, xs, xs-fast";  // for a person
 // `given`, else $DUET_WEIGHTS, else kUsualWeights: a path, or, where there is none of that name, the name of weights that ship,
 // looked for as assets/NAME beside the program, above it and in the current folder. Refuses when there are not even the usual
 // ones, saying where it looked and how to get some.
