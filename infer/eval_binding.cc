@@ -83,7 +83,7 @@ BindingEval eval_binding(const GuessFn& guess, const BindingOptions& o) {
             nearer.push_back(distance(x.data() + i * each, own[i]) < distance(x.data() + i * each, other[i]));
           progress.at(done += count);
         }
-        out.rows.push_back({korean, colors, exchanged, t, mean(nearer), bootstrap(nearer, mix(o.seed, out.rows.size()))});
+        out.rows.push_back({korean, colors, exchanged, t, mean(nearer), share_interval(nearer, mix(o.seed, out.rows.size()))});
       };
       row(false, 0);
       for (const bool exchanged : {false, true})

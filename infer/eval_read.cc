@@ -235,8 +235,8 @@ CaptionEval eval_caption(const EvalModel& m, const EvalSet& set, bool korean, ui
     pairs.push_back(std::move(p));
   }
   out.exact = mean(exact), out.named = mean(named), out.named_any = mean(named_any);
-  out.exact_interval = bootstrap(exact, mix(seed, 1)), out.named_interval = bootstrap(named, mix(seed, 2));
-  out.named_any_interval = bootstrap(named_any, mix(seed, 3));
+  out.exact_interval = share_interval(exact, mix(seed, 1)), out.named_interval = share_interval(named, mix(seed, 2));
+  out.named_any_interval = share_interval(named_any, mix(seed, 3));
   out.bleu1 = bleu(pairs, 1), out.bleu4 = bleu(pairs, 4), out.rouge_l = rouge_l(pairs), out.cider_d = cider_d(pairs);
   return out;
 }

@@ -33,6 +33,12 @@ Interval bootstrap(std::span<const double> values, uint64_t seed, int resamples)
   return middle(resamples, [&](uint64_t r) { return resampled_mean(values, mix(seed, r)); });
 }
 
+Interval share_interval(std::span<const double> hits, uint64_t seed) {
+  if (hits.empty()) return {};
+  const double sum = std::accumulate(hits.begin(), hits.end(), 0.0), n = double(hits.size()), far = std::pow(0.025, 1 / n);
+  return sum == 0 ? Interval{0, 1 - far} : sum == n ? Interval{far, 1} : bootstrap(hits, seed);
+}
+
 Interval middle_95(std::vector<double> v) {
   CHECK(v.size() >= 40, "resamples ", v.size());
   std::sort(v.begin(), v.end());
@@ -82,7 +88,7 @@ RankSummary summarize_ranks(std::span<const int64_t> ranks, std::span<const int6
       hit.push_back(ranks[i] <= RankSummary::kWithin[k]);
       guess.push_back(chance_within(RankSummary::kWithin[k], candidates, relevant[i]));
     }
-    s.share[k] = mean(hit), s.chance[k] = mean(guess), s.interval[k] = bootstrap(hit, mix(seed, uint64_t(k)));
+    s.share[k] = mean(hit), s.chance[k] = mean(guess), s.interval[k] = share_interval(hit, mix(seed, uint64_t(k)));
   }
   s.median_rank = median(std::vector<double>(ranks.begin(), ranks.end()));
   return s;
@@ -108,7 +114,7 @@ ClassSummary summarize_classes(std::span<const int> truth, std::span<const int> 
   s.majority = double(*std::max_element(s.total.begin(), s.total.end())) / double(s.n);
   s.uniform = 1.0 / classes;
   s.balanced_chance = 1.0 / s.present;
-  s.accuracy_interval = bootstrap(hit, mix(seed, 1));
+  s.accuracy_interval = share_interval(hit, mix(seed, 1));
   s.balanced_interval = middle(2000, [&](uint64_t r) {
     double sum = 0;
     for (size_t c = 0; c < of_class.size(); ++c) sum += resampled_mean(of_class[c], mix(mix(seed, r), c));

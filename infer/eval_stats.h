@@ -13,6 +13,10 @@ struct Interval {
 // 95 % percentile bootstrap of the mean (Efron 1979): `resamples` draws with replacement, fixed by the seed.
 Interval bootstrap(std::span<const double> values, uint64_t seed, int resamples = 2000);
 
+// The same of a share, values 0 or 1. Where all are alike, resampling them would say that the share is known for certain:
+// there it is Clopper and Pearson's (1934) interval, from 0 of n up to 1 - 0.025^(1/n).
+Interval share_interval(std::span<const double> hits, uint64_t seed);
+
 Interval middle_95(std::vector<double> resampled);              // of at least 40 values
 std::vector<double> resample_counts(int64_t n, uint64_t seed);  // how often each of n is drawn in n draws with replacement
 

@@ -20,6 +20,8 @@ constexpr size_t kFewest = 8;             // drawings and true pictures that a s
 
 bool known(double v) { return !std::isnan(v); }
 
+Interval resampled(std::span<const double> v, uint64_t seed) { return bootstrap(v, seed); }
+
 // Of values one a prompt, kNone where there is none: means, bootstrap intervals, and the difference over those that have both.
 Measure of_values(const std::string& name, const std::vector<double>& en, const std::vector<double>& ko, uint64_t seed) {
   Measure m;
@@ -29,7 +31,9 @@ Measure of_values(const std::string& name, const std::vector<double>& en, const 
     std::vector<double> v;
     std::copy_if(all[l]->begin(), all[l]->end(), std::back_inserter(v), known);
     if (v.empty()) continue;
-    m.side[l] = {int64_t(v.size()), mean(v), bootstrap(v, mix(seed, uint64_t(l)))};
+    // Hits and misses; a picture's stray alpha may be 0 too, but is no miss.
+    const bool hits = name != "stray_alpha" && std::all_of(v.begin(), v.end(), [](double x) { return x == 0 || x == 1; });
+    m.side[l] = {int64_t(v.size()), mean(v), (hits ? share_interval : resampled)(v, mix(seed, uint64_t(l)))};
   }
   std::vector<double> difference;
   for (size_t i = 0; i < en.size(); ++i)

@@ -46,6 +46,20 @@ TEST(EvalStats, BootstrapCoversTheMeanAtItsWidth) {
   EXPECT_EQ(bootstrap(v, 3).low, i.low);
   EXPECT_EQ(bootstrap(std::vector<double>(9, 1.0), 1).low, 1);
   EXPECT_EQ(bootstrap({}, 1).high, 0);
+  EXPECT_EQ(share_interval(v, 3).low, i.low);
+}
+
+// 0 of n: the share at which that happens once in forty times
+TEST(EvalStats, ASharesIntervalHasAWidthWhereAllAreAlike) {
+  for (const int n : {1, 9, 100}) {
+    const std::vector<double> none(size_t(n), 0.0), all(size_t(n), 1.0);
+    const Interval low = share_interval(none, 1), high = share_interval(all, 1);
+    EXPECT_EQ(low.low, 0);
+    EXPECT_NEAR(std::pow(1 - low.high, n), 0.025, 1e-12);
+    EXPECT_EQ(high.high, 1);
+    EXPECT_NEAR(std::pow(high.low, n), 0.025, 1e-12);
+  }
+  EXPECT_EQ(share_interval({}, 1).high, 0);
 }
 
 TEST(EvalStats, SharesOfRanks) {
@@ -320,7 +334,7 @@ TEST(EvalRetrieval, PerfectAndShifted) {
   for (const auto& r : right.rows) {
     EXPECT_DOUBLE_EQ(r.ranks.share[0], 1);
     EXPECT_NEAR(r.ranks.chance[2], 10.0 / double(r.ranks.candidates), 1e-12);
-    EXPECT_EQ(r.ranks.interval[0].low, 1);
+    EXPECT_NEAR(std::pow(r.ranks.interval[0].low, double(r.ranks.n)), 0.025, 1e-12);
   }
   const auto wrong = eval_retrieval(reading_model(sets[0], 1), sets, {}, 1);
   for (const auto& r : wrong.rows) EXPECT_EQ(r.ranks.share[2], 0);  // the right one ties with all others: last
