@@ -192,7 +192,7 @@ void read_folder(const std::string& folder, const EachRecord& each, const EachFa
         const std::string_view words = as_text(bytes);
         if (const size_t at = broken_utf8(words); at != words.npos)
           return bad(name, "caption is not UTF-8", join(txt.string(), ": ", shown_byte(words, at), "; convert it with iconv"));
-        meta.say(std::string(words)), empty = txt.string() + " is empty";
+        meta.say_file(words), empty = txt.string() + " is empty";
       }
       if (!meta.has_text() && empty.empty() && folder_captions) {
         std::string words = fs::path(name).parent_path().filename().string();

@@ -41,6 +41,18 @@ void Meta::say(std::string words) {
   else (korean ? captions_ko : captions).push_back(std::move(words));
 }
 
+void Meta::say_file(std::string_view text) {
+  std::string of[2];
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    const std::string_view line = text.substr(at, end - at);
+    if (!clean_caption(line).empty()) of[has_hangul(line)].append(line).append("\n");
+    at = end + 1;
+  }
+  if (of[0].empty() || of[1].empty()) return say(std::string(text));
+  for (auto& words : of) say(std::move(words));
+}
+
 bool Meta::has_text() const {
   return !caption.empty() || !caption_ko.empty() || !captions.empty() || !captions_ko.empty() || !tags.empty() ||
          !tags_ko.empty();

@@ -79,7 +79,8 @@ struct Meta {
   std::string scene;                               // the exact scene as JSON text (vision/scene.h); empty when unknown
   bool mirror_ok = true;                           // false: a mirrored picture would be wrong (letters, flags ...)
   void say(std::string words);                     // one more plain caption, UTF-8: Korean where it holds Hangul, else English
-  bool has_text() const;                           // any caption or tag in any language
+  void say_file(std::string_view text);  // of a text file: as say(), or where only some lines hold Hangul both languages'
+  bool has_text() const;                 // any caption or tag in any language
 };
 
 // One JSON object, at most 1 MiB; unknown keys are passed over, a known key of another type is refused.

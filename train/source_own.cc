@@ -67,7 +67,7 @@ Record to_record(ShardSample&& s) {
     std::string e = extension.substr(extension.rfind('.') == extension.npos ? 0 : extension.rfind('.') + 1);
     if (e == "png" || e == "jpg" || e == "jpeg" || e == "webp") r.image_bytes = std::move(bytes);
     else if (e == "json") r.meta = parse_meta(bytes, s.key + ".json");
-    else if (e == "txt" && !r.meta.has_text()) r.meta.say({bytes.begin(), bytes.end()});
+    else if (e == "txt" && !r.meta.has_text()) r.meta.say_file(as_text(bytes));
   }
   if (r.image_bytes.empty()) refuse("no picture in it");
   return r;

@@ -8,6 +8,7 @@
 
 #include "fusion/cocojson.h"
 #include "kernels/error.h"
+#include "text/unicode.h"
 #include "vision/codec.h"
 
 namespace duet {
@@ -343,6 +344,21 @@ TEST(Coco, JoinsPicturesAndCaptions) {
     std::string said = message([&] { read_coco(dir / "b.json", dir / "img", c.each(), c.fault()); });
     EXPECT_NE(said.find("b.json"), std::string::npos) << bad << ": " << said;
   }
+}
+
+TEST(Meta, LinesOfATextFileInBothLanguagesAreTwoCaptions) {
+  const auto said = [](std::string_view text) {
+    Meta m;
+    m.say_file(text);
+    return std::pair(clean_caption(m.caption), clean_caption(m.caption_ko));
+  };
+  EXPECT_EQ(said("a plane\n비행기\n"), std::pair(std::string("a plane"), std::string("비행기")));
+  EXPECT_EQ(said("비행기가\r\n\r\na plane that\nflies\n난다"),
+            std::pair(std::string("a plane that flies"), std::string("비행기가 난다")));
+  EXPECT_EQ(said("두 줄인\n설명"), std::pair(std::string(), std::string("두 줄인 설명")));
+  EXPECT_EQ(said("two\n\nlines"), std::pair(std::string("two lines"), std::string()));
+  EXPECT_EQ(said("USB 케이블"), std::pair(std::string(), std::string("USB 케이블")));
+  EXPECT_EQ(said(" \n"), std::pair(std::string(), std::string()));
 }
 
 TEST(Folder, TakesMetadataThenSidecars) {
