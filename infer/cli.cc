@@ -145,10 +145,8 @@ void add_device_option(CLI::App* verb, std::string& device) {
 
 void add_open_options(CLI::App* verb, OpenOptions& o) {
   verb->add_option("--weights", o.weights,
-                   "model folder or .safetensors, or the name of weights that ship: " + std::string(kShippedWeights) +
-                       " (default: "
-                       "$DUET_WEIGHTS, else " +
-                       std::string(kUsualWeights) + ")");
+                   join("model folder or .safetensors, or the name of weights that ship: ", kShippedWeights,
+                        " (default: $DUET_WEIGHTS, else ", kUsualWeights, ")"));
   add_device_option(verb, o.device);
   verb->add_option("--precision", o.precision,
                    "f32, bf16, fp16 (AVX-512 FP16), or auto: bf16 on a card; on a CPU what is fastest there")

@@ -20,8 +20,6 @@ constexpr size_t kFewest = 8;             // drawings and true pictures that a s
 
 bool known(double v) { return !std::isnan(v); }
 
-Interval resampled(std::span<const double> v, uint64_t seed) { return bootstrap(v, seed); }
-
 // Of values one a prompt, kNone where there is none: means, bootstrap intervals, and the difference over those that have both.
 Measure of_values(const std::string& name, const std::vector<double>& en, const std::vector<double>& ko, uint64_t seed) {
   Measure m;
@@ -33,7 +31,8 @@ Measure of_values(const std::string& name, const std::vector<double>& en, const 
     if (v.empty()) continue;
     // Hits and misses; a picture's stray alpha may be 0 too, but is no miss.
     const bool hits = name != "stray_alpha" && std::all_of(v.begin(), v.end(), [](double x) { return x == 0 || x == 1; });
-    m.side[l] = {int64_t(v.size()), mean(v), (hits ? share_interval : resampled)(v, mix(seed, uint64_t(l)))};
+    const uint64_t own = mix(seed, uint64_t(l));
+    m.side[l] = {int64_t(v.size()), mean(v), hits ? share_interval(v, own) : bootstrap(v, own)};
   }
   std::vector<double> difference;
   for (size_t i = 0; i < en.size(); ++i)

@@ -256,6 +256,7 @@ TEST(Fields, SetKey) {
       {"adam.l=1", "unknown key 'adam.l'; the nearest known one is 'adam.lr'"},
       {"steps", "expected key=value"},
       {"steps=abc", "--set steps=abc:1: not TOML"},
+      {"sizes=1,2", "a list as 'data.dirs=[\"a\", \"b\"]'"},
       {"steps=\"1\"", "steps: expected an integer, got the string '1'"},
       {"steps=1\nwidth=2", "expected one value after '='"},
       {"data.1.path=x", "data is a list of 1; expected data.INDEX.KEY=value"},

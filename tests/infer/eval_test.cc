@@ -446,6 +446,14 @@ TEST(EvalCaption, SharesAndFiles) {
   EXPECT_EQ(k.said.size(), 3u);
   EXPECT_DOUBLE_EQ(k.exact, 1.0 / 3);
   EXPECT_DOUBLE_EQ(k.named_any, 1.0 / 3);
+  EvalSet english = set;
+  for (Meta& meta : english.meta) meta.caption_ko.clear(), meta.captions_ko.clear();
+  try {
+    eval_caption(korean, english, true, 1);
+    ADD_FAILURE() << "nothing to compare with";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("there are some in 'en': --lang en"), std::string::npos) << e.what();
+  }
 }
 
 }  // namespace

@@ -101,6 +101,10 @@ TEST(Trainer, ResumingSaysWhichSettingsAreOthers) {
   EXPECT_EQ(said(c), join("duet: not as before: optimizer.lr ",
                           nlohmann::json::parse(to_json(tiny(dir / "run")))["optimizer"]["lr"].dump(),
                           " -> 0.5\nduet: not as before: seed ", seed, " -> ", seed + 1, "\n"));
+  Trainer exporting(c);
+  testing::internal::CaptureStderr();
+  EXPECT_TRUE(exporting.resume(false));
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
 TEST(Trainer, ATokenizerThatIsNotThereNamesItsKey) {
