@@ -1,7 +1,7 @@
 #include "fusion/finer.h"
 
 #include <algorithm>
-#include <map>
+#include <vector>
 
 namespace duet {
 namespace {
@@ -44,36 +44,15 @@ std::vector<int64_t> masks(int64_t rows, int64_t patch, int64_t k) {
   return from;
 }
 
-Tensor finer(const std::string& name, const Tensor& t, int64_t patch, int64_t k) {
+}  // namespace
+
+Tensor finer_parameter(const std::string& name, const Tensor& t, int64_t patch, int64_t k) {
   if (name == "vision.patch_in.weight") return columns_of(t, pixels(patch, k, 4), 1 / float(k * k));
   if (name == "head.flow.weight" || name == "head.flow.bias" || name == "time.skip.weight")
     return rows_of(t, pixels(patch, k, 4));
   if (name == "head.skip.own") return columns_of(t, pixels(patch, k, 4), 1);
   if (name == "head.masks.weight") return rows_of(t, masks(t.dim(0), patch, k));
   return t;
-}
-
-}  // namespace
-
-void take_parameters(Model& to, Model& from, const std::string& name) {
-  const int64_t patch = from.config.patch, k = to.config.patch / patch;
-  const bool grows = k > 1 && to.config.patch == k * patch && to.config.size == k * from.config.size;
-  std::map<std::string, Tensor> given;
-  from.params([&](const std::string& n, Var& v) {
-    const Tensor t = v.value().to(Device::cpu);
-    given[n] = grows ? finer(n, t, patch, k) : t;
-  });
-  to.params([&](const std::string& n, Var& v) {
-    const auto g = given.find(n);
-    if (g == given.end()) return;
-    if (g->second.shape() != v.shape())
-      refuse(name, ": ", n, " is ", g->second.shape(), " there and ", v.shape(),
-             " in the config's [model]; give both the same sizes (model.patch and model.size may both be a whole multiple)");
-    std::copy_n(g->second.data(), v.value().count(), v.data());
-    given.erase(g);
-  });
-  if (!given.empty())
-    refuse(name, ": has ", given.begin()->first, ", which the config's [model] lacks; give both the same parts");
 }
 
 }  // namespace duet

@@ -7,12 +7,11 @@
 #pragma once
 #include <string>
 
-#include "fusion/model.h"
+#include "kernels/tensor.h"
 
 namespace duet {
 
-// `to` takes every parameter of `from`; what it has beyond them (a refiner, say) stays as it begins. Their configs agree, or
-// patch and size of `to` are the same whole multiple of `from`'s. Refuses all else; `name` is what `from` is called then.
-void take_parameters(Model& to, Model& from, const std::string& name);
+// What the parameter of that name of a model with patches of `patch` pixels becomes with patches of k * patch.
+Tensor finer_parameter(const std::string& name, const Tensor&, int64_t patch, int64_t k);
 
 }  // namespace duet

@@ -4,9 +4,10 @@
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "fusion/fields.h"
-#include "fusion/finer.h"
+#include "fusion/grow.h"
 #include "kernels/error.h"
 #include "kernels/files.h"
 
@@ -34,21 +35,21 @@ void check(const std::vector<Loaded>& parts, const std::vector<double>& shares) 
   }
 }
 
-// All of the finest of their configs.
+// All of that config of theirs which the others can grow to (fusion/grow.h).
 void grow(std::vector<Loaded>& parts) {
-  const Loaded& finest = *std::max_element(parts.begin(), parts.end(), [](const Loaded& a, const Loaded& b) {
-    return a.model->config.patch < b.model->config.patch;
+  const Loaded& largest = *std::max_element(parts.begin(), parts.end(), [](const Loaded& a, const Loaded& b) {
+    const auto size = [](const ModelConfig& c) { return std::tuple(c.patch, c.width, c.hidden); };
+    return size(a.model->config) < size(b.model->config);
   });
-  const ModelConfig to = finest.model->config;
-  const std::string name = finest.path;
+  const ModelConfig to = largest.model->config;
+  const std::string name = largest.path;
   for (Loaded& l : parts) {
     const ModelConfig& c = l.model->config;
-    ModelConfig grown = c;
-    grown.patch = to.patch, grown.size = to.size;
-    if (to_json(grown) != to_json(to) || to.patch % c.patch != 0 || c.size * (to.patch / c.patch) != to.size)
-      refuse(l.path, ": another config than ", name,
-             "; weights of one shape have a mean, but for patch and size that are grown together (duet info shows both)");
-    if (c.patch == to.patch) continue;
+    if (!grows_to(c, to))
+      refuse(
+          l.path, ": another config than ", name,
+          "; weights of one shape have a mean, but for patch and size, width and hidden that are grown (duet info shows both)");
+    if (to_json(c) == to_json(to)) continue;
     auto m = std::make_unique<Model>(to);
     take_parameters(*m, *l.model, l.path);
     l.model = std::move(m);

@@ -8,8 +8,8 @@
 
 namespace duet {
 
-// shares: one for each, in all above 0, any scale; empty: equal ones. A model of coarser pictures is grown to the finest
-// first (fusion/finer.h). The result's metadata says of what it was merged, the styles that any with a share above 0 knows
+// shares: one for each, in all above 0, any scale; empty: equal ones. A model of coarser pictures or fewer channels is
+// grown first (fusion/grow.h). The result's metadata says of what it was merged, the styles that any with a share above 0 knows
 // (the first's first), and how to draw: as number draw_as does, or below 0 as all do, where they say the same. Refuses fewer
 // than two, other configs, other tokenizers. Weights on the host.
 Loaded merged(std::vector<Loaded>, std::vector<double> shares, int draw_as = -1);

@@ -11,7 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fusion/fields.h"
-#include "fusion/finer.h"
+#include "fusion/grow.h"
 #include "fusion/weights.h"
 #include "kernels/collectives.h"
 #include "kernels/device.h"

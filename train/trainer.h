@@ -15,7 +15,7 @@ namespace duet {
 struct TrainConfig {
   std::string out = "runs/duet";  // checkpoints, logs, samples and, at the end, weights
   std::string tokenizer = "";     // tokenizer.json
-  // Weights to start from instead of random ones, see fusion/finer.h for which fit; with distill.teacher by default those.
+  // Weights to start from instead of random ones, see fusion/grow.h for which fit; with distill.teacher by default those.
   std::string start = "";
   int64_t steps = 1000, warmup = 100;
   double final_lr = 0.05;  // share of lr the cosine ends at

@@ -1,6 +1,7 @@
 // A model of finer pictures, made of one of coarser.
 #include "fusion/finer.h"
 
+#include "fusion/grow.h"
 #include "fusion/patchify.h"
 #include "tests/fusion/tiny.h"
 
@@ -80,9 +81,10 @@ TEST(Finer, RefusesSizesThatDoNotGoTogether) {
   ModelConfig c = tiny_config(), finer = grown(c, 2), odd = finer;
   odd.size = c.size;  // larger patches, but not of a larger picture
   EXPECT_EQ(complaint(c, finer), "accepted");
-  EXPECT_EQ(complaint(c, odd),
-            "old: vision.patch_in.weight is (32,64) there and (32,256) in the config's [model]; give both the same sizes "
-            "(model.patch and model.size may both be a whole multiple)");
+  EXPECT_EQ(
+      complaint(c, odd),
+      "old: vision.patch_in.weight is (32,64) there and (32,256) in the config's [model]; give both the same sizes "
+      "(model.patch and model.size may both be a whole multiple; model.width, in whole heads, and model.hidden may be larger)");
   EXPECT_NE(complaint(finer, c).find("give both the same sizes"), std::string::npos);
 }
 

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fusion/fields.h"
-#include "fusion/finer.h"
+#include "fusion/grow.h"
 #include "kernels/files.h"
 #include "tests/fusion/tiny.h"
 #include "text/bpetrain.h"
@@ -115,10 +115,24 @@ TEST_F(MergeTest, GrowsTheCoarserToTheFinest) {
   for (size_t i = 0; i < a.size(); ++i) ASSERT_EQ(got[i], float((double(a[i]) + b[i]) / 2)) << i;
 }
 
+TEST_F(MergeTest, GivesToTheWiderWhatTuningTaughtTheNarrower) {
+  ModelConfig wide = tiny_config();
+  wide.width = 48, wide.hidden = 64;
+  Loaded out = merged(list(model("wide", 1, {}, wide), model("tuned", 2), model("base", 3)), {1, 1, -1});
+  const auto width = out.model->config.width;
+  EXPECT_EQ(width, wide.width);
+  Model tuned(wide), base(wide);
+  take_parameters(tuned, *model("tuned", 2).model, "tuned");
+  take_parameters(base, *model("base", 3).model, "base");
+  const auto w = all(*model("wide", 1, {}, wide).model), t = all(tuned), b = all(base), got = all(*out.model);
+  ASSERT_EQ(got.size(), w.size());
+  for (size_t i = 0; i < w.size(); ++i) ASSERT_EQ(got[i], float(double(w[i]) + t[i] - b[i])) << i;
+}
+
 TEST_F(MergeTest, RefusesWhatHasNoMean) {
   const auto refused = [](const std::string& said, const char* part) { EXPECT_NE(said.find(part), std::string::npos) << said; };
   ModelConfig wide = tiny_config();
-  wide.hidden = 64;
+  wide.embed = 32;
   refused(complaint(list(model("a", 1)), {}), "takes two models or more");
   refused(complaint(list(model("a", 1), model("wide", 2, {}, wide)), {}), "another config than");
   refused(complaint(list(model("a", 1), model("b", 2)), {1}), "1 shares for 2 models");
