@@ -31,7 +31,8 @@ bool rows_are_hidden(const std::string& n) { return ends(n, ".up.weight"); }
 bool columns_are_hidden(const std::string& n) { return ends(n, ".down.weight"); }
 // Rows of these are channels of the residual stream.
 bool writes(const std::string& n) {
-  return ends(n, ".proj.weight") || ends(n, ".down.weight") || n.starts_with("vision.patch_in.") || n.starts_with("vision.place_in.");
+  return ends(n, ".proj.weight") || ends(n, ".down.weight") || n.starts_with("vision.patch_in.") ||
+         n.starts_with("vision.place_in.");
 }
 // Columns of these are channels of the residual stream, or of its norm.
 bool reads(const std::string& n) {
@@ -75,7 +76,7 @@ Tensor wider_parameter(const std::string& name, const Tensor& t, const Tensor& f
       for (int64_t c = 0; c < W; ++c) {
         float& x = out.data()[r * W + c];
         const Part p = part(c / to.width, block);
-        if (p == Part::scale) x = s * x + (s - 1);                         // of the 1 + scale
+        if (p == Part::scale) x = s * x + (s - 1);                              // of the 1 + scale
         if (p == Part::gate && r == 0 && !name.starts_with("vision.")) x /= s;  // row 0 is that of words
       }
   if (name == "time.vision.weight" || name == "time.fusion.weight" || name == "time.head.weight")

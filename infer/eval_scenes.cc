@@ -40,22 +40,6 @@ std::vector<SceneEval::Gap> gaps(const std::vector<std::vector<double>>& whole, 
   return {gap("seen", whole[0], whole[1], mix(seed, 101)), gap("unseen", whole[2], whole[3], mix(seed, 102))};
 }
 
-// One row an attribute: percent right and of how many.
-std::string rows(const SceneReport& report) {
-  const auto cell = [](double percent, int n) {
-    return n ? fmt::format("{:>8.1f} /{:>5}", percent, n) : fmt::format("{:>15}", "-");
-  };
-  std::string out = fmt::format("{:<12}", "% right / n");
-  for (const auto& [name, t] : report.groups) out += fmt::format("{:>15}", name);
-  for (int a = 0; a < kAttributes; ++a) {
-    out += fmt::format("\n{:<12}", name(Attribute(a)));
-    for (const auto& [name, t] : report.groups) out += cell(t.percent(Attribute(a)), t.tally[a].total);
-  }
-  out += fmt::format("\n{:<12}", "whole scene");
-  for (const auto& [name, t] : report.groups) out += cell(t.whole_percent(), t.scenes);
-  return out + "\n";
-}
-
 std::string gap_lines(const SceneReport& report, const std::vector<SceneEval::Gap>& all) {
   std::string out;
   for (const auto& g : all) {
@@ -65,7 +49,7 @@ std::string gap_lines(const SceneReport& report, const std::vector<SceneEval::Ga
     for (int a = 0; a < kAttributes; ++a) {
       const auto &ko = r.group(g.split + " ko"), &en = r.group(g.split + " en");
       if (en.tally[a].total && ko.tally[a].total)
-        out += fmt::format(" {} {:+.1f}", name(Attribute(a)), ko.percent(Attribute(a)) - en.percent(Attribute(a)));
+        out += fmt::format(" {} {:+.1f}", name(Attribute(a)), percent(ko.tally[size_t(a)]) - percent(en.tally[size_t(a)]));
     }
     out += "\n";
   }
@@ -97,7 +81,7 @@ SceneEval eval_scenes(const EvalModel& m, const SceneEvalOptions& o) {
       std::vector<Score> scores(size_t(count), Score{});
       parallel_for(count, [&](int64_t i) { scores[size_t(i)] = check(images[size_t(i)], prompts[size_t(i)]).score; });
       for (size_t i = 0; i < images.size(); ++i) {
-        drawn.group(g.name()).add(scores[i]);
+        drawn.group(g.name()).add(scores[i], prompts[i].scene);
         whole.push_back(scores[i].whole());
         if (first + int(i) < o.show) out.cells.emplace_back(images[i], verdict(prompts[i], scores[i]));
       }
@@ -120,7 +104,7 @@ SceneEval eval_scenes(const EvalModel& m, const SceneEvalOptions& o) {
       out.caption_seconds += seconds() - start;
       for (size_t i = 0; i < said.size(); ++i) {
         const Score score = score_caption(parse_caption(said[i], g.lang), scenes[i]);
-        captioned.group(g.name()).add(score);
+        captioned.group(g.name()).add(score, scenes[i]);
         whole.push_back(score.whole());
       }
       reading.at(int64_t(&g - kGroups) * o.n + first + count);
@@ -128,9 +112,9 @@ SceneEval eval_scenes(const EvalModel& m, const SceneEvalOptions& o) {
   }
   out.drawn_gap = gaps(drawn_whole, o.seed), out.captioned_gap = gaps(captioned_whole, mix(o.seed, 7));
   out.drawn = drawn.json(), out.captioned = captioned.json();
-  out.table = "Drawn from prompts, judged by a program that looks at the pictures\n" + rows(drawn) +
+  out.table = "Drawn from prompts, judged by a program that looks at the pictures\n" + drawn.table() +
               gap_lines(drawn, out.drawn_gap) + "\nTrue scenes captioned, what was said against what is there\n" +
-              rows(captioned) + gap_lines(captioned, out.captioned_gap);
+              captioned.table() + gap_lines(captioned, out.captioned_gap);
   return out;
 }
 

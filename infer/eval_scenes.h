@@ -17,7 +17,8 @@ struct SceneEvalOptions {
 };
 
 struct SceneEval {
-  // SceneReport::json of the groups "seen en", "seen ko", "unseen en", "unseen ko": each attribute's right, total, percent
+  // SceneReport::json of the groups "seen en", "seen ko", "unseen en", "unseen ko": right, total, percent of each
+  // attribute, of whole scenes, of those with one, two and three things, and of those on grey
   std::string drawn, captioned;
   struct Gap {  // Korean minus English, in points of whole scenes right
     std::string split;

@@ -26,13 +26,14 @@ CheckResult check(const Image&, const ScenePrompt&);
 // Sums over many pictures or captions.
 struct SceneTotals {
   std::array<Tally, kAttributes> tally;
-  int scenes = 0, whole = 0;
-  void add(const Score&);
-  double percent(Attribute) const;  // 0 where nothing was asked
-  double whole_percent() const;
+  Tally whole;                     // scenes of which everything is right
+  std::array<Tally, 3> of_things;  // those of one, two and three things
+  Tally on_grey;                   // those on a grey ground
+  void add(const Score&, const Scene& asked);
 };
+double percent(const Tally&);  // 0 where nothing was asked
 
-// One column per named group ("seen en", "heldout ko"), one row per attribute.
+// One column per named group ("seen en", "heldout ko"); one row per attribute, and of whole scenes.
 struct SceneReport {
   std::vector<std::pair<std::string, SceneTotals>> groups;
   SceneTotals& group(const std::string& name);  // added when new

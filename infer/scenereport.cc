@@ -1,26 +1,41 @@
 // Sums of scene scores, as a table for people and as JSON for scripts.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "infer/scenecheck.h"
 
 namespace duet {
 namespace {
-double percent_of(int right, int total) { return total ? 100.0 * right / total : 0; }
+
+using Row = std::pair<std::string, const Tally*>;
+
+std::vector<Row> rows(const SceneTotals& t) {
+  std::vector<Row> out;
+  for (int a = 0; a < kAttributes; ++a) out.emplace_back(name(Attribute(a)), &t.tally[size_t(a)]);
+  out.emplace_back("whole scene", &t.whole);
+  const char* const of[] = {"  of one", "  of two", "  of three"};
+  for (size_t n = 0; n < t.of_things.size(); ++n) out.emplace_back(of[n], &t.of_things[n]);
+  out.emplace_back("  on grey", &t.on_grey);
+  return out;
+}
+
+nlohmann::ordered_json to_json(const Tally& t) { return {{"right", t.right}, {"total", t.total}, {"percent", percent(t)}}; }
+
 }  // namespace
 
-void SceneTotals::add(const Score& s) {
-  for (int i = 0; i < kAttributes; i++) {
+double percent(const Tally& t) { return t.total ? 100.0 * t.right / t.total : 0; }
+
+void SceneTotals::add(const Score& s, const Scene& asked) {
+  for (size_t i = 0; i < tally.size(); i++) {
     tally[i].right += s.tally[i].right;
     tally[i].total += s.tally[i].total;
   }
-  scenes++;
-  whole += s.whole();
+  whole.add(s.whole());
+  if (!asked.things.empty()) of_things[std::min(asked.things.size(), of_things.size()) - 1].add(s.whole());
+  if (asked.background == kGrey) on_grey.add(s.whole());
 }
-
-double SceneTotals::percent(Attribute a) const { return percent_of(tally[int(a)].right, tally[int(a)].total); }
-double SceneTotals::whole_percent() const { return percent_of(whole, scenes); }
 
 SceneTotals& SceneReport::group(const std::string& name) {
   for (auto& [n, t] : groups)
@@ -29,17 +44,16 @@ SceneTotals& SceneReport::group(const std::string& name) {
 }
 
 std::string SceneReport::table() const {
-  std::string out = fmt::format("{:<12}", "% right");
-  for (auto& [n, t] : groups) out += fmt::format("{:>14}", n);
-  for (int i = 0; i < kAttributes; i++) {
-    out += fmt::format("\n{:<12}", name(Attribute(i)));
-    for (auto& [n, t] : groups)
-      out += t.tally[i].total ? fmt::format("{:>14.2f}", t.percent(Attribute(i))) : fmt::format("{:>14}", "-");
+  std::string out = fmt::format("{:<12}", "% right / n");
+  for (auto& [n, t] : groups) out += fmt::format("{:>15}", n);
+  const size_t count = groups.empty() ? 0 : rows(groups[0].second).size();
+  for (size_t r = 0; r < count; ++r) {
+    out += fmt::format("\n{:<12}", rows(groups[0].second)[r].first);
+    for (auto& [n, t] : groups) {
+      const Tally& cell = *rows(t)[r].second;
+      out += cell.total ? fmt::format("{:>8.1f} /{:>5}", percent(cell), cell.total) : fmt::format("{:>15}", "-");
+    }
   }
-  out += fmt::format("\n{:<12}", "whole scene");
-  for (auto& [n, t] : groups) out += fmt::format("{:>14.2f}", t.whole_percent());
-  out += fmt::format("\n{:<12}", "scenes");
-  for (auto& [n, t] : groups) out += fmt::format("{:>14}", t.scenes);
   return out + "\n";
 }
 
@@ -47,9 +61,11 @@ std::string SceneReport::json() const {
   nlohmann::ordered_json out = nlohmann::ordered_json::object();
   for (auto& [n, t] : groups) {
     auto& g = out[n];
-    for (int i = 0; i < kAttributes; i++)
-      g[name(Attribute(i))] = {{"right", t.tally[i].right}, {"total", t.tally[i].total}, {"percent", t.percent(Attribute(i))}};
-    g["whole"] = {{"right", t.whole}, {"total", t.scenes}, {"percent", t.whole_percent()}};
+    for (int i = 0; i < kAttributes; i++) g[name(Attribute(i))] = to_json(t.tally[size_t(i)]);
+    g["whole"] = to_json(t.whole);
+    const char* const of[] = {"one", "two", "three"};
+    for (size_t k = 0; k < t.of_things.size(); ++k) g["whole_of_things"][of[k]] = to_json(t.of_things[k]);
+    g["whole_on_grey"] = to_json(t.on_grey);
   }
   return out.dump(1);
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "kernels/error.h"
 
@@ -61,10 +62,10 @@ void expect_true_scenes_pass(int side, float blur, float noise, int count) {
   for (int i = 0; i < count; i++) {
     ScenePrompt p = full_prompt(random_scene(i, SceneSplit(i % 3)));
     Image image = render(p.scene, side);
-    totals.add(check(blur > 0 ? worsened(image, blur, noise, i) : image, p).score);
+    totals.add(check(blur > 0 ? worsened(image, blur, noise, i) : image, p).score, p.scene);
   }
-  for (int a = 0; a < kAttributes; a++) EXPECT_GE(totals.percent(Attribute(a)), 99.5) << name(Attribute(a));
-  EXPECT_GE(totals.whole_percent(), 99.0);
+  for (int a = 0; a < kAttributes; a++) EXPECT_GE(percent(totals.tally[size_t(a)]), 99.5) << name(Attribute(a));
+  EXPECT_GE(percent(totals.whole), 99.0);
 }
 
 TEST(SceneCheck, TrueScenes) { expect_true_scenes_pass(64, 0, 0, 3000); }
@@ -200,13 +201,32 @@ TEST(SceneReport, SumsAndPrints) {
   Score good, bad;
   good[Attribute::shape] = {2, 2};
   bad[Attribute::shape] = {1, 2};
-  report.group("seen en").add(good);
-  report.group("seen en").add(bad);
-  report.group("seen ko").add(good);
-  EXPECT_EQ(report.group("seen en").percent(Attribute::shape), 75);
-  EXPECT_EQ(report.group("seen en").whole_percent(), 50);
-  EXPECT_NE(report.table().find("shape                75.00        100.00"), std::string::npos) << report.table();
-  EXPECT_NE(report.json().find("\"seen ko\""), std::string::npos);
+  Scene one, three;
+  one.things.resize(1), three.things.resize(3), three.background = kGrey;
+  report.group("seen en").add(good, one);
+  report.group("seen en").add(bad, three);
+  report.group("seen en").add(bad, one);
+  report.group("seen en").add(good, one);
+  report.group("seen ko").add(good, three);
+  EXPECT_EQ(report.table(),
+            "% right / n         seen en        seen ko\n"
+            "shape           75.0 /    8   100.0 /    2\n"
+            "color                     -              -\n"
+            "size                      -              -\n"
+            "position                  -              -\n"
+            "relation                  -              -\n"
+            "count                     -              -\n"
+            "background                -              -\n"
+            "whole scene     50.0 /    4   100.0 /    1\n"
+            "  of one        66.7 /    3              -\n"
+            "  of two                  -              -\n"
+            "  of three       0.0 /    1   100.0 /    1\n"
+            "  on grey        0.0 /    1   100.0 /    1\n");
+  const auto j = nlohmann::json::parse(report.json());
+  EXPECT_EQ(j["seen en"]["shape"], nlohmann::json::parse(R"({"right":6,"total":8,"percent":75.0})"));
+  EXPECT_EQ(j["seen en"]["whole"]["percent"], 50);
+  EXPECT_EQ(j["seen en"]["whole_of_things"]["one"]["right"], 2);
+  EXPECT_EQ(j["seen ko"]["whole_on_grey"]["total"], 1);
 }
 
 }  // namespace
