@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <span>
+#include <sstream>
 
 #include "fusion/shards.h"
 #include "fusion/styles.h"
@@ -11,6 +13,7 @@
 #include "infer/pngmeta.h"
 #include "infer/sampler.h"
 #include "kernels/error.h"
+#include "kernels/files.h"
 #include "text/unicode.h"
 #include "vision/codec.h"
 #include "vision/draw.h"
@@ -24,7 +27,7 @@ constexpr int kMostSize = 1024, kMostTokens = 64;
 constexpr size_t kMostWords = 1 << 20;  // bytes that are counted, though most are left out
 
 struct GenerateOptions {
-  std::string prompt, out, negative, style;
+  std::string prompt, prompts, out, negative, style;
   int count = 1, size = 0, best = 1;
   int64_t seed = -1;
   DrawOptions draw;
@@ -48,125 +51,172 @@ std::vector<int> ids_of(const Tokenizer& tokenizer, const char* what, const std:
   return prompt_ids(tokenizer, words, kMostTokens);
 }
 
-struct Kept {
-  Image image;
-  int64_t seed;
+// The lines of a file that say something.
+std::vector<std::string> lines_of(const std::string& file) {
+  std::string all = read_file(file, kMostWords);
+  if (all.starts_with("\xef\xbb\xbf")) all.erase(0, 3);  // a byte order mark, as Windows' editors write it
+  std::istringstream text(all);
+  std::vector<std::string> out;
+  std::string line;
+  for (int n = 1; std::getline(text, line); ++n)
+    if (!clean_caption(utf8_or_refuse((file + ", line " + std::to_string(n)).c_str(), line)).empty()) out.push_back(line);
+  if (out.empty()) refuse("--prompts ", file, ": says nothing; write one prompt a line");
+  return out;
+}
+
+// One prompt, made ready.
+struct Asked {
+  DrawnMeta meta;
+  std::string words;  // as the model is told
+  DrawRequest request;
+  bool learned = true;  // the model knows the style, or none was said, or the model does not say what it knows
 };
 
-// Pictures `first` to before `last`, each the best of its own --best-of seeds. words: as the model was told.
-std::vector<Kept> draw_piece(const Opened& opened, const GenerateOptions& o, const DrawRequest& request,
-                             const std::string& words, int first, int last) {
+// what: names the prompt in a warning. settings: what is the same for all.
+Asked ask(const Opened& opened, const GenerateOptions& o, const DrawnMeta& settings, const std::string& what,
+          const std::string& said) {
+  const std::string prompt = clean_caption(utf8_or_refuse(what.c_str(), said), kMostWords),
+                    negative = clean_caption(utf8_or_refuse("--negative", o.negative), kMostWords);
+  Asked a{.meta = settings, .words = {}, .request = {}};
+  a.meta.prompt = clean_caption(prompt), a.meta.negative = clean_caption(negative);
+  a.meta.style = clean_caption(utf8_or_refuse("--style", o.style));
+  const auto learned = learned_style(opened.loaded.styles, a.meta.style, prompt_is_korean(a.meta.prompt, a.meta.style));
+  a.learned = learned || a.meta.style.empty() || opened.loaded.styles.empty();
+  if (learned) a.meta.style = *learned;
+  a.words = with_style(a.meta.prompt, a.meta.style);
+  a.request = {ids_of(opened.tokenizer(), what.c_str(), a.words, with_style(prompt, a.meta.style)),
+               ids_of(opened.tokenizer(), "negative prompt", a.meta.negative, negative), 0};
+  return a;
+}
+
+struct Drawn {
+  const Asked* asked;
+  int number;  // of this prompt's pictures, from 0
+  Image image;
+  int64_t seed = 0;
+};
+
+// Draws `pieces`, each the best of its own --best-of seeds.
+void draw_piece(const Opened& opened, const GenerateOptions& o, std::span<Drawn> pieces) {
   const int w = o.draw.width, h = o.draw.height;
   std::vector<DrawRequest> requests;
-  for (int64_t i = int64_t(first) * o.best; i < int64_t(last) * o.best; ++i) {
-    requests.push_back(request);
-    requests.back().seed = uint64_t(o.seed + i);
-  }
+  for (const Drawn& p : pieces)
+    for (int64_t k = 0; k < o.best; ++k) {
+      requests.push_back(p.asked->request);
+      requests.back().seed = uint64_t(o.seed + int64_t(p.number) * o.best + k);
+    }
   const auto pixels = draw(opened.model(), opened.tokenizer(), requests, o.draw);
   std::vector<Image> drawn;
   for (size_t i = 0; i < requests.size(); ++i)
     drawn.push_back(finished(pixels.data() + i * size_t(w) * size_t(h) * 4, w, h, o.draw.finish));
-  std::vector<Kept> out;
-  for (size_t i = 0; i < drawn.size(); i += size_t(o.best)) {
-    const std::span<const Image> own(&drawn[i], size_t(o.best));
-    const size_t best = o.best > 1 ? best_of(own_scores(opened.model(), opened.tokenizer(), words, own, BestBy::both)) : 0;
-    out.push_back({own[best], int64_t(requests[i + best].seed)});
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    const std::span<const Image> own(&drawn[i * size_t(o.best)], size_t(o.best));
+    const size_t best =
+        o.best > 1 ? best_of(own_scores(opened.model(), opened.tokenizer(), pieces[i].asked->words, own, BestBy::both)) : 0;
+    pieces[i].image = own[best], pieces[i].seed = int64_t(requests[i * size_t(o.best) + best].seed);
   }
-  return out;
+}
+
+nlohmann::ordered_json json_of(const DrawnMeta& meta, const DrawOptions& draw) {
+  return {{"steps", meta.steps},         {"guidance", draw.guidance},     {"heun", meta.heun},
+          {"shift", meta.shift},         {"guide_from", meta.guide_from}, {"guide_to", meta.guide_to},
+          {"finish", meta.finish},       {"width", meta.width},           {"height", meta.height},
+          {"precision", meta.precision}, {"model", meta.model},           {"model_hash", meta.model_hash}};
 }
 
 void generate(GenerateOptions o) {
-  DrawnMeta meta;
-  const std::string prompt = clean_caption(utf8_or_refuse("prompt", o.prompt), kMostWords),
-                    negative = clean_caption(utf8_or_refuse("--negative", o.negative), kMostWords);
-  meta.prompt = clean_caption(prompt), meta.negative = clean_caption(negative);
-  meta.style = clean_caption(utf8_or_refuse("--style", o.style));
+  const bool many = !o.prompts.empty();
+  const std::vector<std::string> prompts = many ? lines_of(o.prompts) : std::vector{o.prompt};
+  utf8_or_refuse("prompt", o.prompt), utf8_or_refuse("--negative", o.negative), utf8_or_refuse("--style", o.style);
   if (o.seed < 0) o.seed = std::random_device{}();
   if (o.seed > kMostSeed - (int64_t(o.count) * o.best - 1))
     refuse("--seed ", o.seed, " is too large; up to 2^53 there is room for every picture");
-  if (o.best > 1 && meta.prompt.empty()) refuse("--best-of needs words to judge by; the prompt has none");
+  if (o.best > 1 && clean_caption(prompts[0]).empty()) refuse("--best-of needs words to judge by; the prompt has none");
   if (o.out.empty()) o.out = "duet-" + std::to_string(o.seed) + ".png";
   check_png_target("-o", o.out, ", which carries the prompt along");
 
   check_draw_options(o.draw);
   const Opened opened = open_model(o.open);
   settle(o.draw, opened.loaded.sampling);
-  if (const auto& known = opened.loaded.styles; !meta.style.empty() && !known.empty()) {
-    if (const auto name = learned_style(known, meta.style, prompt_is_korean(meta.prompt, meta.style))) meta.style = *name;
-    else
-      std::fprintf(stderr, "duet: %s has not learned the style '%s'; it knows %s\n", opened.name.c_str(), meta.style.c_str(),
-                   both_names(known).c_str());
-  }
   const Model& m = opened.model();
   const int S = o.size ? o.size : opened.size(), patch = int(m.config.patch);
   if (S < patch || S > kMostSize || S % patch)
     refuse("--size ", S, ": must be a multiple of ", patch, ", from ", patch, " to ", kMostSize, "; this model learned at ",
            opened.size());
   o.draw.width = o.draw.height = S;
-  meta.width = meta.height = S;
-  meta.precision = arithmetic();
-  meta.model = opened.name, meta.model_hash = hex64(opened.loaded.hash), meta.version = kVersion;
+  DrawnMeta settings;
+  settings.width = settings.height = S;
+  settings.precision = arithmetic();
+  settings.model = opened.name, settings.model_hash = hex64(opened.loaded.hash), settings.version = kVersion;
 
-  const std::string words = with_style(meta.prompt, meta.style);
-  DrawRequest request{ids_of(opened.tokenizer(), "prompt", words, with_style(prompt, meta.style)),
-                      ids_of(opened.tokenizer(), "negative prompt", meta.negative, negative), 0};
-  if (request.prompt.empty()) {
-    request.prompt = {opened.tokenizer().bos()};
-    if (request.negative.empty()) o.draw.guidance = 1;  // nothing to steer by
+  std::vector<Asked> asked;
+  for (const std::string& p : prompts)
+    asked.push_back(ask(opened, o, settings, many ? "prompt '" + clean_caption(p) + "'" : "prompt", p));
+  if (asked[0].request.prompt.empty()) {  // the only one: a file's say something
+    asked[0].request.prompt = {opened.tokenizer().bos()};
+    if (asked[0].request.negative.empty()) o.draw.guidance = 1;  // nothing to steer by
   }
-  meta.take(o.draw);
+  for (Asked& a : asked) a.meta.take(o.draw);
+  if (const auto a = std::find_if(asked.begin(), asked.end(), [](const Asked& x) { return !x.learned; }); a != asked.end())
+    std::fprintf(stderr, "duet: %s has not learned the style '%s'; it knows %s\n", opened.name.c_str(), a->meta.style.c_str(),
+                 both_names(opened.loaded.styles).c_str());
+
+  std::vector<Drawn> pictures;
+  for (const Asked& a : asked)
+    for (int i = 0; i < o.count; ++i) pictures.push_back({&a, i, {}});
   // Pieces of about 1024 patches: large enough to fill the machine, small enough for its memory.
-  const int piece = std::max(1, 1024 * patch / S * patch / S / o.best);
+  const size_t piece = size_t(std::max(1, 1024 * patch / S * patch / S / o.best));
   const auto start = std::chrono::steady_clock::now();
-  nlohmann::ordered_json files = nlohmann::ordered_json::array();
+  std::vector<nlohmann::ordered_json> files(asked.size(), nlohmann::ordered_json::array());
   std::vector<std::pair<Image, std::string>> cells;
-  for (int first = 0; first < o.count; first += piece) {
-    for (const Kept& kept : draw_piece(opened, o, request, words, first, std::min(o.count, first + piece))) {
-      const Image& image = kept.image;
-      meta.seed = kept.seed;
-      const std::string path = o.count == 1 ? o.out : numbered(o.out, std::to_string(files.size() + 1));
-      write_file_atomic(path, encode_png(image, drawn_texts(meta)));
+  std::string kept;
+  for (size_t first = 0; first < pictures.size(); first += piece) {
+    const std::span<Drawn> now(&pictures[first], std::min(piece, pictures.size() - first));
+    draw_piece(opened, o, now);
+    for (Drawn& d : now) {
+      const size_t k = size_t(d.asked - asked.data());
+      DrawnMeta meta = d.asked->meta;
+      meta.seed = d.seed;
+      std::string path = o.out;
+      if (many) path = numbered(path, std::to_string(k + 1));
+      if (o.count > 1) path = numbered(path, std::to_string(d.number + 1));
+      write_file_atomic(path, encode_png(d.image, drawn_texts(meta)));
       if (!o.json) std::printf("%s\n", path.c_str());
-      files.push_back({{"file", path}, {"seed", meta.seed}});
-      if (o.grid) cells.emplace_back(image, "seed " + std::to_string(meta.seed));
+      files[k].push_back({{"file", path}, {"seed", d.seed}});
+      kept += join(" ", d.seed);
+      const std::string seed = "seed " + std::to_string(d.seed);
+      if (o.grid)
+        cells.emplace_back(std::move(d.image), !many ? seed : o.count > 1 ? d.asked->words + ", " + seed : d.asked->words);
+      d.image = {};
     }
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::string grid;
   if (o.grid) {
     grid = numbered(o.out, "grid");
-    const int columns = std::clamp(int(std::ceil(std::sqrt(double(o.count)))), 1, 12);
-    meta.seed = files[0]["seed"];  // the page is the way back to its first picture
+    const int columns =
+        many && o.count > 1 && o.count <= 12 ? o.count : std::clamp(int(std::ceil(std::sqrt(double(pictures.size())))), 1, 12);
+    DrawnMeta meta = asked[0].meta;
+    meta.seed = files[0][0]["seed"];  // the page is the way back to its first picture
     write_file_atomic(grid, encode_png(contact_sheet(cells, columns, std::clamp(S, 128, 256)), drawn_texts(meta)));
     if (!o.json) std::printf("%s\n", grid.c_str());
   }
   if (!o.json) {
-    std::string kept;
-    if (o.best > 1) {
-      kept = join(" to ", o.seed + int64_t(o.count) * o.best - 1, ", kept");
-      for (const auto& f : files) kept += join(" ", f["seed"].get<int64_t>());
-    }
+    if (o.best > 1) kept = join(" to ", o.seed + int64_t(o.count) * o.best - 1, ", kept", kept);
+    else kept.clear();
     std::fprintf(stderr, "duet: seed %lld%s, %d steps, guidance %g, %dx%d, %s: %.2f s\n", (long long)o.seed, kept.c_str(),
-                 o.draw.steps, o.draw.guidance, S, S, meta.precision.c_str(), seconds);
+                 o.draw.steps, o.draw.guidance, S, S, settings.precision.c_str(), seconds);
     return;
   }
-  nlohmann::ordered_json j{{"prompt", meta.prompt},
-                           {"negative", meta.negative},
-                           {"style", meta.style},
-                           {"files", files},
-                           {"steps", meta.steps},
-                           {"guidance", o.draw.guidance},
-                           {"heun", meta.heun},
-                           {"shift", meta.shift},
-                           {"guide_from", meta.guide_from},
-                           {"guide_to", meta.guide_to},
-                           {"finish", meta.finish},
-                           {"width", S},
-                           {"height", S},
-                           {"precision", meta.precision},
-                           {"model", meta.model},
-                           {"model_hash", meta.model_hash},
-                           {"seconds", seconds}};
+  nlohmann::ordered_json j;
+  if (many)
+    for (size_t k = 0; k < asked.size(); ++k)
+      j["prompts"].push_back({{"prompt", asked[k].meta.prompt}, {"style", asked[k].meta.style}, {"files", files[k]}});
+  else j["prompt"] = asked[0].meta.prompt;
+  j["negative"] = asked[0].meta.negative;
+  if (!many) j["style"] = asked[0].meta.style, j["files"] = files[0];
+  j.update(json_of(asked[0].meta, o.draw));
+  j["seconds"] = seconds;
   if (o.grid) j["grid"] = grid;
   std::printf("%s\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
 }
@@ -176,8 +226,12 @@ void generate(GenerateOptions o) {
 void add_draw_verbs(CLI::App& app) {
   auto* verb = app.add_subcommand("generate", "draw pictures from words: PNG with transparency, prompt and seed inside");
   auto o = std::make_shared<GenerateOptions>();
-  verb->add_option("PROMPT", o->prompt, "what to draw, English or Korean; \"\" draws whatever the model likes")->required();
-  verb->add_option("-o,--out", o->out, "FILE.png; with -n above 1 FILE-1.png ... (default: duet-SEED.png)");
+  verb->add_option("PROMPT", o->prompt, "what to draw, English or Korean; \"\" draws whatever the model likes");
+  verb->add_option("--prompts", o->prompts, "FILE with a prompt a line instead: one picture of each, all from the same seeds")
+      ->excludes("PROMPT");
+  verb->add_option(
+      "-o,--out", o->out,
+      "FILE.png; with -n above 1 or --prompts FILE-1.png ... (with both FILE-1-1.png ...; default: duet-SEED.png)");
   verb->add_option("-n,--count", o->count, "how many, with seeds SEED, SEED+1 ... (with --best-of N: of N seeds each)")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
@@ -198,8 +252,12 @@ void add_draw_verbs(CLI::App& app) {
   verb->footer(
       "Paths go to standard output, the seed to standard error.\n"
       "  duet generate \"a red circle above a blue star\" -o circle.png --seed 7\n"
-      "  duet generate \"고양이\" -n 4 --grid --style emoji -o cat.png");
-  verb->callback([o] { generate(*o); });
+      "  duet generate \"고양이\" -n 4 --grid --style emoji -o cat.png\n"
+      "  duet generate --prompts icons.txt --style outline --seed 7 --grid -o icon.png");
+  verb->callback([o, verb] {
+    if (!verb->count("PROMPT") && !verb->count("--prompts")) throw CLI::RequiredError("PROMPT, or --prompts FILE,");
+    generate(*o);
+  });
 }
 
 }  // namespace duet

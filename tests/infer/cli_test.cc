@@ -193,6 +193,41 @@ TEST_F(CliTest, BestOfKeepsTheBestRead) {
   refused({"generate", "", "--best-of", "2", "-o", dir / "x.png"}, "--best-of needs words");
 }
 
+// Each picture of a file's prompts is the one that the prompt alone draws, under the same name of the style.
+TEST_F(CliTest, PromptsOfAFileDrawWhatEachDrawsAlone) {
+  std::ofstream(dir / "prompts.txt") << "\xef\xbb\xbf"
+                                        "a red  circle\n\n \t\r\n파란 원\r\na star";
+  const std::vector<std::string> prompts{"a red circle", "파란 원", "a star"};
+  const Result r = run({"generate", "--prompts", dir / "prompts.txt", "--seed", "5", "--steps", "2", "--style", "photo",
+                        "--grid", "-o", dir / "set.png"});
+  ASSERT_EQ(r.code, 0) << r.err;
+  EXPECT_EQ(r.out,
+            dir / "set-1.png" + "\n" + (dir / "set-2.png") + "\n" + (dir / "set-3.png") + "\n" + (dir / "set-grid.png") + "\n");
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    ASSERT_EQ(run({"generate", prompts[i], "--seed", "5", "--steps", "2", "--style", "photo", "-o", dir / "one.png"}).code, 0);
+    EXPECT_EQ(bytes("set-" + std::to_string(i + 1) + ".png"), bytes("one.png")) << prompts[i];
+  }
+  const Result two = run({"generate", "--prompts", dir / "prompts.txt", "-n", "2", "--seed", "5", "--steps", "2", "--best-of",
+                          "2", "--json", "-o", dir / "two.png"});
+  ASSERT_EQ(two.code, 0) << two.err;
+  const auto said = nlohmann::json::parse(two.out)["prompts"];
+  ASSERT_EQ(said.size(), 3u);
+  EXPECT_EQ(said[1]["prompt"], "파란 원");
+  EXPECT_EQ(said[2]["files"][1]["file"], dir / "two-3-2.png");
+  const int64_t seed = said[2]["files"][1]["seed"];
+  EXPECT_TRUE(seed == 7 || seed == 8) << "the second picture is the better of the second two seeds, not " << seed;
+  ASSERT_EQ(run({"generate", "a star", "--seed", std::to_string(seed), "--steps", "2", "-o", dir / "one.png"}).code, 0);
+  EXPECT_EQ(bytes("two-3-2.png"), bytes("one.png"));
+
+  refused({"generate", "--prompts", dir / "none.txt", "-o", dir / "x.png"}, "none.txt");
+  std::ofstream(dir / "blank.txt") << " \n\n";
+  refused({"generate", "--prompts", dir / "blank.txt", "-o", dir / "x.png"},
+          "blank.txt: says nothing; write one prompt a line");
+  std::ofstream(dir / "latin.txt") << "a star\n\xe9toile\n";
+  refused({"generate", "--prompts", dir / "latin.txt", "-o", dir / "x.png"}, "latin.txt, line 2: byte 0 (0xe9)");
+  EXPECT_EQ(run({"generate", "a", "--prompts", dir / "prompts.txt"}).code, 2);
+}
+
 TEST_F(CliTest, EvalGenerateWritesFiguresAPageAndSheets) {
   for (const char* split : {"train", "pairs"}) {
     ShardWriter w(dir / (std::string("set/") + split), "", 100);
@@ -292,7 +327,7 @@ TEST_F(CliTest, WrongUsageIsExitCode2) {
   says({"generate", "a", "--steps", "0"}, "--steps: ");
   says({"generate", "a", "--bogus"}, "--bogus; 'duet generate --help' tells more");
   says({"eval", "scenes", "-n", "x"}, "'duet eval scenes --help' tells more");
-  EXPECT_EQ(run({"generate"}).code, 2);
+  says({"generate"}, "PROMPT, or --prompts FILE, is required");
   EXPECT_EQ(run({"generate", "a", "--steps", "0"}).code, 2);
   EXPECT_EQ(run({"generate", "a", "--seed", "-1"}).code, 2);
   EXPECT_EQ(run({"generate", "a", "--bogus"}).code, 2);
