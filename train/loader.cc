@@ -101,7 +101,7 @@ std::vector<std::string> Loader::styles() const { return s_->maker.styles(); }
 Loader::Stats Loader::stats() const {
   const BatchMaker::Stats made = s_->maker.stats();
   std::lock_guard lock(s_->mutex);
-  return {made.bad, s_->batches, s_->wait_s, made.cached};
+  return {made.bad, s_->batches, s_->wait_s, made.cached, made.captions, made.cut, made.longest};
 }
 
 }  // namespace duet

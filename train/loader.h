@@ -18,6 +18,8 @@ class Loader {
     int64_t batches = 0;                 // given by next()
     double wait_s = 0;                   // time next() stood waiting
     int64_t cached = 0;                  // pictures held decoded
+    int64_t captions = 0, cut = 0;       // as BatchMaker's
+    int longest = 0;
   };
   Loader(DataConfig, Tokenizer, uint64_t seed);
   ~Loader();

@@ -297,8 +297,13 @@ struct BatchMaker::State {
     for (int64_t i = 0; i < int64_t(size) * size * 4; ++i) out[i] = pixels[i] + share * (out[i] - pixels[i]);
   }
 
-  std::vector<int> tokens(const Wording& w) const {
+  std::vector<int> tokens(const Wording& w) {
     std::vector<int> ids = tokenizer.encode(w.text);
+    {
+      const std::lock_guard lock(mutex);
+      ++stats.captions, stats.cut += int(ids.size()) > config.max_tokens - 2;
+      stats.longest = std::max(stats.longest, int(ids.size()) + 2);
+    }
     if (int(ids.size()) > config.max_tokens - 2) ids.resize(config.max_tokens - 2);
     ids.insert(ids.begin(), w.korean ? ko : en);
     ids.push_back(eos);

@@ -24,7 +24,7 @@ struct DataConfig {
   double compose = 0.0;  // share of compositions of stored pictures (train/compose.h); with scenes at most 1
   int size = 64;         // pixels a side
   int batch = 64;
-  int max_tokens = 40;             // caption length, language mark and end included
+  int max_tokens = 64;             // caption length, language mark and end included; a prompt may have as many
   double korean = 0.5;             // share of Korean captions where a sample has both languages
   double styled = 0.5;             // share of captions that name the style where a sample has one
   std::vector<double> dir_styled;  // the same, one for each dir: what is asked for without a style is then that of some dirs
@@ -75,6 +75,8 @@ class BatchMaker {
   struct Stats {
     std::map<std::string, int64_t> bad;  // distinct samples skipped so far, by reason
     int64_t cached = 0;                  // pictures held decoded
+    int64_t captions = 0, cut = 0;       // of batches made so far; cut: longer than data.max_tokens, of which that many stay
+    int longest = 0;                     // tokens that the longest would have taken
   };
   // Refuses a config that says nothing sound, naming its key, and folders without a usable sample.
   BatchMaker(DataConfig, Tokenizer, uint64_t seed);

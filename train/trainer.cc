@@ -249,6 +249,14 @@ void Trainer::run(const std::function<void(const Model&, const Tokenizer&, int64
   int64_t n = 0, flops = gemm_flops();
   auto since = Clock::now();
   double wait = s_->loader->stats().wait_s;
+  int64_t told = 0;
+  const auto tell_cut = [&] {
+    const Loader::Stats seen = s_->loader->stats();
+    if (seen.cut == told) return;
+    told = seen.cut;
+    line.message(join("captions cut at data.max_tokens ", c.data.max_tokens, ": ", seen.cut, " of ", seen.captions,
+                      "; the longest has ", seen.longest));
+  };
   while (s_->done < c.steps && !stop()) {
     s_->advance();
     if (where == Device::cpu || s_->done % c.log_every == 0 || s_->done == c.steps) s_->settle();
@@ -279,6 +287,7 @@ void Trainer::run(const std::function<void(const Model&, const Tokenizer&, int64
                     (long long)s_->done, (long long)c.steps, mean.loss * k, mean.flow * k, mean.caption * k, mean.contrast * k,
                     rate, speed / 1e9, 100 * speed / peak, duration_text(s * k * double(c.steps - s_->done)).c_str());
       line.update(text);
+      if (told == 0) tell_cut();
       mean = {}, n = 0, flops = gemm_flops(), since = Clock::now(), wait = s_->loader->stats().wait_s;
     }
     if (s_->done % c.save_every == 0 && s_->done < c.steps) save(), log.flush();
@@ -289,6 +298,7 @@ void Trainer::run(const std::function<void(const Model&, const Tokenizer&, int64
   log.flush();
   line.finish();
   for (const auto& [reason, count] : s_->loader->stats().bad) line.message(join("skipped samples: ", count, " ", reason));
+  tell_cut();
   if (s_->done >= c.steps) save_model(c.out + "/model", DType::bf16);
 }
 

@@ -215,6 +215,26 @@ TEST_F(LoaderTest, BatchHasThePromisedShape) {
   }
 }
 
+TEST_F(LoaderTest, CountsTheCaptionsItCuts) {
+  DataConfig c = config({build("a", 10)}, 4);
+  c.threads = 0;
+  const Tokenizer t = byte_tokenizer();
+  std::vector<int> lengths;
+  Loader whole(c, t, 1);
+  for (int step = 0; step < 8; ++step)
+    for (const auto& ids : whole.make(step).text) lengths.push_back(int(ids.size()));
+  EXPECT_EQ(whole.stats().cut, 0);
+  const int longest = *std::max_element(lengths.begin(), lengths.end());
+  const auto of_that = std::count(lengths.begin(), lengths.end(), longest);
+  ASSERT_LT(of_that, int64_t(lengths.size())) << "captions of several lengths";
+  c.max_tokens = longest - 1;
+  Loader loader(c, t, 1);
+  for (int step = 0; step < 8; ++step) loader.make(step);
+  EXPECT_EQ(loader.stats().captions, int64_t(lengths.size()));
+  EXPECT_EQ(loader.stats().cut, of_that);
+  EXPECT_EQ(loader.stats().longest, longest);
+}
+
 TEST_F(LoaderTest, EveryEpochSeesEverySampleOnce) {
   const int n = 35;
   std::vector<ShardSample> faults = {{"nopicture", {{"txt", text_bytes("x")}}},

@@ -107,6 +107,23 @@ TEST(Trainer, ResumingSaysWhichSettingsAreOthers) {
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
+TEST(Trainer, SaysThatCaptionsAreCut) {
+  const SettingsBack back;
+  const TestFolder dir;
+  const auto said = [&](const std::string& out, int most) {
+    TrainConfig c = tiny(dir / out);
+    c.steps = c.log_every = 1, c.precision = "f32", c.data.max_tokens = most;
+    Trainer t(c);
+    testing::internal::CaptureStderr();
+    run(t);
+    return testing::internal::GetCapturedStderr();
+  };
+  const std::string whole = said("whole", 200), cut = said("cut", 4);
+  EXPECT_EQ(whole.find("captions cut"), std::string::npos) << whole;
+  EXPECT_NE(cut.find("captions cut at data.max_tokens 4: "), std::string::npos) << cut;
+  EXPECT_NE(cut.find("; the longest has "), std::string::npos) << cut;
+}
+
 TEST(Trainer, ATokenizerThatIsNotThereNamesItsKey) {
   const TestFolder dir;
   TrainConfig c = tiny(dir / "run");
@@ -283,7 +300,7 @@ TEST(Trainer, StartsFromWeightsThatLackAPart) {
     return "accepted";
   };
   TrainConfig other = c;
-  other.model.hidden *= 2;
+  other.model.hidden /= 2;
   EXPECT_NE(complaint(other).find("give both the same sizes"), std::string::npos) << complaint(other);
   grown.save_model(dir / "grown", DType::f32);
   c.start = dir / "grown", c.model.refine = 0;
