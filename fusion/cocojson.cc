@@ -37,7 +37,8 @@ bool is_picture(const fs::path& p) {
 // Formats that people have pictures in and nothing here reads.
 bool is_other_picture(const fs::path& p) {
   const std::string e = lower_extension(p);
-  for (const char* other : {".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".ico", ".psd"})
+  for (const char* other : {".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".ico", ".psd",
+                            ".dcm", ".dicom", ".nii", ".mha"})
     if (e == other) return true;
   return false;
 }

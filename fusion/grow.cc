@@ -1,10 +1,12 @@
 #include "fusion/grow.h"
 
+#include <algorithm>
 #include <map>
 
 #include "fusion/fields.h"
 #include "fusion/finer.h"
 #include "fusion/wider.h"
+#include "kernels/error.h"
 
 namespace duet {
 namespace {

@@ -51,6 +51,7 @@ void grow(std::vector<Loaded>& parts) {
           "; weights of one shape have a mean, but for patch and size, width and hidden that are grown (duet info shows both)");
     if (to_json(c) == to_json(to)) continue;
     auto m = std::make_unique<Model>(to);
+    take_parameters(*m, *largest.model, largest.path);  // what is new is then as it is there, not by chance
     take_parameters(*m, *l.model, l.path);
     l.model = std::move(m);
   }

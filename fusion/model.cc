@@ -33,8 +33,8 @@ static Tensor place_features(const Layout& l) {
 static Tensor zeros_i32(int64_t n) { return Tensor::zeros({n}, DType::i32); }
 
 Model::Model(const ModelConfig& c, uint64_t seed) : config(c) {
-  CHECK(c.width % c.head == 0, "model.width ", c.width, " must be a multiple of model.head ", c.head);
-  CHECK(c.size % c.patch == 0, "model.size ", c.size, " must be a multiple of model.patch ", c.patch);
+  if (c.head < 1 || c.width % c.head != 0) refuse("model.width ", c.width, " must be a multiple of model.head ", c.head);
+  if (c.patch < 1 || c.size % c.patch != 0) refuse("model.size ", c.size, " must be a multiple of model.patch ", c.patch);
   Init i{seed};
   const int64_t C = c.width, P = patch_values();
   table_ = i.normal({c.vocab, C}, 0.02f);

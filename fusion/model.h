@@ -64,7 +64,7 @@ class Model {
   Var picture_embedding(const Var& h, const Tensor& at) const;  // mean over segments -> unit rows (B,E)
   Var text_embedding(const Var& h, const Tensor& at) const;
 
-  void params(const Visit&);
+  void params(const Visit&);  // a new one: say in fusion/wider.cc how it widens
   Segment prompt(int tokens) const { return Segment::prompt(tokens, config.whole_prompt); }  // in the fusion blocks
   Device device() const;  // where the parameters lie: see flatten()
   int64_t patch_values() const { return config.patch * config.patch * 4; }

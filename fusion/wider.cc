@@ -1,8 +1,6 @@
 #include "fusion/wider.h"
 
-#include <algorithm>
 #include <cmath>
-#include <vector>
 
 namespace duet {
 namespace {
@@ -39,7 +37,7 @@ bool reads(const std::string& n) {
   return ends(n, ".qkv.weight") || ends(n, ".up.weight") || (n.starts_with("head.") && ends(n, ".weight"));
 }
 
-// What the modulation of a norm (scale, shift) or of a block (scale, shift, gate, twice) becomes: each an axis of `now`.
+// The parts of a modulation, `width` entries each: of a norm scale, shift; of a block scale, shift, gate, twice.
 enum class Part { scale, shift, gate };
 Part part(int64_t block, bool of_block) {
   const int64_t k = of_block ? block % 3 : block % 2;
@@ -57,20 +55,22 @@ Tensor wider_parameter(const std::string& name, const Tensor& t, const Tensor& f
   const Axis cols = axis(old_W, W, columns_are_hidden(name) ? F : C, columns_are_hidden(name) ? to.hidden : to.width);
   if (t.shape().size() != fresh.shape().size() || !rows.fits(old_R, R) || !cols.fits(old_W, W)) return t;
 
+  // Modulation: fresh scales and shifts are 0, gates 1. Of other parameters, old rows get new columns of 0, unless those
+  // read new channels, on which there is nothing yet; and new rows are fresh, unless they would write to new channels.
+  const bool own = ends(name, ".own"), zero_row = !own && writes(name), zero_column = !own && !reads(name);
   Tensor out = fresh.clone();
   for (int64_t r = 0; r < R; ++r)
     for (int64_t c = 0; c < W; ++c) {
       float& x = out.data()[r * W + c];
       const int64_t before_r = rows.before(r), before_c = cols.before(c);
       if (before_r >= 0 && before_c >= 0) x = t.data()[before_r * old_W + before_c];
-      else if (ends(name, ".own")) continue;
-      else if (before_r < 0 ? writes(name) : !reads(name)) x = 0;
+      else if (before_r < 0 ? zero_row : zero_column) x = 0;
     }
 
   // Norms and gates.
   const float s = float(std::sqrt(double(C) / double(to.width)));
   const bool head_norm = name == "head.flow.own" || name == "head.text.own" || name == "head.pool.own";
-  const bool block = ends(name, ".own") && !name.starts_with("head.");
+  const bool block = own && !name.starts_with("head.");
   if (head_norm || block)
     for (int64_t r = 0; r < R; ++r)
       for (int64_t c = 0; c < W; ++c) {

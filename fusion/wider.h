@@ -15,8 +15,8 @@
 
 namespace duet {
 
-// What the parameter `t` of that name becomes. fresh: the same of a new model of `to`. Shapes other than such a growth gives
-// rise to come back as they are.
+// What the parameter `t` of that name becomes. fresh: the same parameter of a new model of `to`, from which the new entries
+// come that are not 0. A `t` that does not grow to fresh's shape comes back as it is.
 Tensor wider_parameter(const std::string& name, const Tensor& t, const Tensor& fresh, const ModelConfig& from,
                        const ModelConfig& to);
 

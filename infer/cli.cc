@@ -240,8 +240,7 @@ std::vector<BadPicture> for_pictures(
 }
 
 void refuse_if_any(const std::vector<BadPicture>& bad) {
-  if (!bad.empty())
-    refuse(bad.size(), bad.size() == 1 ? " picture" : " pictures", " could not be read (named above); all others are done");
+  if (!bad.empty()) refuse(bad.size(), " could not be read (named above); the rest, if there is any, is done");
 }
 
 }  // namespace duet

@@ -23,7 +23,7 @@ void add_read_verbs(CLI::App&);  // caption, classify, embed
 void add_serve_verb(CLI::App&);
 void add_search_verbs(CLI::App&);   // search
 void add_weights_verbs(CLI::App&);  // info, quantize, merge
-void add_eval_verbs(CLI::App&);     // eval scenes, icons, retrieval, classify, caption, generate
+void add_eval_verbs(CLI::App&);     // eval scenes, binding, icons, retrieval, classify, caption, generate
 void add_generate_eval(CLI::App* eval);
 
 // Exit codes: 0 done, 1 refused or failed (one line on stderr says what and how to mend it), 2 wrong usage.
@@ -42,7 +42,7 @@ void add_device_option(CLI::App*, std::string& device);  // --device
 // --weights, --device, --precision, --quantize, --threads
 void add_open_options(CLI::App*, OpenOptions&);
 
-void add_draw_options(CLI::App*, DrawOptions&);  // --steps, --guidance, --guide-from, --guide-to, --shift, --heun
+void add_draw_options(CLI::App*, DrawOptions&);  // --steps, --guidance, --guide-from, --guide-to, --shift, --finish, --heun
 void check_draw_options(const DrawOptions&);     // refuses an interval that ends before it begins
 
 // The text, or a refusal that names the first byte that is not UTF-8.

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <span>
@@ -14,6 +16,7 @@
 #include "infer/sampler.h"
 #include "kernels/error.h"
 #include "kernels/files.h"
+#include "kernels/quote.h"
 #include "text/unicode.h"
 #include "vision/codec.h"
 #include "vision/draw.h"
@@ -41,25 +44,35 @@ std::string numbered(const std::string& file, const std::string& part) {
 }
 
 // The words as the model gets them. None at all: the text of no words, which draws whatever it likes.
-// given: all of them, before a caption's length was cut to.
-std::vector<int> ids_of(const Tokenizer& tokenizer, const char* what, const std::string& words, const std::string& given) {
+// given: the same before clean_caption() cut them to a caption's length. what: names them in a warning.
+std::vector<int> ids_of(const Tokenizer& tokenizer, const std::string& what, const std::string& words,
+                        const std::string& given) {
   if (words.empty()) return {};
   const size_t whole = 1 + tokenizer.encode(given).size();
   if (whole > kMostTokens)
-    std::fprintf(stderr, "duet: the %s has %zu tokens; the last %zu are left out%s\n", what, whole, whole - kMostTokens,
+    std::fprintf(stderr, "duet: %s has %zu tokens; the last %zu are left out%s\n", what.c_str(), whole, whole - kMostTokens,
                  given == words ? "" : ", and the file's text keeps the beginning alone");
   return prompt_ids(tokenizer, words, kMostTokens);
 }
 
+// A prompt as it was said, and how a message calls it.
+struct Said {
+  std::string what, words;
+};
+
 // The lines of a file that say something.
-std::vector<std::string> lines_of(const std::string& file) {
+std::vector<Said> lines_of(const std::string& file) {
   std::string all = read_file(file, kMostWords);
   if (all.starts_with("\xef\xbb\xbf")) all.erase(0, 3);  // a byte order mark, as Windows' editors write it
   std::istringstream text(all);
-  std::vector<std::string> out;
+  std::vector<Said> out;
   std::string line;
-  for (int n = 1; std::getline(text, line); ++n)
-    if (!clean_caption(utf8_or_refuse((file + ", line " + std::to_string(n)).c_str(), line)).empty()) out.push_back(line);
+  for (int n = 1; std::getline(text, line); ++n) {
+    const std::string what = file + ", line " + std::to_string(n);
+    if (const size_t at = broken_utf8(line); at != line.npos)
+      refuse(what, ": ", shown_byte(line, at), " is not UTF-8; save the prompts as plain text in UTF-8");
+    if (!clean_caption(line).empty()) out.push_back({what, line});
+  }
   if (out.empty()) refuse("--prompts ", file, ": says nothing; write one prompt a line");
   return out;
 }
@@ -72,20 +85,16 @@ struct Asked {
   bool learned = true;  // the model knows the style, or none was said, or the model does not say what it knows
 };
 
-// what: names the prompt in a warning. settings: what is the same for all.
-Asked ask(const Opened& opened, const GenerateOptions& o, const DrawnMeta& settings, const std::string& what,
-          const std::string& said) {
-  const std::string prompt = clean_caption(utf8_or_refuse(what.c_str(), said), kMostWords),
-                    negative = clean_caption(utf8_or_refuse("--negative", o.negative), kMostWords);
+// settings: what is the same for all, the style as it was said and the negative prompt with it; not_this: its ids.
+Asked ask(const Opened& opened, const DrawnMeta& settings, const std::vector<int>& not_this, const Said& said) {
+  const std::string prompt = clean_caption(said.words, kMostWords);
   Asked a{.meta = settings, .words = {}, .request = {}};
-  a.meta.prompt = clean_caption(prompt), a.meta.negative = clean_caption(negative);
-  a.meta.style = clean_caption(utf8_or_refuse("--style", o.style));
+  a.meta.prompt = clean_caption(prompt);
   const auto learned = learned_style(opened.loaded.styles, a.meta.style, prompt_is_korean(a.meta.prompt, a.meta.style));
   a.learned = learned || a.meta.style.empty() || opened.loaded.styles.empty();
   if (learned) a.meta.style = *learned;
   a.words = with_style(a.meta.prompt, a.meta.style);
-  a.request = {ids_of(opened.tokenizer(), what.c_str(), a.words, with_style(prompt, a.meta.style)),
-               ids_of(opened.tokenizer(), "negative prompt", a.meta.negative, negative), 0};
+  a.request = {ids_of(opened.tokenizer(), said.what, a.words, with_style(prompt, a.meta.style)), not_this, 0};
   return a;
 }
 
@@ -96,8 +105,8 @@ struct Drawn {
   int64_t seed = 0;
 };
 
-// Draws `pieces`, each the best of its own --best-of seeds.
-void draw_piece(const Opened& opened, const GenerateOptions& o, std::span<Drawn> pieces) {
+// Draws `pieces`, each the best of its own --best-of seeds; at_once pictures in one batch.
+void draw_piece(const Opened& opened, const GenerateOptions& o, size_t at_once, std::span<Drawn> pieces) {
   const int w = o.draw.width, h = o.draw.height;
   std::vector<DrawRequest> requests;
   for (const Drawn& p : pieces)
@@ -105,10 +114,14 @@ void draw_piece(const Opened& opened, const GenerateOptions& o, std::span<Drawn>
       requests.push_back(p.asked->request);
       requests.back().seed = uint64_t(o.seed + int64_t(p.number) * o.best + k);
     }
-  const auto pixels = draw(opened.model(), opened.tokenizer(), requests, o.draw);
   std::vector<Image> drawn;
-  for (size_t i = 0; i < requests.size(); ++i)
-    drawn.push_back(finished(pixels.data() + i * size_t(w) * size_t(h) * 4, w, h, o.draw.finish));
+  for (size_t first = 0; first < requests.size(); first += at_once) {
+    const auto from = requests.begin() + int64_t(first);
+    const std::vector<DrawRequest> some(from, from + int64_t(std::min(at_once, requests.size() - first)));
+    const auto pixels = draw(opened.model(), opened.tokenizer(), some, o.draw);
+    for (size_t i = 0; i < some.size(); ++i)
+      drawn.push_back(finished(pixels.data() + i * size_t(w) * size_t(h) * 4, w, h, o.draw.finish));
+  }
   for (size_t i = 0; i < pieces.size(); ++i) {
     const std::span<const Image> own(&drawn[i * size_t(o.best)], size_t(o.best));
     const size_t best =
@@ -126,12 +139,16 @@ nlohmann::ordered_json json_of(const DrawnMeta& meta, const DrawOptions& draw) {
 
 void generate(GenerateOptions o) {
   const bool many = !o.prompts.empty();
-  const std::vector<std::string> prompts = many ? lines_of(o.prompts) : std::vector{o.prompt};
-  utf8_or_refuse("prompt", o.prompt), utf8_or_refuse("--negative", o.negative), utf8_or_refuse("--style", o.style);
+  const std::vector<Said> prompts =
+      many ? lines_of(o.prompts) : std::vector{Said{"the prompt", utf8_or_refuse("prompt", o.prompt)}};
+  DrawnMeta settings;
+  const std::string negative = clean_caption(utf8_or_refuse("--negative", o.negative), kMostWords);
+  settings.negative = clean_caption(negative), settings.style = clean_caption(utf8_or_refuse("--style", o.style));
   if (o.seed < 0) o.seed = std::random_device{}();
   if (o.seed > kMostSeed - (int64_t(o.count) * o.best - 1))
-    refuse("--seed ", o.seed, " is too large; up to 2^53 there is room for every picture");
-  if (o.best > 1 && clean_caption(prompts[0]).empty()) refuse("--best-of needs words to judge by; the prompt has none");
+    refuse("--seed ", o.seed, " is too large: the last picture's must be at most 2^53; so many pictures can begin at ",
+           kMostSeed - (int64_t(o.count) * o.best - 1));
+  if (o.best > 1 && clean_caption(prompts[0].words).empty()) refuse("--best-of needs words to judge by; the prompt has none");
   if (o.out.empty()) o.out = "duet-" + std::to_string(o.seed) + ".png";
   check_png_target("-o", o.out, ", which carries the prompt along");
 
@@ -144,14 +161,16 @@ void generate(GenerateOptions o) {
     refuse("--size ", S, ": must be a multiple of ", patch, ", from ", patch, " to ", kMostSize, "; this model learned at ",
            opened.size());
   o.draw.width = o.draw.height = S;
-  DrawnMeta settings;
   settings.width = settings.height = S;
   settings.precision = arithmetic();
   settings.model = opened.name, settings.model_hash = hex64(opened.loaded.hash), settings.version = kVersion;
 
   std::vector<Asked> asked;
-  for (const std::string& p : prompts)
-    asked.push_back(ask(opened, o, settings, many ? "prompt '" + clean_caption(p) + "'" : "prompt", p));
+  const auto not_this = ids_of(opened.tokenizer(), "the negative prompt", settings.negative, negative);
+  if (!not_this.empty() && o.draw.guidance == 1)
+    std::fprintf(stderr, "duet: --negative does nothing at guidance 1, at which %s\n",
+                 opened.loaded.sampling.guidance == 1 ? "these weights draw" : "there is nothing to steer by");
+  for (const Said& p : prompts) asked.push_back(ask(opened, settings, not_this, p));
   if (asked[0].request.prompt.empty()) {  // the only one: a file's say something
     asked[0].request.prompt = {opened.tokenizer().bos()};
     if (asked[0].request.negative.empty()) o.draw.guidance = 1;  // nothing to steer by
@@ -164,15 +183,16 @@ void generate(GenerateOptions o) {
   std::vector<Drawn> pictures;
   for (const Asked& a : asked)
     for (int i = 0; i < o.count; ++i) pictures.push_back({&a, i, {}});
-  // Pieces of about 1024 patches: large enough to fill the machine, small enough for its memory.
-  const size_t piece = size_t(std::max(1, 1024 * patch / S * patch / S / o.best));
+  // Batches of about 1024 patches: large enough to fill the machine, small enough for its memory.
+  const size_t at_once = size_t(std::max(1, 1024 * patch / S * patch / S)),
+               piece = std::max(size_t(1), at_once / size_t(o.best));
   const auto start = std::chrono::steady_clock::now();
   std::vector<nlohmann::ordered_json> files(asked.size(), nlohmann::ordered_json::array());
   std::vector<std::pair<Image, std::string>> cells;
   std::string kept;
   for (size_t first = 0; first < pictures.size(); first += piece) {
     const std::span<Drawn> now(&pictures[first], std::min(piece, pictures.size() - first));
-    draw_piece(opened, o, now);
+    draw_piece(opened, o, at_once, now);
     for (Drawn& d : now) {
       const size_t k = size_t(d.asked - asked.data());
       DrawnMeta meta = d.asked->meta;
@@ -197,12 +217,13 @@ void generate(GenerateOptions o) {
     const int columns =
         many && o.count > 1 && o.count <= 12 ? o.count : std::clamp(int(std::ceil(std::sqrt(double(pictures.size())))), 1, 12);
     DrawnMeta meta = asked[0].meta;
-    meta.seed = files[0][0]["seed"];  // the page is the way back to its first picture
+    meta.seed = files[0][0]["seed"];  // the page is the way back to its first picture, or to all prompts
+    for (size_t k = 1; k < asked.size(); ++k) meta.prompt += "\n" + asked[k].meta.prompt;
     write_file_atomic(grid, encode_png(contact_sheet(cells, columns, std::clamp(S, 128, 256)), drawn_texts(meta)));
     if (!o.json) std::printf("%s\n", grid.c_str());
   }
   if (!o.json) {
-    if (o.best > 1) kept = join(" to ", o.seed + int64_t(o.count) * o.best - 1, ", kept", kept);
+    if (o.best > 1) kept = join(" to ", o.seed + int64_t(o.count) * o.best - 1, many ? "" : ", kept" + kept);
     else kept.clear();
     std::fprintf(stderr, "duet: seed %lld%s, %d steps, guidance %g, %dx%d, %s: %.2f s\n", (long long)o.seed, kept.c_str(),
                  o.draw.steps, o.draw.guidance, S, S, settings.precision.c_str(), seconds);
@@ -255,6 +276,7 @@ void add_draw_verbs(CLI::App& app) {
       "  duet generate \"고양이\" -n 4 --grid --style emoji -o cat.png\n"
       "  duet generate --prompts icons.txt --style outline --seed 7 --grid -o icon.png");
   verb->callback([o, verb] {
+    if (verb->count("--prompts") && o->prompts.empty()) throw CLI::ValidationError("--prompts", "names no file");
     if (!verb->count("PROMPT") && !verb->count("--prompts")) throw CLI::RequiredError("PROMPT, or --prompts FILE,");
     generate(*o);
   });

@@ -80,14 +80,15 @@ void classify_verb(const ClassifyArgs& o) {
   const Opened opened = open_model(o.open);
   const Classifier classify(opened.model(), opened.tokenizer(), labels, o.sentence,
                             o.by == "caption" ? ClassifyBy::caption : ClassifyBy::embedding);
-  if (!o.json) {
+  const auto head = [&] {
     std::printf("by %s, templates:", o.by.c_str());
     for (const auto& t : classify.templates()) std::printf(" \"%s\"", t.c_str());
     std::printf("\n");
-  }
+  };
   Json list = Json::array();
   const auto bad = for_pictures(o.pictures, opened.size(), [&](const auto& paths, const auto& images) {
     const auto all = classify(images);
+    if (!o.json && list.empty()) head();
     for (size_t i = 0; i < paths.size(); ++i) {
       std::vector<size_t> order(labels.size());
       for (size_t l = 0; l < order.size(); ++l) order[l] = l;

@@ -90,14 +90,13 @@ void add_train_verb(CLI::App& app) {
       return;
     }
     asked = 0;
-    choose_device(device);
-    Trainer trainer(c);
     if (!exported.empty()) {
-      if (!trainer.resume(false)) refuse(c.out, ": holds no checkpoint to export");
-      trainer.save_model(exported, DType::bf16);
-      std::printf("%s: weights of step %lld\n", exported.c_str(), (long long)trainer.done());
+      const int64_t step = export_checkpoint(c.out, exported, DType::bf16);
+      std::printf("%s: weights of step %lld\n", exported.c_str(), (long long)step);
       return;
     }
+    choose_device(device);
+    Trainer trainer(c, find_weights);
     if (resume) {
       if (!trainer.resume()) std::fprintf(stderr, "duet: no checkpoint in %s yet; starting at step 0\n", c.out.c_str());
     } else if (std::filesystem::exists(c.out + "/log.jsonl")) {

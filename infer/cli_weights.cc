@@ -127,7 +127,8 @@ void add_weights_verbs(CLI::App& app) {
   auto* info = app.add_subcommand("info", "what a weights file holds: config, size, tokenizer, how it was trained");
   auto i = std::make_shared<InfoArgs>();
   info->add_option("WEIGHTS", i->weights,
-                   "model folder or .safetensors (default: $DUET_WEIGHTS, else assets/" + std::string(kUsualWeights) + ")");
+                   "model folder, .safetensors, or " + std::string(kShippedWeights) + " (default: $DUET_WEIGHTS, else " +
+                       kUsualWeights + ")");
   info->add_flag("--tensors", i->tensors, "list every tensor");
   info->add_flag("--json", i->json, "everything, tensors included");
   info->footer("  duet info assets/xs");
@@ -136,14 +137,16 @@ void add_weights_verbs(CLI::App& app) {
   auto* quantize = app.add_subcommand("quantize", "write a model's weights smaller: int8 for the blocks, bf16 for the rest");
   auto q = std::make_shared<std::pair<std::string, std::string>>();
   quantize->add_option("WEIGHTS", q->first,
-                       "model folder or .safetensors (default: $DUET_WEIGHTS, else assets/" + std::string(kUsualWeights) + ")");
+                       "model folder, .safetensors, or " + std::string(kShippedWeights) + " (default: $DUET_WEIGHTS, else " +
+                           kUsualWeights + ")");
   quantize->add_option("-o,--out", q->second, "folder for model.safetensors and tokenizer.json")->required();
   quantize->footer(
       "Every verb reads them. They save room; --quantize int8 is what makes products faster, with any weights.\n"
       "  duet quantize assets/xs -o xs-int8");
   quantize->callback([q] { quantize_verb(q->first, q->second); });
 
-  auto* merge = app.add_subcommand("merge", "one model of several of one config: the weighted mean of their weights");
+  auto* merge = app.add_subcommand(
+      "merge", "one model of several: the weighted mean of their weights; smaller ones are grown to the largest");
   auto m = std::make_shared<MergeArgs>();
   merge->add_option("WEIGHTS", m->weights, "two models or more: folder, .safetensors, or the name of weights that ship")
       ->required();
@@ -156,8 +159,7 @@ void add_weights_verbs(CLI::App& app) {
       "start\n"
       "for training like any other ('duet train CONFIG --set start=DIR').\n"
       "  duet merge xs-128 xs --share 0.7 --share 0.3 -o both\n"
-      "What tuning taught one model, given to another (here: to draw in 4 steps, to one trained on from xs-128; coarser "
-      "ones are grown):\n"
+      "What tuning taught one model, given to another (here: to draw in 4 steps, to one trained on from xs-128):\n"
       "  duet merge runs/mine/model xs-fast xs-128 --share 1 --share 1 --share=-1 --draw-as xs-fast -o fast");
   merge->callback([m] { merge_verb(*m); });
 }

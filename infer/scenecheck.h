@@ -33,7 +33,8 @@ struct SceneTotals {
 };
 double percent(const Tally&);  // 0 where nothing was asked
 
-// One column per named group ("seen en", "heldout ko"); one row per attribute, and of whole scenes.
+// One column per named group ("seen en", "heldout ko"); one row per attribute, of whole scenes, and of some of those: of one,
+// two and three things, on grey. json(): right, total, percent (null where nothing was asked) of each.
 struct SceneReport {
   std::vector<std::pair<std::string, SceneTotals>> groups;
   SceneTotals& group(const std::string& name);  // added when new

@@ -5,23 +5,28 @@
 #include <nlohmann/json.hpp>
 
 #include "infer/scenecheck.h"
+#include "kernels/error.h"
 
 namespace duet {
 namespace {
 
+constexpr const char* kCounts[] = {"one", "two", "three"};
 using Row = std::pair<std::string, const Tally*>;
 
 std::vector<Row> rows(const SceneTotals& t) {
   std::vector<Row> out;
   for (int a = 0; a < kAttributes; ++a) out.emplace_back(name(Attribute(a)), &t.tally[size_t(a)]);
   out.emplace_back("whole scene", &t.whole);
-  const char* const of[] = {"  of one", "  of two", "  of three"};
-  for (size_t n = 0; n < t.of_things.size(); ++n) out.emplace_back(of[n], &t.of_things[n]);
+  for (size_t n = 0; n < t.of_things.size(); ++n) out.emplace_back(join("  of ", kCounts[n]), &t.of_things[n]);
   out.emplace_back("  on grey", &t.on_grey);
   return out;
 }
 
-nlohmann::ordered_json to_json(const Tally& t) { return {{"right", t.right}, {"total", t.total}, {"percent", percent(t)}}; }
+nlohmann::ordered_json to_json(const Tally& t) {
+  nlohmann::ordered_json j{{"right", t.right}, {"total", t.total}, {"percent", nullptr}};  // null: nothing was asked
+  if (t.total) j["percent"] = percent(t);
+  return j;
+}
 
 }  // namespace
 
@@ -46,11 +51,12 @@ SceneTotals& SceneReport::group(const std::string& name) {
 std::string SceneReport::table() const {
   std::string out = fmt::format("{:<12}", "% right / n");
   for (auto& [n, t] : groups) out += fmt::format("{:>15}", n);
-  const size_t count = groups.empty() ? 0 : rows(groups[0].second).size();
-  for (size_t r = 0; r < count; ++r) {
-    out += fmt::format("\n{:<12}", rows(groups[0].second)[r].first);
-    for (auto& [n, t] : groups) {
-      const Tally& cell = *rows(t)[r].second;
+  std::vector<std::vector<Row>> columns;
+  for (auto& [n, t] : groups) columns.push_back(rows(t));
+  for (size_t r = 0; !columns.empty() && r < columns[0].size(); ++r) {
+    out += fmt::format("\n{:<12}", columns[0][r].first);
+    for (const auto& column : columns) {
+      const Tally& cell = *column[r].second;
       out += cell.total ? fmt::format("{:>8.1f} /{:>5}", percent(cell), cell.total) : fmt::format("{:>15}", "-");
     }
   }
@@ -63,8 +69,7 @@ std::string SceneReport::json() const {
     auto& g = out[n];
     for (int i = 0; i < kAttributes; i++) g[name(Attribute(i))] = to_json(t.tally[size_t(i)]);
     g["whole"] = to_json(t.whole);
-    const char* const of[] = {"one", "two", "three"};
-    for (size_t k = 0; k < t.of_things.size(); ++k) g["whole_of_things"][of[k]] = to_json(t.of_things[k]);
+    for (size_t k = 0; k < t.of_things.size(); ++k) g["whole_of_things"][kCounts[k]] = to_json(t.of_things[k]);
     g["whole_on_grey"] = to_json(t.on_grey);
   }
   return out.dump(1);

@@ -58,10 +58,12 @@ void check(const DataConfig& c) {
         "config key 'data.scenes': data.dirs are named but data.scenes = 1 leaves them no share; set data.scenes below "
         "1");
   if (!c.weights.empty() && c.weights.size() != c.dirs.size())
-    refuse("config key 'data.weights': ", c.weights.size(), " weights for ", c.dirs.size(), " dirs");
+    refuse("config key 'data.weights': ", c.weights.size(), " weights for ", c.dirs.size(),
+           " dirs; --set 'data.weights=[]' takes the square roots of their sizes");
   for (double w : c.weights) within("data.weights", w, 0, 1e12);
   if (!c.dir_styled.empty() && c.dir_styled.size() != c.dirs.size())
-    refuse("config key 'data.dir_styled': ", c.dir_styled.size(), " shares for ", c.dirs.size(), " dirs");
+    refuse("config key 'data.dir_styled': ", c.dir_styled.size(), " shares for ", c.dirs.size(),
+           " dirs; --set 'data.dir_styled=[]' takes data.styled for all");
 }
 
 bool invisible(const Image& image) {

@@ -46,7 +46,7 @@ struct Trainer::State {
   std::unique_ptr<Loader> loader;
   std::unique_ptr<Collectives> world = join_world(World::from_env());
   int64_t done = 0, skipped = 0;
-  std::vector<std::string> learned;  // styles that the weights it starts from know
+  std::vector<std::string> styles;  // that the data or the weights it starts from know
 
   // Steps whose numbers are still on the device, and those that were read since the last look.
   struct Pending {
@@ -65,7 +65,8 @@ struct Trainer::State {
   }
 };
 
-Trainer::Trainer(const TrainConfig& config) : s_(new State(config)) {
+Trainer::Trainer(const TrainConfig& config, const std::function<std::string(const std::string&)>& find)
+    : s_(new State(config)) {
   TrainConfig& c = s_->config;
   if (c.steps < 1 || c.accumulate < 1) refuse("steps and accumulate must be 1 or more");
   choose_precision(c.precision);
@@ -76,10 +77,11 @@ Trainer::Trainer(const TrainConfig& config) : s_(new State(config)) {
     refuse("model.vocab = ", c.model.vocab, " is smaller than the ", s_->tokenizer.size(), " tokens of ", c.tokenizer);
   if (c.model.size != c.data.size) refuse("model.size = ", c.model.size, " and data.size = ", c.data.size, " must be equal");
   s_->model = std::make_unique<Model>(c.model, uint64_t(c.seed));
+  std::vector<std::string> learned;
   const auto load = [&](const std::string& path) {
-    Loaded l = load_weights(path);
+    Loaded l = load_weights(find ? find(path) : path);
     if (l.tokenizer.hash() != s_->tokenizer.hash()) refuse(path, ": was trained with another tokenizer than ", c.tokenizer);
-    s_->learned = l.styles;
+    learned = l.styles;
     return std::move(l.model);
   };
   if (!c.distill.teacher.empty()) {
@@ -93,6 +95,9 @@ Trainer::Trainer(const TrainConfig& config) : s_(new State(config)) {
   s_->flat = flatten([this](const Visit& v) { s_->model->params(v); }, device());
   s_->optimizer = std::make_unique<Optimizer>(s_->flat, c.optimizer);
   s_->loader = std::make_unique<Loader>(c.data, s_->tokenizer, uint64_t(c.seed));
+  s_->styles = s_->loader->styles();
+  for (const auto& s : learned)
+    if (std::find(s_->styles.begin(), s_->styles.end(), s) == s_->styles.end()) s_->styles.push_back(s);
 }
 Trainer::~Trainer() = default;
 
@@ -158,6 +163,7 @@ void Trainer::save() {
   }
   const SafetensorsImage image = safetensors_image(out, {{"config", to_json(s_->config)},
                                                          {"tokenizer", hex64(s_->tokenizer.hash())},
+                                                         {"styles", styles_line(s_->styles)},
                                                          {"step", std::to_string(s_->done)},
                                                          {"skipped", std::to_string(s_->skipped)}});
   const std::string tokenizer = s_->tokenizer.json();
@@ -185,7 +191,7 @@ static std::vector<std::string> differences(const std::string& was, const std::s
   return out;
 }
 
-bool Trainer::resume(bool compare) {
+bool Trainer::resume() {
   clean_checkpoints(s_->config.out);
   const auto folder = newest_checkpoint(s_->config.out);
   if (!folder) return false;
@@ -200,9 +206,8 @@ bool Trainer::resume(bool compare) {
     std::memcpy(host.data<void>(), v.bytes.data(), v.bytes.size());
     copy_values(*t, host);
   }
-  if (compare)
-    for (const auto& line : differences(f.metadata().at("config"), to_json(s_->config)))
-      std::fprintf(stderr, "duet: not as before: %s\n", line.c_str());
+  for (const auto& line : differences(f.metadata().at("config"), to_json(s_->config)))
+    std::fprintf(stderr, "duet: not as before: %s\n", line.c_str());
   s_->flat.changed();
   s_->done = std::stoll(f.metadata().at("step"));
   s_->skipped = std::stoll(f.metadata().at("skipped"));
@@ -220,17 +225,39 @@ void Trainer::with_ema(const std::function<void(const Model&)>& f) {
   f(*s_->model);
 }
 
-void Trainer::save_model(const std::string& dir, DType type) {
-  Provenance made{{"training", to_json(s_->config)}, {"steps", std::to_string(s_->done)}};
-  if (s_->teacher) {
-    Sampling sampling{s_->config.distill.steps, 1, s_->config.distill.shift};
+static Provenance provenance(const TrainConfig& c, int64_t steps, const std::string& styles) {
+  Provenance made{{"training", to_json(c)}, {"steps", std::to_string(steps)}};
+  if (!c.distill.teacher.empty()) {
+    Sampling sampling{c.distill.steps, 1, c.distill.shift};
     made["sampling"] = to_json(sampling);
   }
-  std::vector<std::string> styles = s_->loader->styles();
-  for (const auto& s : s_->learned)
-    if (std::find(styles.begin(), styles.end(), s) == styles.end()) styles.push_back(s);
-  if (!styles.empty()) made["styles"] = styles_line(styles);
+  if (!styles.empty()) made["styles"] = styles;
+  return made;
+}
+
+void Trainer::save_model(const std::string& dir, DType type) {
+  const Provenance made = provenance(s_->config, s_->done, styles_line(s_->styles));
   with_ema([&](const Model&) { save_weights(dir, *s_->model, s_->tokenizer, type, made); });
+}
+
+int64_t export_checkpoint(const std::string& out, const std::string& dir, DType type) {
+  clean_checkpoints(out);
+  const auto folder = newest_checkpoint(out);
+  if (!folder) refuse(out, ": holds no checkpoint to export; 'out' is the folder that the run wrote to (--set out=FOLDER)");
+  const std::string path = *folder + "/state.safetensors";
+  const Safetensors f = Safetensors::open(path);
+  TrainConfig c;
+  from_json(f.metadata().at("config"), path, c);
+  Model m(c.model);
+  const Flat flat = flatten([&](const Visit& v) { m.params(v); });
+  const TensorView& ema = f.at("ema");
+  if (ema.bytes.size() != flat.values.bytes()) refuse(path, ": its weights are of another size than its config says");
+  std::memcpy(flat.values.data<void>(), ema.bytes.data(), ema.bytes.size());
+  const auto styles = f.metadata().find("styles");  // earlier checkpoints did not say
+  const int64_t steps = std::stoll(f.metadata().at("step"));
+  save_weights(dir, m, Tokenizer::load(*folder + "/tokenizer.json"), type,
+               provenance(c, steps, styles == f.metadata().end() ? "" : styles->second));
+  return steps;
 }
 
 void Trainer::run(const std::function<void(const Model&, const Tokenizer&, int64_t, const std::string&)>& sample,

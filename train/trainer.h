@@ -42,10 +42,11 @@ struct TrainConfig {
 
 class Trainer {
  public:
-  explicit Trainer(const TrainConfig&);
+  // find: where weights lie that `start` and `distill.teacher` name; none: there.
+  explicit Trainer(const TrainConfig&, const std::function<std::string(const std::string&)>& find = {});
   ~Trainer();
-  // From the newest checkpoint of config.out; false if there is none. Keys that are not as before go to stderr, if `compare`.
-  bool resume(bool compare = true);
+  // From the newest checkpoint of config.out; false if there is none. Keys that are not as before go to stderr.
+  bool resume();
 
   struct Step {
     double loss, flow, caption, contrast, norm, lr;
@@ -71,5 +72,9 @@ class Trainer {
   struct State;
   std::unique_ptr<State> s_;
 };
+
+// Writes to `dir` the EMA weights and tokenizer of the newest checkpoint in `out`, as the run's end would have; all that it
+// takes is in the checkpoint. Returns its step. Refuses an `out` without one.
+int64_t export_checkpoint(const std::string& out, const std::string& dir, DType);
 
 }  // namespace duet

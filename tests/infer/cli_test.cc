@@ -224,8 +224,12 @@ TEST_F(CliTest, PromptsOfAFileDrawWhatEachDrawsAlone) {
   refused({"generate", "--prompts", dir / "blank.txt", "-o", dir / "x.png"},
           "blank.txt: says nothing; write one prompt a line");
   std::ofstream(dir / "latin.txt") << "a star\n\xe9toile\n";
-  refused({"generate", "--prompts", dir / "latin.txt", "-o", dir / "x.png"}, "latin.txt, line 2: byte 0 (0xe9)");
+  refused({"generate", "--prompts", dir / "latin.txt", "-o", dir / "x.png"},
+          "latin.txt, line 2: byte 0 (0xe9) is not UTF-8; save");
   EXPECT_EQ(run({"generate", "a", "--prompts", dir / "prompts.txt"}).code, 2);
+  const Result unnamed = run({"generate", "--prompts", ""});
+  EXPECT_EQ(unnamed.code, 2);
+  EXPECT_NE(unnamed.err.find("names no file"), std::string::npos) << unnamed.err;
 }
 
 TEST_F(CliTest, EvalGenerateWritesFiguresAPageAndSheets) {

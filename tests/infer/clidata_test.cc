@@ -128,7 +128,10 @@ TEST_F(CliDataTest, AStoppedRunSaysHowItsWeightsAreWritten) {
   for (const char* weights : {"run", "run/model"})
     refused({"generate", "a", "-o", dir / "x.png", "--weights", dir / weights},
             dir.path + "/run holds checkpoints of a training run");
-  ASSERT_EQ(run(train({"--export", dir / "run/model"})).code, 0);
+  refused(train({"--export", dir / "run/model", "--set", "out=" + dir.path + "/other"}),
+          "other: holds no checkpoint to export");
+  // Where the data lay does not matter then.
+  ASSERT_EQ(run(train({"--export", dir / "run/model", "--set", "data.dirs=[\"gone\"]"})).code, 0);
   EXPECT_EQ(run({"info", dir / "run/model"}).code, 0);
 }
 

@@ -227,6 +227,7 @@ TEST(SceneReport, SumsAndPrints) {
   EXPECT_EQ(j["seen en"]["whole"]["percent"], 50);
   EXPECT_EQ(j["seen en"]["whole_of_things"]["one"]["right"], 2);
   EXPECT_EQ(j["seen ko"]["whole_on_grey"]["total"], 1);
+  EXPECT_TRUE(j["seen ko"]["whole_of_things"]["one"]["percent"].is_null());
 }
 
 }  // namespace

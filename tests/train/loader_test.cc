@@ -148,7 +148,8 @@ TEST_F(LoaderTest, AFolderMayNameItsStyleAlwaysAndAnotherNever) {
     }
     return "accepted";
   };
-  EXPECT_EQ(refusal({1}), "config key 'data.dir_styled': 1 shares for 2 dirs");
+  EXPECT_EQ(refusal({1}),
+            "config key 'data.dir_styled': 1 shares for 2 dirs; --set 'data.dir_styled=[]' takes data.styled for all");
   EXPECT_EQ(refusal({1, 1.5}), "config key 'data.dir_styled': 1.5 is not within 0 to 1");
 }
 

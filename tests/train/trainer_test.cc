@@ -101,10 +101,35 @@ TEST(Trainer, ResumingSaysWhichSettingsAreOthers) {
   EXPECT_EQ(said(c), join("duet: not as before: optimizer.lr ",
                           nlohmann::json::parse(to_json(tiny(dir / "run")))["optimizer"]["lr"].dump(),
                           " -> 0.5\nduet: not as before: seed ", seed, " -> ", seed + 1, "\n"));
-  Trainer exporting(c);
-  testing::internal::CaptureStderr();
-  EXPECT_TRUE(exporting.resume(false));
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+// The weights of a checkpoint are those that the run writes at its end, and nothing but the checkpoint is needed.
+TEST(Trainer, ExportsWhatACheckpointHolds) {
+  const SettingsBack back;
+  const TestFolder dir;
+  TrainConfig c = tiny(dir / "run");
+  c.precision = "f32", c.steps = 3, c.warmup = 1;
+  Trainer t(c);
+  run(t);
+  EXPECT_EQ(export_checkpoint(c.out, dir / "again", DType::bf16), 3);
+  for (const char* file : {"/model.safetensors", "/tokenizer.json"})
+    EXPECT_EQ(read_file(dir / ("again" + std::string(file)), 1 << 26), read_file(c.out + "/model" + file, 1 << 26)) << file;
+  const std::string none = dir / "none";
+  EXPECT_EQ(refusal([&] { export_checkpoint(none, dir / "x", DType::bf16); }),
+            none + ": holds no checkpoint to export; 'out' is the folder that the run wrote to (--set out=FOLDER)");
+}
+
+TEST(Trainer, LooksForItsStartWhereItIsTold) {
+  const SettingsBack back;
+  const TestFolder dir;
+  TrainConfig c = tiny(dir / "run");
+  Trainer first(c);
+  first.save_model(dir / "weights", DType::f32);
+  c.start = "shipped";
+  EXPECT_NE(refusal([&] { Trainer t(c); }), "");
+  std::string asked;
+  Trainer t(c, [&](const std::string& name) { return asked = name, dir / "weights"; });
+  EXPECT_EQ(asked, "shipped");
 }
 
 TEST(Trainer, SaysThatCaptionsAreCut) {
@@ -164,7 +189,7 @@ TEST(Trainer, LearnsFewStepsFromATeacher) {
   EXPECT_EQ(l.sampling.guidance, 1);
   EXPECT_EQ(load_weights(dir / "teacher/model").sampling.steps, Sampling{}.steps);
   TrainConfig other = student("other", 4);
-  other.model.hidden += 16;
+  other.model.hidden -= 16;
   EXPECT_THROW(Trainer{other}, Error);
 }
 
