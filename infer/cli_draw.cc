@@ -130,66 +130,38 @@ void draw_piece(const Opened& opened, const GenerateOptions& o, size_t at_once, 
   }
 }
 
-nlohmann::ordered_json json_of(const DrawnMeta& meta, const DrawOptions& draw) {
-  return {{"steps", meta.steps},         {"guidance", draw.guidance},     {"heun", meta.heun},
-          {"shift", meta.shift},         {"guide_from", meta.guide_from}, {"guide_to", meta.guide_to},
-          {"finish", meta.finish},       {"width", meta.width},           {"height", meta.height},
-          {"precision", meta.precision}, {"model", meta.model},           {"model_hash", meta.model_hash}};
+// What was written, prompt by prompt: {"file", "seed"} of each picture; and the cells of a page of all, where one is wanted.
+struct Written {
+  std::vector<nlohmann::ordered_json> files;
+  std::vector<std::pair<Image, std::string>> cells;
+  double seconds = 0;
+};
+
+// o.out with the number of the prompt, where a file gave them, and of the picture, where there are several.
+std::string path_of(const GenerateOptions& o, size_t prompt, int number) {
+  std::string path = o.out;
+  if (!o.prompts.empty()) path = numbered(path, std::to_string(prompt + 1));
+  if (o.count > 1) path = numbered(path, std::to_string(number + 1));
+  return path;
 }
 
-void generate(GenerateOptions o) {
-  const bool many = !o.prompts.empty();
-  const std::vector<Said> prompts =
-      many ? lines_of(o.prompts) : std::vector{Said{"the prompt", utf8_or_refuse("prompt", o.prompt)}};
-  DrawnMeta settings;
-  const std::string negative = clean_caption(utf8_or_refuse("--negative", o.negative), kMostWords);
-  settings.negative = clean_caption(negative), settings.style = clean_caption(utf8_or_refuse("--style", o.style));
-  if (o.seed < 0) o.seed = std::random_device{}();
-  if (o.seed > kMostSeed - (int64_t(o.count) * o.best - 1))
-    refuse("--seed ", o.seed, " is too large: the last picture's must be at most 2^53; so many pictures can begin at ",
-           kMostSeed - (int64_t(o.count) * o.best - 1));
-  if (o.best > 1 && clean_caption(prompts[0].words).empty()) refuse("--best-of needs words to judge by; the prompt has none");
-  if (o.out.empty()) o.out = "duet-" + std::to_string(o.seed) + ".png";
-  check_png_target("-o", o.out, ", which carries the prompt along");
+std::string cell_words(const GenerateOptions& o, const Drawn& d) {
+  const std::string seed = "seed " + std::to_string(d.seed);
+  if (o.prompts.empty()) return seed;
+  return o.count > 1 ? d.asked->words + ", " + seed : d.asked->words;
+}
 
-  check_draw_options(o.draw);
-  const Opened opened = open_model(o.open);
-  settle(o.draw, opened.loaded.sampling);
-  const Model& m = opened.model();
-  const int S = o.size ? o.size : opened.size(), patch = int(m.config.patch);
-  if (S < patch || S > kMostSize || S % patch)
-    refuse("--size ", S, ": must be a multiple of ", patch, ", from ", patch, " to ", kMostSize, "; this model learned at ",
-           opened.size());
-  o.draw.width = o.draw.height = S;
-  settings.width = settings.height = S;
-  settings.precision = arithmetic();
-  settings.model = opened.name, settings.model_hash = hex64(opened.loaded.hash), settings.version = kVersion;
-
-  std::vector<Asked> asked;
-  const auto not_this = ids_of(opened.tokenizer(), "the negative prompt", settings.negative, negative);
-  if (!not_this.empty() && o.draw.guidance == 1)
-    std::fprintf(stderr, "duet: --negative does nothing at guidance 1, at which %s\n",
-                 opened.loaded.sampling.guidance == 1 ? "these weights draw" : "there is nothing to steer by");
-  for (const Said& p : prompts) asked.push_back(ask(opened, settings, not_this, p));
-  if (asked[0].request.prompt.empty()) {  // the only one: a file's say something
-    asked[0].request.prompt = {opened.tokenizer().bos()};
-    if (asked[0].request.negative.empty()) o.draw.guidance = 1;  // nothing to steer by
-  }
-  for (Asked& a : asked) a.meta.take(o.draw);
-  if (const auto a = std::find_if(asked.begin(), asked.end(), [](const Asked& x) { return !x.learned; }); a != asked.end())
-    std::fprintf(stderr, "duet: %s has not learned the style '%s'; it knows %s\n", opened.name.c_str(), a->meta.style.c_str(),
-                 both_names(opened.loaded.styles).c_str());
-
+Written draw_all(const Opened& opened, const GenerateOptions& o, const std::vector<Asked>& asked) {
   std::vector<Drawn> pictures;
   for (const Asked& a : asked)
     for (int i = 0; i < o.count; ++i) pictures.push_back({&a, i, {}});
   // Batches of about 1024 patches: large enough to fill the machine, small enough for its memory.
-  const size_t at_once = size_t(std::max(1, 1024 * patch / S * patch / S)),
+  const int64_t side = o.draw.width / opened.model().config.patch;
+  const size_t at_once = size_t(std::max<int64_t>(1, 1024 / (side * side))),
                piece = std::max(size_t(1), at_once / size_t(o.best));
   const auto start = std::chrono::steady_clock::now();
-  std::vector<nlohmann::ordered_json> files(asked.size(), nlohmann::ordered_json::array());
-  std::vector<std::pair<Image, std::string>> cells;
-  std::string kept;
+  Written out;
+  out.files.assign(asked.size(), nlohmann::ordered_json::array());
   for (size_t first = 0; first < pictures.size(); first += piece) {
     const std::span<Drawn> now(&pictures[first], std::min(piece, pictures.size() - first));
     draw_piece(opened, o, at_once, now);
@@ -197,49 +169,122 @@ void generate(GenerateOptions o) {
       const size_t k = size_t(d.asked - asked.data());
       DrawnMeta meta = d.asked->meta;
       meta.seed = d.seed;
-      std::string path = o.out;
-      if (many) path = numbered(path, std::to_string(k + 1));
-      if (o.count > 1) path = numbered(path, std::to_string(d.number + 1));
+      const std::string path = path_of(o, k, d.number);
       write_file_atomic(path, encode_png(d.image, drawn_texts(meta)));
       if (!o.json) std::printf("%s\n", path.c_str());
-      files[k].push_back({{"file", path}, {"seed", d.seed}});
-      kept += join(" ", d.seed);
-      const std::string seed = "seed " + std::to_string(d.seed);
-      if (o.grid)
-        cells.emplace_back(std::move(d.image), !many ? seed : o.count > 1 ? d.asked->words + ", " + seed : d.asked->words);
+      out.files[k].push_back({{"file", path}, {"seed", d.seed}});
+      if (o.grid) out.cells.emplace_back(std::move(d.image), cell_words(o, d));
       d.image = {};
     }
   }
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  std::string grid;
-  if (o.grid) {
-    grid = numbered(o.out, "grid");
-    const int columns =
-        many && o.count > 1 && o.count <= 12 ? o.count : std::clamp(int(std::ceil(std::sqrt(double(pictures.size())))), 1, 12);
-    DrawnMeta meta = asked[0].meta;
-    meta.seed = files[0][0]["seed"];  // the page is the way back to its first picture, or to all prompts
-    for (size_t k = 1; k < asked.size(); ++k) meta.prompt += "\n" + asked[k].meta.prompt;
-    write_file_atomic(grid, encode_png(contact_sheet(cells, columns, std::clamp(S, 128, 256)), drawn_texts(meta)));
-    if (!o.json) std::printf("%s\n", grid.c_str());
+  out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return out;
+}
+
+// The page of all: of several prompts a row each, where a row can hold its pictures.
+std::string write_grid(const GenerateOptions& o, const std::vector<Asked>& asked, const Written& w) {
+  const std::string path = numbered(o.out, "grid");
+  const bool rows = !o.prompts.empty() && o.count > 1 && o.count <= 12;
+  const int columns = rows ? o.count : std::clamp(int(std::ceil(std::sqrt(double(w.cells.size())))), 1, 12);
+  DrawnMeta meta = asked[0].meta;
+  meta.seed = w.files[0][0]["seed"];  // the page is the way back to its first picture, or to all prompts
+  for (size_t k = 1; k < asked.size(); ++k) meta.prompt += "\n" + asked[k].meta.prompt;
+  write_file_atomic(path, encode_png(contact_sheet(w.cells, columns, std::clamp(o.draw.width, 128, 256)), drawn_texts(meta)));
+  if (!o.json) std::printf("%s\n", path.c_str());
+  return path;
+}
+
+void print_summary(const GenerateOptions& o, const Asked& first, const Written& w) {
+  std::string seeds = std::to_string(o.seed);
+  if (o.best > 1) seeds += join(" to ", o.seed + int64_t(o.count) * o.best - 1);
+  if (o.best > 1 && o.prompts.empty()) {
+    seeds += ", kept";
+    for (const auto& f : w.files[0]) seeds += join(" ", f["seed"].get<int64_t>());
   }
-  if (!o.json) {
-    if (o.best > 1) kept = join(" to ", o.seed + int64_t(o.count) * o.best - 1, many ? "" : ", kept" + kept);
-    else kept.clear();
-    std::fprintf(stderr, "duet: seed %lld%s, %d steps, guidance %g, %dx%d, %s: %.2f s\n", (long long)o.seed, kept.c_str(),
-                 o.draw.steps, o.draw.guidance, S, S, settings.precision.c_str(), seconds);
-    return;
-  }
+  std::fprintf(stderr, "duet: seed %s, %d steps, guidance %g, %dx%d, %s: %.2f s\n", seeds.c_str(), o.draw.steps,
+               o.draw.guidance, o.draw.width, o.draw.height, first.meta.precision.c_str(), w.seconds);
+}
+
+void print_json(const GenerateOptions& o, const std::vector<Asked>& asked, const Written& w, const std::string& grid) {
+  const DrawnMeta& meta = asked[0].meta;
   nlohmann::ordered_json j;
-  if (many)
+  if (o.prompts.empty()) {
+    j = {{"prompt", meta.prompt}, {"negative", meta.negative}, {"style", meta.style}, {"files", w.files[0]}};
+  } else {
     for (size_t k = 0; k < asked.size(); ++k)
-      j["prompts"].push_back({{"prompt", asked[k].meta.prompt}, {"style", asked[k].meta.style}, {"files", files[k]}});
-  else j["prompt"] = asked[0].meta.prompt;
-  j["negative"] = asked[0].meta.negative;
-  if (!many) j["style"] = asked[0].meta.style, j["files"] = files[0];
-  j.update(json_of(asked[0].meta, o.draw));
-  j["seconds"] = seconds;
-  if (o.grid) j["grid"] = grid;
+      j["prompts"].push_back({{"prompt", asked[k].meta.prompt}, {"style", asked[k].meta.style}, {"files", w.files[k]}});
+    j["negative"] = meta.negative;
+  }
+  j.update({{"steps", meta.steps},
+            {"guidance", o.draw.guidance},
+            {"heun", meta.heun},
+            {"shift", meta.shift},
+            {"guide_from", meta.guide_from},
+            {"guide_to", meta.guide_to},
+            {"finish", meta.finish},
+            {"width", meta.width},
+            {"height", meta.height},
+            {"precision", meta.precision},
+            {"model", meta.model},
+            {"model_hash", meta.model_hash},
+            {"seconds", w.seconds}});
+  if (!grid.empty()) j["grid"] = grid;
   std::printf("%s\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+}
+
+void set_size(GenerateOptions& o, const Opened& opened) {
+  const int S = o.size ? o.size : opened.size(), patch = int(opened.model().config.patch);
+  if (S < patch || S > kMostSize || S % patch)
+    refuse("--size ", S, ": must be a multiple of ", patch, ", from ", patch, " to ", kMostSize, "; this model learned at ",
+           opened.size());
+  o.draw.width = o.draw.height = S;
+}
+
+// Prompts made ready, with the warnings that belong to them. Settles o.draw.guidance: without any words there is none.
+std::vector<Asked> ask_all(const Opened& opened, GenerateOptions& o, DrawnMeta settings, const std::string& negative,
+                           const std::vector<Said>& prompts) {
+  settings.width = o.draw.width, settings.height = o.draw.height, settings.precision = arithmetic();
+  settings.model = opened.name, settings.model_hash = hex64(opened.loaded.hash), settings.version = kVersion;
+  const auto not_this = ids_of(opened.tokenizer(), "the negative prompt", settings.negative, negative);
+  if (!not_this.empty() && o.draw.guidance == 1)
+    std::fprintf(stderr, "duet: --negative does nothing at guidance 1%s\n",
+                 opened.loaded.sampling.guidance == 1 ? ", which is how these weights draw" : "");
+  std::vector<Asked> asked;
+  for (const Said& p : prompts) asked.push_back(ask(opened, settings, not_this, p));
+  if (asked[0].request.prompt.empty()) {  // the only one: a file's say something
+    asked[0].request.prompt = {opened.tokenizer().bos()};
+    if (not_this.empty()) o.draw.guidance = 1;  // nothing to steer by
+  }
+  for (Asked& a : asked) a.meta.take(o.draw);
+  if (const auto a = std::find_if(asked.begin(), asked.end(), [](const Asked& x) { return !x.learned; }); a != asked.end())
+    std::fprintf(stderr, "duet: %s has not learned the style '%s'; it knows %s\n", opened.name.c_str(), a->meta.style.c_str(),
+                 both_names(opened.loaded.styles).c_str());
+  return asked;
+}
+
+void generate(GenerateOptions o) {
+  const std::vector<Said> prompts =
+      !o.prompts.empty() ? lines_of(o.prompts) : std::vector{Said{"the prompt", utf8_or_refuse("prompt", o.prompt)}};
+  DrawnMeta settings;
+  const std::string negative = clean_caption(utf8_or_refuse("--negative", o.negative), kMostWords);
+  settings.negative = clean_caption(negative), settings.style = clean_caption(utf8_or_refuse("--style", o.style));
+  if (o.seed < 0) o.seed = std::random_device{}();
+  if (const int64_t most = kMostSeed - (int64_t(o.count) * o.best - 1); o.seed > most)
+    refuse("--seed ", o.seed, " is too large: the last picture's must be at most 2^53, so with as many the first at most ",
+           most);
+  if (o.best > 1 && clean_caption(prompts[0].words).empty()) refuse("--best-of needs words to judge by; the prompt has none");
+  if (o.out.empty()) o.out = "duet-" + std::to_string(o.seed) + ".png";
+  check_png_target("-o", o.out, ", which carries the prompt along");
+
+  check_draw_options(o.draw);
+  const Opened opened = open_model(o.open);
+  settle(o.draw, opened.loaded.sampling);
+  set_size(o, opened);
+  const auto asked = ask_all(opened, o, settings, negative, prompts);
+  const Written written = draw_all(opened, o, asked);
+  const std::string grid = o.grid ? write_grid(o, asked, written) : "";
+  if (o.json) print_json(o, asked, written, grid);
+  else print_summary(o, asked[0], written);
 }
 
 }  // namespace
