@@ -186,7 +186,8 @@ TEST_F(EngineTest, ClientsTakeTurns) {
   auto greedy = engine.submit(DrawTask{many, {.steps = 20}, nullptr, 0}, "greedy", later());
   auto modest = draw_one(engine, 50, {.steps = 20}, "modest");
   EXPECT_EQ(all(*modest).back().kind, Event::finished);
-  EXPECT_LE(engine.stats().pictures, 5) << "the modest client waited for all of the greedy one's";
+  // Three, were this thread always awake at once; 22 without turns.
+  EXPECT_LE(engine.stats().pictures, 12) << "the modest client waited for all of the greedy one's";
   EXPECT_EQ(all(*greedy).size(), 21u);
 }
 
