@@ -263,8 +263,9 @@ std::vector<Asked> ask_all(const Opened& opened, GenerateOptions& o, DrawnMeta s
 }
 
 void generate(GenerateOptions o) {
-  const std::vector<Said> prompts =
-      !o.prompts.empty() ? lines_of(o.prompts) : std::vector{Said{"the prompt", utf8_or_refuse("prompt", o.prompt)}};
+  std::vector<Said> prompts;
+  if (!o.prompts.empty()) prompts = lines_of(o.prompts);
+  else utf8_or_refuse("prompt", o.prompt), prompts.push_back({"the prompt", o.prompt});
   DrawnMeta settings;
   const std::string negative = clean_caption(utf8_or_refuse("--negative", o.negative), kMostWords);
   settings.negative = clean_caption(negative), settings.style = clean_caption(utf8_or_refuse("--style", o.style));
