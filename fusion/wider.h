@@ -1,6 +1,6 @@
 // A wider model from a narrower: more channels, heads and hidden units, which at first change nothing of what it says
-// (Net2Net, arXiv 1511.05641; here by zeros, as in arXiv 2110.07143's comparison, not by copies, so that the width need not
-// double). With s^2 = old width / new:
+// (Net2Net, arXiv 1511.05641; here by zeros and scaled norms, after arXiv 2308.06103, so that the width need not double). With
+// s^2 = old width / new:
 //   - nothing writes to the new channels of the residual stream; what reads them is random, so that gradients reach both;
 //   - new heads and hidden units are random, what they say is weighed by 0;
 //   - a norm divides by the mean square over more channels, of which the new are 0: its result is 1/s as large, and the
