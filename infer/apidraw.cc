@@ -66,7 +66,8 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
                          kMostPixels / (int64_t(s.width) * s.height), " of that size"),
                     "n", "invalid_value");
   if (s.seed < 0) s.seed = int64_t(std::random_device{}());
-  if (s.seed > kMostSeed - (s.count - 1))
+  const int drawings = s.count * s.best_of;
+  if (s.seed > kMostSeed - (drawings - 1))
     throw HttpError(400, "seed: too large; up to 2^53 there is room for every picture", "seed", "invalid_value");
   DrawPlan plan;
   plan.strange_style = !s.style.empty() && !style && !info.styles.empty();
@@ -76,12 +77,13 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
   t.options.shift = info.sampling.shift, t.options.finish = s.finish;
   t.options.width = plan.drawn_width, t.options.height = plan.drawn_height;
   t.previews = s.previews;
-  DrawRequest request{ids_of(info.tokenizer, with_style(s.prompt, s.style)), ids_of(info.tokenizer, s.negative), 0};
+  t.best_of = s.best_of, t.words = with_style(s.prompt, s.style);
+  DrawRequest request{ids_of(info.tokenizer, t.words), ids_of(info.tokenizer, s.negative), 0};
   if (request.prompt.empty()) {
     request.prompt = {info.tokenizer.bos()};
     if (request.negative.empty()) t.options.guidance = 1;  // nothing to steer by
   }
-  for (int i = 0; i < s.count; ++i) t.pictures.push_back(request), t.pictures.back().seed = uint64_t(s.seed + i);
+  for (int i = 0; i < drawings; ++i) t.pictures.push_back(request), t.pictures.back().seed = uint64_t(s.seed + i);
   if (!s.from.empty()) {
     if (s.from.width != s.width || s.from.height != s.height) {
       if (!s.change.empty()) s.change = fit_mask(s.change, s.from.width, s.from.height, s.width, s.height);
@@ -116,7 +118,7 @@ std::vector<uint8_t> file_of(const Sketch& s, const DrawPlan& plan, const Event&
   if (s.format == Format::jpeg) return encode_jpeg(image, std::max(1, s.quality), kMadeByModel);
   if (s.format == Format::webp) return encode_webp(image, s.quality, kMadeByModel);
   DrawnMeta m = plan.meta;
-  m.seed = s.seed + int64_t(e.index);
+  m.seed = int64_t(e.seed);
   return encode_png(image, drawn_texts(m));
 }
 

@@ -9,7 +9,7 @@
 
 namespace duet {
 
-inline constexpr int kMostSide = 2048, kMostPictures = 10, kMostSteps = 200, kMostPreviews = 10;
+inline constexpr int kMostSide = 2048, kMostPictures = 10, kMostBestOf = 4, kMostSteps = 200, kMostPreviews = 10;
 inline constexpr int64_t kMostPixels = int64_t(1) << 24;  // of all pictures of a request: an answer is in memory whole
 inline constexpr int64_t kMostSeed = int64_t(1) << 53;    // JSON readers keep whole numbers up to here
 
@@ -19,6 +19,7 @@ struct Sketch {  // what is to be drawn
   std::string prompt, negative, style;
   int64_t seed = -1;                     // of the first picture, then one up; below 0: by chance
   int count = 1, width = 0, height = 0;  // 0: as large as the model learned
+  int best_of = 1;                       // drawings for each, with seeds one up; the one that the model reads best is kept
   int steps, previews = 0;
   double guidance, strength = 1;
   bool heun = false;
@@ -41,7 +42,8 @@ struct DrawPlan {  // a sketch made ready
 // patch are drawn as they are; any other picture is drawn near the model's own size and enlarged.
 DrawPlan plan_of(const ModelInfo&, Sketch&);
 
-// The file of one picture: encoded, its settings inside where the format carries text. Same sketch, seed: same bytes.
+// The file of one picture: encoded, its settings inside where the format carries text. Same sketch, seed: same bytes, and the
+// seed kept of several draws the same picture alone.
 std::vector<uint8_t> file_of(const Sketch&, const DrawPlan&, const Event&);
 
 const char* mime_of(Format);

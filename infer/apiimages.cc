@@ -7,6 +7,7 @@
 #include "infer/apihandlers.h"
 #include "infer/base64.h"
 #include "infer/pngmeta.h"
+#include "text/unicode.h"
 
 namespace duet {
 namespace {
@@ -40,8 +41,8 @@ Sketch read_sketch(const Call& c) {
   s.seed = p.integer("seed", -1);
   const std::string quality = p.text("quality", "auto");
   const bool low = quality == "low", high = quality == "high" || quality == "hd";
-  const int steps = low ? (usual.steps + 1) / 2 : high ? 2 * usual.steps : usual.steps;
-  s.steps = int(p.integer("steps", steps));
+  s.steps = int(p.integer("steps", low ? (usual.steps + 1) / 2 : usual.steps));
+  s.best_of = int(p.integer("best_of", high ? kMostBestOf : 1));
   s.guidance = p.number("guidance", s.guidance);
   s.finish = finish_of(p.text("finish", name_of(s.finish)));
   read_size(p.text("size"), s);
@@ -59,9 +60,9 @@ Sketch read_sketch(const Call& c) {
 
 Json common(const ModelInfo& m, const Sketch& s, const DrawPlan& plan) {
   return {{"size", join(s.width, 'x', s.height)},
-          {"quality", s.steps <= (m.sampling.steps + 1) / 2 ? "low"
-                      : s.steps >= 2 * m.sampling.steps     ? "high"
-                                                            : "medium"},
+          {"quality", s.best_of > 1                           ? "high"
+                      : s.steps <= (m.sampling.steps + 1) / 2 ? "low"
+                                                              : "medium"},
           {"background", s.opaque || s.format == Format::jpeg ? "opaque" : "transparent"},
           {"output_format", name_of(s.format)},
           {"drawn_size", join(plan.drawn_width, 'x', plan.drawn_height)}};
@@ -70,7 +71,8 @@ Json common(const ModelInfo& m, const Sketch& s, const DrawPlan& plan) {
 // Tokens that were read, and patches that were drawn.
 Json usage(const ModelInfo& m, const Sketch& s, const DrawPlan& plan) {
   const int64_t p = m.model.config.patch, each = plan.drawn_width / p * (plan.drawn_height / p);
-  const int64_t text = int64_t(plan.task.pictures[0].prompt.size()), image = s.from.empty() ? 0 : each, out = each * s.count;
+  const int64_t text = int64_t(plan.task.pictures[0].prompt.size()), image = s.from.empty() ? 0 : each,
+                out = each * s.count * s.best_of;
   return {{"input_tokens", text + image},
           {"output_tokens", out},
           {"total_tokens", text + image + out},
@@ -83,15 +85,16 @@ void whole(Call& c, Sketch& s) {
   const DrawPlan plan = plan_of(c.api.model, s);
   c.strange_style = plan.strange_style;
   std::vector<std::string> files(size_t(s.count));
+  std::vector<int64_t> seeds(files.size());
   c.api.run(c, plan.task, [&](Event& e) {
-    if (e.kind == Event::picture) files[e.index] = to_base64(file_of(s, plan, e));
+    if (e.kind == Event::picture) files[e.index] = to_base64(file_of(s, plan, e)), seeds[e.index] = int64_t(e.seed);
     return true;
   });
   const bool url = c.params.text("response_format", "b64_json") == "url";
   Json data = Json::array();
   for (int i = 0; i < s.count; ++i) {
     std::string& file = files[size_t(i)];
-    data.push_back({{url ? "url" : "b64_json", url ? url_of(s, file) : std::move(file)}, {"seed", s.seed + i}});
+    data.push_back({{url ? "url" : "b64_json", url ? url_of(s, file) : std::move(file)}, {"seed", seeds[size_t(i)]}});
   }
   Json j{{"created", now()}, {"data", std::move(data)}};
   j.update(common(c.api.model, s, plan));
@@ -111,7 +114,7 @@ void streamed(Call& c, Sketch& s, const std::string& name) {
     const std::string type = name + (done ? ".completed" : ".partial_image");
     Json j{{"type", type}, {"b64_json", to_base64(file_of(s, plan, e))}, {"created_at", now()}};
     j.update(common(c.api.model, s, plan));
-    j["index"] = e.index, j["seed"] = s.seed + int64_t(e.index);
+    j["index"] = e.index, j["seed"] = e.seed;
     if (done) j["usage"] = usage(c.api.model, s, plan);
     else j["partial_image_index"] = previews[e.index]++, j["step"] = e.step, j["steps"] = e.steps;
     return c.event(type, j);
@@ -120,6 +123,11 @@ void streamed(Call& c, Sketch& s, const std::string& name) {
 }
 
 void draw_it(Call& c, Sketch& s, const std::string& name) {
+  if (s.best_of > 1 && clean_caption(s.prompt).empty()) {
+    if (c.params.has("best_of"))
+      throw HttpError(400, "best_of: needs words to judge by, but the prompt has none", "best_of", "invalid_value");
+    s.best_of = 1;
+  }
   c.params.flag("stream", false) ? streamed(c, s, name) : whole(c, s);
 }
 

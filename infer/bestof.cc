@@ -3,10 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "infer/open.h"
 #include "infer/reader.h"
 #include "kernels/error.h"
-#include "kernels/random.h"
 
 namespace duet {
 
@@ -36,26 +34,6 @@ std::vector<double> own_scores(const Model& m, const Tokenizer& t, const std::st
 size_t best_of(std::span<const double> scores) {
   CHECK(!scores.empty(), "pictures to choose from");
   return size_t(std::max_element(scores.begin(), scores.end()) - scores.begin());
-}
-
-EvalModel best_of(const EvalModel& plain, const Opened& opened, int n, BestBy by) {
-  EvalModel m = plain;
-  const Opened* o = &opened;
-  m.draw = [=](std::span<const std::string> prompts, std::span<const uint64_t> seeds) {
-    std::vector<Image> all(prompts.size() * size_t(n)), out;
-    for (int k = 0; k < n; ++k) {
-      std::vector<uint64_t> own(seeds.begin(), seeds.end());
-      for (uint64_t& s : own) s = k ? mix(s, uint64_t(k)) : s;
-      auto drawn = plain.draw(prompts, own);
-      for (size_t i = 0; i < prompts.size(); ++i) all[i * size_t(n) + size_t(k)] = std::move(drawn[i]);
-    }
-    for (size_t i = 0; i < prompts.size(); ++i) {
-      const std::span<const Image> own(&all[i * size_t(n)], size_t(n));
-      out.push_back(own[best_of(own_scores(o->model(), o->tokenizer(), prompts[i], own, by))]);
-    }
-    return out;
-  };
-  return m;
 }
 
 }  // namespace duet

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "infer/eval_model.h"
+#include "vision/image.h"
 
 namespace duet {
 
@@ -22,8 +22,5 @@ BestBy best_by(const std::string& name);  // of the names above
 // One for each picture; higher is better; comparable for the same words only.
 std::vector<double> own_scores(const Model&, const Tokenizer&, const std::string& words, std::span<const Image>, BestBy);
 size_t best_of(std::span<const double> scores);  // the first of equals
-
-// Draws n pictures for each that is asked for (from its seed and from mix(seed, 1), mix(seed, 2) ...) and gives the best.
-EvalModel best_of(const EvalModel&, const Opened&, int n, BestBy);  // `Opened` must live as long as the result
 
 }  // namespace duet

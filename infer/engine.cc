@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <map>
 
+#include "infer/bestof.h"
 #include "kernels/error.h"
 
 namespace duet {
@@ -15,6 +17,9 @@ struct Job::State {
   std::atomic<bool> cancelled{false};
   bool ended = false;  // of the engine thread
   size_t left = 0;     // pictures not drawn yet; of the engine thread
+
+  // Of each picture of several drawings those that are done, by their place among them; of the engine thread.
+  std::map<size_t, std::map<size_t, std::vector<float>>> candidates;
 
   std::mutex mutex;  // of what follows
   std::condition_variable wake;
@@ -66,11 +71,16 @@ std::unique_ptr<Job> Engine::submit(Task task, const std::string& client, Clock:
     const int64_t p = model_.config.patch, w = d->options.width, h = d->options.height;
     if (w < p || h < p || w % p || h % p) refuse("size ", w, "x", h, " must be a multiple of ", p);
   }
+  if (const auto* d = std::get_if<DrawTask>(&s->task))
+    CHECK(d->best_of >= 1 && d->pictures.size() % size_t(d->best_of) == 0, d->pictures.size(), " drawings, the best of each ",
+          d->best_of);
   if (auto* c = std::get_if<CaptionTask>(&s->task))
     CHECK(!c->pictures.empty() && c->pictures.size() <= CaptionRun::kMost, "1 to ", CaptionRun::kMost, " pictures");
   {
     std::lock_guard l(mutex_);
     const size_t waiting = drawings_.size() + readings_.size();
+    if (s->left > size_t(limits_.waiting))  // it would never fit
+      refuse(s->left, " drawings at a time; the queue here (serve --queue) has ", limits_.waiting, " places");
     if (stop_) throw Busy("the engine is stopping", 5);
     if (waiting + s->left > size_t(limits_.waiting)) {
       ++stats_.turned_away;
@@ -221,23 +231,50 @@ void Engine::draw_step() {
       show(a);
       continue;
     }
-    tell(a.job, {.kind = Event::picture,
-                 .index = a.index,
-                 .step = a.drawing.step(),
-                 .steps = a.drawing.steps(),
-                 .width = a.drawing.width(),
-                 .height = a.drawing.height(),
-                 .pixels = a.drawing.pixels()});
+    try {
+      hand_over(a);
+    } catch (const std::exception& e) {
+      end(a.job, {.kind = Event::broken, .text = e.what()});
+    }
     if (--a.job->left == 0) end(a.job, {.kind = Event::finished});
   }
   std::erase_if(active_, [](const Active& a) { return a.drawing.done(); });
+}
+
+// A drawing that is done is a picture, or one of several that the best is chosen of when all are there.
+void Engine::hand_over(const Active& a) {
+  const auto& task = std::get<DrawTask>(a.job->task);
+  const size_t n = size_t(task.best_of), picture = a.index / n, first = picture * n;
+  const int w = a.drawing.width(), h = a.drawing.height();
+  std::vector<float> pixels = a.drawing.pixels();
+  size_t best = 0;
+  if (n > 1) {
+    auto& drawn = a.job->candidates[picture];
+    drawn.emplace(a.index - first, std::move(pixels));
+    if (drawn.size() < n) return;
+    std::vector<Image> images;
+    for (const auto& [k, p] : drawn) images.push_back(finished(p.data(), w, h, task.options.finish));
+    best = best_of(own_scores(model_, tokenizer_, task.words, images, BestBy::both));
+    pixels = std::move(drawn[best]);
+    a.job->candidates.erase(picture);
+  }
+  tell(a.job, {.kind = Event::picture,
+               .index = picture,
+               .seed = task.pictures[first + best].seed,
+               .step = a.drawing.step(),
+               .steps = a.drawing.steps(),
+               .width = w,
+               .height = h,
+               .pixels = std::move(pixels)});
 }
 
 // Of n previews the first is due after a fifth of the steps that are taken, or earlier where there are many; the others
 // evenly after it.
 void Engine::show(Active& a) {
   const Drawing& d = a.drawing;
-  const int n = std::get<DrawTask>(a.job->task).previews, first = d.first_step();
+  const auto& task = std::get<DrawTask>(a.job->task);
+  if (a.index % size_t(task.best_of) != 0) return;
+  const int n = task.previews, first = d.first_step();
   const double parts = std::max(5, n + 1), all = d.steps() - first;
   const auto due = [&](int i) {
     return i < n && d.step() - first >= std::max(1, int(all * (1 + (parts - 1) * i / n) / parts));
@@ -245,7 +282,8 @@ void Engine::show(Active& a) {
   if (!due(a.shown)) return;
   while (due(a.shown)) ++a.shown;
   tell(a.job, {.kind = Event::preview,
-               .index = a.index,
+               .index = a.index / size_t(task.best_of),
+               .seed = task.pictures[a.index].seed,
                .step = d.step(),
                .steps = d.steps(),
                .width = d.width(),

@@ -28,6 +28,10 @@ struct DrawTask {
   DrawOptions options;
   std::shared_ptr<const Given> given;  // of all pictures; none: from noise alone
   int previews = 0;                    // of each picture, the first after a fifth of its steps at the latest
+  // Of each best_of drawings in a row the one that the model reads best as `words` (infer/bestof.h) is the picture, and the
+  // first is the one that previews show.
+  int best_of = 1;
+  std::string words = {};
 };
 struct CaptionTask {
   std::vector<Image> pictures;  // at most CaptionRun::kMost
@@ -47,8 +51,8 @@ using Task = std::variant<DrawTask, CaptionTask, ClassifyTask, EmbedTask>;
 
 struct Event {
   enum Kind {
-    preview,    // pixels of picture `index` as the model now guesses it
-    picture,    // its final pixels
+    preview,    // pixels of picture `index` as the model now guesses it, and its seed
+    picture,    // its final pixels, and its seed
     words,      // text: how the caption of picture `index` begins
     finished,   // the task is done; captions, rows or probabilities hold what it was to give
     refused,    // text: what was wrong with the task
@@ -58,6 +62,7 @@ struct Event {
   };
   Kind kind;
   size_t index = 0;
+  uint64_t seed = 0;
   int step = 0, steps = 0, width = 0, height = 0;
   std::vector<float> pixels = {};  // (H,W,4), see vision/patch.h
   std::string text = {};
@@ -129,6 +134,7 @@ class Engine {
   void admit_drawings();
   void draw_step();
   void show(Active&);
+  void hand_over(const Active&);
   void admit_reading();
   void caption_step();
   void read_now(const StatePtr&);

@@ -10,6 +10,7 @@
 #include "infer/reader.h"
 #include "infer/sampler.h"
 #include "kernels/parallel.h"
+#include "kernels/random.h"
 #include "text/unicode.h"
 #include "vision/codec.h"
 #include "vision/patch.h"
@@ -53,6 +54,26 @@ EvalModel eval_model(const Opened& opened, const DrawOptions& options, int beam)
   };
   m.embed_pictures = [=](std::span<const Image> pictures) { return unit_rows(embed_pictures(o->model(), pictures)); };
   m.embed_texts = [=](std::span<const std::string> texts) { return unit_rows(embed_texts(o->model(), o->tokenizer(), texts)); };
+  return m;
+}
+
+EvalModel best_of(const EvalModel& plain, const Opened& opened, int n, BestBy by) {
+  EvalModel m = plain;
+  const Opened* o = &opened;
+  m.draw = [=](std::span<const std::string> prompts, std::span<const uint64_t> seeds) {
+    std::vector<Image> all(prompts.size() * size_t(n)), out;
+    for (int k = 0; k < n; ++k) {
+      std::vector<uint64_t> own(seeds.begin(), seeds.end());
+      for (uint64_t& s : own) s = k ? mix(s, uint64_t(k)) : s;
+      auto drawn = plain.draw(prompts, own);
+      for (size_t i = 0; i < prompts.size(); ++i) all[i * size_t(n) + size_t(k)] = std::move(drawn[i]);
+    }
+    for (size_t i = 0; i < prompts.size(); ++i) {
+      const std::span<const Image> own(&all[i * size_t(n)], size_t(n));
+      out.push_back(own[best_of(own_scores(o->model(), o->tokenizer(), prompts[i], own, by))]);
+    }
+    return out;
+  };
   return m;
 }
 

@@ -5,6 +5,7 @@
 
 #include <thread>
 
+#include "infer/bestof.h"
 #include "tests/infer/tiny.h"
 
 namespace duet {
@@ -65,6 +66,51 @@ TEST_F(EngineTest, APictureInCompanyIsThePictureAlone) {
   const EngineStats s = engine.stats();
   EXPECT_EQ(s.pictures, 40);
   EXPECT_GT(double(s.evaluations) / double(s.passes), 1.5) << "they hardly shared a pass";
+}
+
+// Whoever shares the batch, and in whichever order they are done.
+TEST_F(EngineTest, OfSeveralDrawingsTheBestIsThePicture) {
+  const DrawOptions o{.steps = 9, .guidance = 3};
+  DrawTask task{{}, o, nullptr, 2, 3, "a red circle"};
+  for (uint64_t i = 0; i < 6; ++i) task.pictures.push_back(request(7 + i)), task.pictures.back().prompt = request(7).prompt;
+  const auto pixels = draw(*model, tokenizer, task.pictures, o);
+  const size_t each = pixels.size() / 6;
+  Engine engine(*model, tokenizer, {.waiting = 200, .rows = 60});
+  auto other = draw_one(engine, 1, kWays[0]);
+  auto job = engine.submit(task, "b", later());
+  const auto events = all(*job);
+  int previews = 0, pictures = 0;
+  for (const Event& e : events) {
+    if (e.kind == Event::preview) {
+      ++previews;
+      EXPECT_EQ(e.seed, 7 + 3 * e.index);
+    }
+    if (e.kind != Event::picture) continue;
+    ++pictures;
+    std::vector<Image> images;
+    for (size_t k = 0; k < 3; ++k)
+      images.push_back(finished(pixels.data() + (3 * e.index + k) * each, e.width, e.height, Finish::clean));
+    const size_t best = best_of(own_scores(*model, tokenizer, task.words, images, BestBy::both)), at = 3 * e.index + best;
+    EXPECT_EQ(e.seed, 7 + at);
+    EXPECT_EQ(e.pixels, std::vector<float>(pixels.begin() + int64_t(at * each), pixels.begin() + int64_t((at + 1) * each)));
+  }
+  EXPECT_EQ(previews, 4);
+  EXPECT_EQ(pictures, 2);
+  EXPECT_EQ(events.back().kind, Event::finished);
+  EXPECT_EQ(picture(*other), alone(1, kWays[0]));
+}
+
+TEST_F(EngineTest, MoreThanTheQueueHoldsIsRefusedForGood) {
+  Engine engine(*model, tokenizer, {.waiting = 2});
+  DrawTask task{{request(1), request(2), request(3)}, {.steps = 2}, nullptr};
+  try {
+    engine.submit(task, "a", later());
+    ADD_FAILURE() << "taken";
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(), "3 drawings at a time; the queue here (serve --queue) has 2 places");
+  }
+  task.pictures.pop_back();
+  EXPECT_EQ(all(*engine.submit(task, "a", later())).back().kind, Event::finished);
 }
 
 TEST_F(EngineTest, ReadingAndDrawingAtATimeChangeNeither) {
