@@ -10,6 +10,7 @@
 #include "infer/classify.h"
 #include "infer/cli.h"
 #include "infer/eval_binding.h"
+#include "infer/eval_compare.h"
 #include "infer/eval_icons.h"
 #include "infer/eval_read.h"
 #include "infer/eval_scenes.h"
@@ -148,6 +149,14 @@ void run_scenes(EvalOptions o) {
   for (const auto& [name, all] : {std::pair("drawn", &e.drawn_gap), std::pair("captioned", &e.captioned_gap)})
     for (const auto& g : *all)
       j["korean_minus_english"][name][g.split] = {{"whole_points", g.points}, {"interval_95", of(g.interval)}};
+  for (const auto& s : e.judged)
+    j["scenes"].push_back({{"of", s.drawn ? "drawn" : "captioned"},
+                           {"group", s.group},
+                           {"index", s.index},
+                           {s.drawn ? "prompt" : "said", s.said},
+                           {"things", s.things},
+                           {"grey", s.grey},
+                           {"wrong", s.wrong}});
   j["seconds"] = {{"draw", e.draw_seconds}, {"caption", e.caption_seconds}};
   report(o, j,
          heading(fmt::format("Scenes: {} of each group, {} steps, guidance {}{}, captions with beam {}", o.n, o.draw.steps,
@@ -287,7 +296,8 @@ void run_caption(const EvalOptions& o) {
                              {"references", s.references},
                              {"exact", s.exact},
                              {"names_concept", s.named},
-                             {"names_concept_in_any_beam", s.named_any}});
+                             {"names_concept_in_any_beam", s.named_any},
+                             {"cider_d", s.cider_d}});
   j["seconds"] = e.caption_seconds;
   report(o, j,
          heading(fmt::format("Captions of {}, {}, {}, beam {}", set.name, o.split, o.lang, o.beam), o, opened) + e.table());
@@ -295,11 +305,23 @@ void run_caption(const EvalOptions& o) {
   if (!o.refs.empty()) write_file(o.refs, coco_references(e, set));
 }
 
+constexpr int64_t kMostResult = int64_t(1) << 30;
+
+void run_compare(const EvalOptions& o) {
+  check_targets(o);
+  const auto read = [](std::string file) {
+    if (std::filesystem::is_directory(file)) file += "/eval.json";  // as generate --out leaves it
+    return EvalResult{file, read_file(file, kMostResult)};
+  };
+  const Comparison c = compare_evals(read(o.dirs.at(0)), read(o.dirs.at(1)), o.seed);
+  report(o, Json::parse(c.to_json()), c.table());
+}
+
 }  // namespace
 
 void add_eval_verbs(CLI::App& app) {
   auto* eval = app.add_subcommand(
-      "eval", "what a model can do, in figures: generate, scenes, binding, icons, retrieval, classify, caption");
+      "eval", "what a model can do, in figures: generate, scenes, binding, icons, retrieval, classify, caption; compare");
   eval->require_subcommand(1);
   add_generate_eval(eval);
 
@@ -362,6 +384,19 @@ void add_eval_verbs(CLI::App& app) {
   caption->add_option("--results", p.results, "captions as pycocoevalcap reads them");
   caption->add_option("--refs", p.refs, "references in COCO format, with the same image ids");
   caption->callback([&p] { run_caption(p); });
+
+  auto* compare =
+      eval->add_subcommand("compare", "two results of the same evaluation, item by item: what differs, and how surely");
+  EvalOptions& t = options("compare");
+  compare->add_option("RESULT", t.dirs, "what --json of scenes, icons, caption or classify wrote, or the folder of generate")
+      ->required()
+      ->expected(2);
+  compare->add_option("--seed", t.seed, "of the intervals")->capture_default_str();
+  compare->add_option("--json", t.json, "also write the rows to this file; - is standard output, the table then on stderr");
+  compare->footer(
+      "  duet eval caption data/mine --weights one --json one.json; the same with other\n"
+      "  duet eval compare one.json other.json");
+  compare->callback([&t] { run_compare(t); });
 }
 
 }  // namespace duet

@@ -203,7 +203,7 @@ CaptionEval eval_caption(const EvalModel& m, const EvalSet& set, bool korean, ui
   CaptionEval out;
   for (size_t i = 0; i < set.pictures.size(); ++i)
     if (auto r = references_in(set.meta[i], korean); !r.empty())
-      out.said.push_back({int64_t(i), {}, std::move(r), false, false, false});
+      out.said.push_back({int64_t(i), {}, std::move(r), false, false, false, 0});
   if (out.said.empty()) {
     const bool other =
         std::any_of(set.meta.begin(), set.meta.end(), [&](const auto& m) { return !references_in(m, !korean).empty(); });
@@ -237,7 +237,10 @@ CaptionEval eval_caption(const EvalModel& m, const EvalSet& set, bool korean, ui
   out.exact = mean(exact), out.named = mean(named), out.named_any = mean(named_any);
   out.exact_interval = share_interval(exact, mix(seed, 1)), out.named_interval = share_interval(named, mix(seed, 2));
   out.named_any_interval = share_interval(named_any, mix(seed, 3));
-  out.bleu1 = bleu(pairs, 1), out.bleu4 = bleu(pairs, 4), out.rouge_l = rouge_l(pairs), out.cider_d = cider_d(pairs);
+  out.bleu1 = bleu(pairs, 1), out.bleu4 = bleu(pairs, 4), out.rouge_l = rouge_l(pairs);
+  const auto cider = cider_d_each(pairs);
+  for (size_t i = 0; i < cider.size(); ++i) out.said[i].cider_d = cider[i];
+  out.cider_d = mean(cider);
   return out;
 }
 

@@ -57,6 +57,7 @@ struct CaptionEval {
     std::vector<std::string> texts;  // as the model said them, best first; figures but `named_any` are of the first
     std::vector<std::string> references;
     bool exact = false, named = false, named_any = false;
+    double cider_d = 0;
   };
   std::vector<Said> said;
   // Shares. exact: the words of a reference and no others (a style at the end, ", emoji", left out). named: a reference

@@ -1,6 +1,7 @@
 #include "infer/eval_scenes.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -22,11 +23,19 @@ const Group kGroups[] = {{SceneSplit::seen, Lang::en},
                          {SceneSplit::heldout, Lang::en},
                          {SceneSplit::heldout, Lang::ko}};
 
-std::string verdict(const ScenePrompt& p, const Score& s) {
-  std::string wrong;
+std::vector<std::string> wrong_in(const Score& s) {
+  std::vector<std::string> out;
   for (int a = 0; a < kAttributes; ++a)
-    if (s.tally[a].right < s.tally[a].total) wrong += std::string(wrong.empty() ? "" : ", ") + name(Attribute(a));
-  return p.text + (wrong.empty() ? "" : "  [wrong: " + wrong + "]");
+    if (s.tally[a].right < s.tally[a].total) out.push_back(name(Attribute(a)));
+  return out;
+}
+
+std::string verdict(const SceneEval::Judged& j) {
+  return j.said + (j.wrong.empty() ? "" : fmt::format("  [wrong: {}]", fmt::join(j.wrong, ", ")));
+}
+
+SceneEval::Judged judged(bool drawn, const Group& g, int index, const std::string& said, const Scene& asked, const Score& s) {
+  return {drawn, g.name(), index, said, int(asked.things.size()), asked.background == kGrey, wrong_in(s)};
 }
 
 SceneEval::Gap gap(const std::string& split, const std::vector<double>& en, const std::vector<double>& ko, uint64_t seed) {
@@ -83,7 +92,8 @@ SceneEval eval_scenes(const EvalModel& m, const SceneEvalOptions& o) {
       for (size_t i = 0; i < images.size(); ++i) {
         drawn.group(g.name()).add(scores[i], prompts[i].scene);
         whole.push_back(scores[i].whole());
-        if (first + int(i) < o.show) out.cells.emplace_back(images[i], verdict(prompts[i], scores[i]));
+        out.judged.push_back(judged(true, g, first + int(i), prompts[i].text, prompts[i].scene, scores[i]));
+        if (first + int(i) < o.show) out.cells.emplace_back(images[i], verdict(out.judged.back()));
       }
       drawing.at(int64_t(&g - kGroups) * o.n + first + count);
     }
@@ -105,6 +115,7 @@ SceneEval eval_scenes(const EvalModel& m, const SceneEvalOptions& o) {
       for (size_t i = 0; i < said.size(); ++i) {
         const Score score = score_caption(parse_caption(said[i], g.lang), scenes[i]);
         captioned.group(g.name()).add(score, scenes[i]);
+        out.judged.push_back(judged(false, g, first + int(i), said[i], scenes[i], score));
         whole.push_back(score.whole());
       }
       reading.at(int64_t(&g - kGroups) * o.n + first + count);

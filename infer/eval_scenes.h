@@ -20,6 +20,16 @@ struct SceneEval {
   // SceneReport::json of the groups "seen en", "seen ko", "unseen en", "unseen ko": right, total, percent of each
   // attribute, of whole scenes, of those with one, two and three things, and of those on grey
   std::string drawn, captioned;
+  struct Judged {
+    bool drawn = true;  // else captioned
+    std::string group;  // as above
+    int index = 0;      // the scene's, from 0; the same scene in both languages
+    std::string said;   // the prompt, or the caption
+    int things = 0;     // that are in the scene
+    bool grey = false;
+    std::vector<std::string> wrong;  // attributes
+  };
+  std::vector<Judged> judged;
   struct Gap {  // Korean minus English, in points of whole scenes right
     std::string split;
     double points = 0;

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "infer/eval_stats.h"
 #include "kernels/error.h"
 #include "text/unicode.h"
 
@@ -122,7 +123,7 @@ double rouge_l(const std::vector<CaptionPair>& pairs) {
   return pairs.empty() ? 0 : sum / double(pairs.size());
 }
 
-double cider_d(const std::vector<CaptionPair>& pairs) {
+std::vector<double> cider_d_each(const std::vector<CaptionPair>& pairs) {
   constexpr double kSigma = 6;
   std::map<WordList, double> documents;  // pictures whose references hold the n-gram
   for (const auto& p : pairs) {
@@ -147,7 +148,7 @@ double cider_d(const std::vector<CaptionPair>& pairs) {
     }
     return w;
   };
-  double sum = 0;
+  std::vector<double> out;
   for (const auto& p : pairs) {
     const Weighted said = weigh(p.said);
     double of_picture = 0;
@@ -164,10 +165,11 @@ double cider_d(const std::vector<CaptionPair>& pairs) {
       }
     }
     CHECK(!p.references.empty(), "a picture with references");
-    sum += 10 * of_picture / double(p.references.size());
+    out.push_back(10 * of_picture / double(p.references.size()));
   }
-  return pairs.empty() ? 0 : sum / double(pairs.size());
+  return out;
 }
+double cider_d(const std::vector<CaptionPair>& pairs) { return mean(cider_d_each(pairs)); }
 
 WordList without_article(WordList words) {
   if (words.size() > 1 && (words[0] == "a" || words[0] == "an" || words[0] == "the")) words.erase(words.begin());

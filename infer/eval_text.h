@@ -30,6 +30,7 @@ double rouge_l(const std::vector<CaptionPair>&);
 
 // CIDEr-D (arXiv 1411.5726), n = 1..4, sigma 6, document frequencies from these references. Mean over captions, 0..10.
 double cider_d(const std::vector<CaptionPair>&);
+std::vector<double> cider_d_each(const std::vector<CaptionPair>&);  // of each caption
 
 // True where `concept` (its leading article left out) stands in `said` word by word. Korean nouns carry particles, so there
 // the last word of the concept may be the beginning of a longer one.

@@ -124,6 +124,26 @@ TEST_F(CliTest, EvalScenesJudgesTheBestOfSeveral) {
   EXPECT_NE(sheet("1"), std::string(png.begin(), png.end()));
 }
 
+// Two results of scenes, written as files, item by item; a folder is taken for generate's.
+TEST_F(CliTest, EvalCompareReadsWhatTheOthersWrote) {
+  for (const char* steps : {"1", "2"}) {
+    const Result r = run({"eval", "scenes", "-n", "3", "--steps", steps, "--json", dir / join(steps, ".json")});
+    ASSERT_EQ(r.code, 0) << r.err;
+  }
+  const Result r = run({"eval", "compare", dir / "1.json", dir / "2.json", "--json", "-"});
+  ASSERT_EQ(r.code, 0) << r.err;
+  const auto j = nlohmann::json::parse(r.out);
+  EXPECT_EQ(j["of"], "scenes");
+  EXPECT_EQ(j["not_the_same"], nlohmann::json({"steps: 1, 2"}));
+  EXPECT_EQ(j["left_out"], nlohmann::json({0, 0}));
+  EXPECT_EQ(j["rows"].size(), 2u * 4 * 8) << "drawn and captioned, four groups, whole and seven attributes";
+  for (const auto& row : j["rows"]) EXPECT_EQ(row["n"], 3);
+  EXPECT_NE(r.err.find("captioned, unseen ko"), std::string::npos) << r.err;
+  refused({"eval", "compare", dir / "1.json", dir / "none.json"}, "none.json");
+  refused({"eval", "compare", dir / "1.json", dir.path}, "eval.json");
+  EXPECT_EQ(run({"eval", "compare", dir / "1.json"}).code, 2);
+}
+
 TEST_F(CliTest, WrongUsageIsExitCode2) {
   const auto says = [&](std::vector<std::string> args, const std::string& words) {
     const Result r = run(std::move(args));

@@ -37,7 +37,9 @@ struct CliTest : testing::Test {
   }
   int program(std::vector<std::string> args) {
     const bool bare =
-        std::set<std::string>{"info", "--version", "data", "tokenizer", "train", "plan", "quantize", "merge"}.contains(args[0]);
+        std::set<std::string>{"info", "--version", "data", "tokenizer", "train", "plan", "quantize", "merge"}.contains(
+            args[0]) ||
+        (args.size() > 1 && args[1] == "compare");
     if (!bare && std::find(args.begin(), args.end(), "--weights") == args.end())
       args.insert(args.begin() + (args[0] == "eval" ? 2 : 1), {"--weights", dir / "tiny", "--precision", "f32"});
     args.insert(args.begin(), "duet");

@@ -205,6 +205,15 @@ TEST(EvalScenes, PerfectModel) {
   }
   EXPECT_EQ(e.cells.size(), 8u);
   EXPECT_NEAR(e.drawn_gap[0].points, 0, 4);
+  ASSERT_EQ(e.judged.size(), 2u * 4 * 30);
+  const auto drawn = nlohmann::json::parse(e.drawn);
+  std::map<std::string, int> whole, on_grey;
+  for (const auto& s : e.judged)
+    if (s.drawn) whole[s.group] += s.wrong.empty(), on_grey[s.group] += s.grey;
+  for (const auto& [group, right] : whole) {
+    EXPECT_EQ(right, drawn[group]["whole"]["right"]) << group;
+    EXPECT_EQ(on_grey[group], drawn[group]["whole_on_grey"]["total"]) << group;
+  }
 }
 
 TEST(EvalScenes, WrongPicturesAndSilence) {
