@@ -1,6 +1,7 @@
 // duet eval: what a model can do, in figures, each with its n, its seed and what chance would give.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <map>
@@ -29,7 +30,7 @@ struct EvalOptions {
   OpenOptions open;
   DrawOptions draw;
   std::vector<std::string> dirs;
-  std::string split = "heldout", lang = "en", json, sheet, results, refs, sentence, by = "embedding";
+  std::string split = "heldout", lang = "en", json, sheet, results, refs, sentence, by = "embedding", together;
   int n = 200, batch = 24, beam = 4, show = 12, best = 1;
   uint64_t seed = 1;
   bool plain = false, deep = false, among_train = false;
@@ -243,6 +244,7 @@ void run_retrieval(const EvalOptions& o) {
 void run_classify(const EvalOptions& o) {
   check_targets(o);
   const Opened opened = open_model(o.open);
+  const Together together(o.together);
   const EvalSet set = load_set(o.dirs.at(0), o.split, opened.size());
   std::vector<Meta> known;  // all categories of training may be said, also those that the split lacks
   if (o.split != "train" && has_split(o.dirs[0], "train")) {
@@ -257,7 +259,7 @@ void run_classify(const EvalOptions& o) {
            "picture's .json");
   const Classifier classifier(opened.model(), opened.tokenizer(), labels, o.sentence,
                               o.by == "caption" ? ClassifyBy::caption : ClassifyBy::embedding);
-  const ClassifyEval e = eval_classify(classifier, set, labels, o.deep, o.seed);
+  const ClassifyEval e = eval_classify(classifier, set, labels, o.deep, o.seed, together);
   const ClassSummary& s = e.summary;
   Json j = header("classify", o, opened);
   j["split"] = o.split, j["set"] = set.name, j["by"] = o.by, j["templates"] = classifier.templates();
@@ -268,7 +270,19 @@ void run_classify(const EvalOptions& o) {
                             {"interval_95", of(s.balanced_interval)},
                             {"one_class", s.balanced_chance},
                             {"uniform", s.uniform}};
-  for (size_t c = 0; c < e.labels.size(); ++c) j["by_class"][e.labels[c]] = {{"right", s.right[c]}, {"total", s.total[c]}};
+  const ClassMeasures& m = e.measures;
+  const auto number = [](double v) { return std::isnan(v) ? Json() : Json(v); };
+  j["auroc"] = {{"mean", number(m.auroc)}, {"interval_95", of(m.auroc_interval)}};
+  j["log_loss"] = {{"mean", m.log_loss}, {"interval_95", of(m.log_loss_interval)}, {"uniform", std::log(double(s.classes))}};
+  j["brier_score"] = {{"mean", m.brier}, {"interval_95", of(m.brier_interval)}};
+  j["calibration_error"] = m.calibration_error, j["mean_confidence"] = m.confidence;
+  j["resampled_units"] = m.units;
+  for (size_t c = 0; c < e.labels.size(); ++c)
+    j["by_class"][e.labels[c]] = {{"right", s.right[c]},
+                                  {"total", s.total[c]},
+                                  {"auroc", number(m.by_class[c].auroc)},
+                                  {"auroc_interval_95", of(m.by_class[c].interval)}};
+  j["confusion"] = m.confusion;
   j["labels"] = e.labels;
   for (size_t i = 0; i < e.picture.size(); ++i)
     j["predictions"].push_back({{"key", set.keys[size_t(e.picture[i])]},
@@ -371,6 +385,9 @@ void add_eval_verbs(CLI::App& app) {
   add_sets(classify, c, false), add_split(classify, c), add_common(classify, c);
   classify->add_flag("--deep", c.deep, "the last folder of a category instead of the first");
   classify->add_option("--template", c.sentence, "sentence with {} for the label (default: the built-in ones)");
+  classify->add_option("--together", c.together,
+                       "regular expression: pictures whose names have the same match, as \"patient[0-9]+\", are one unit for "
+                       "the intervals");
   classify->add_option("--by", c.by, "embedding or caption likelihood")
       ->check(CLI::IsMember({"embedding", "caption"}))
       ->capture_default_str();

@@ -66,10 +66,9 @@ void add_classes(Items& to, const Json& j) {
     const auto at = std::find(labels.begin(), labels.end(), p.at("truth").get<std::string>());
     if (at == labels.end()) continue;
     const double likely = p.at("probabilities").at(size_t(at - labels.begin()));
-    to.emplace(p.at("key").get<std::string>(),
-               Item{"pictures",
-                    {{share("right"), double(p.at("truth") == p.at("guess"))},
-                     {{"log loss (nats)", false}, -std::log(std::max(likely, 1e-12))}}});
+    to.emplace(p.at("key").get<std::string>(), Item{"pictures",
+                                                    {{share("right"), double(p.at("truth") == p.at("guess"))},
+                                                     {{"log loss (nats)", false}, -std::log(std::max(likely, 1e-12))}}});
   }
 }
 

@@ -17,12 +17,12 @@ struct EvalResult {
 struct Comparison {
   struct Row {
     std::string group, measure;
-    bool share = false;        // 0..1, shown in per cent
-    int64_t n = 0;             // items that both have
-    double one = 0, other = 0; // means over those
-    Interval difference;       // of other - one: 95 %, paired bootstrap
+    bool share = false;         // 0..1, shown in per cent
+    int64_t n = 0;              // items that both have
+    double one = 0, other = 0;  // means over those
+    Interval difference;        // of other - one: 95 %, paired bootstrap
   };
-  std::string eval;                  // "generate", "icons", "scenes", "caption", "classify"
+  std::string eval;  // "generate", "icons", "scenes", "caption", "classify"
   std::vector<Row> rows;
   std::vector<std::string> settings;  // that are not the same: "steps: 24, 4"
   int64_t alone[2] = {0, 0};          // items that only the one, only the other has

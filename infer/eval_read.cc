@@ -141,7 +141,7 @@ std::vector<std::string> categories(const std::vector<const std::vector<Meta>*>&
 }
 
 ClassifyEval eval_classify(const Probabilities& classify, const EvalSet& set, const std::vector<std::string>& labels, bool deep,
-                           uint64_t seed) {
+                           uint64_t seed, const Together& together) {
   ClassifyEval out;
   out.labels = labels;
   Progress progress("classifying", int64_t(set.pictures.size()));
@@ -161,6 +161,14 @@ ClassifyEval eval_classify(const Probabilities& classify, const EvalSet& set, co
   }
   if (out.truth.empty()) refuse(set.name, ": no picture has a category (\"group\" in its metadata)");
   out.summary = summarize_classes(out.truth, out.guess, int(labels.size()), seed);
+  std::map<std::string, int64_t> units;
+  std::vector<int64_t> unit;
+  for (const int64_t i : out.picture) unit.push_back(units.emplace(together(set.keys[size_t(i)]), units.size()).first->second);
+  out.measures = class_measures(out.probabilities, out.truth, unit, mix(seed, 3));
+  if (out.measures.units < out.summary.n) {
+    out.summary.accuracy_interval = out.measures.accuracy_interval;
+    out.summary.balanced_interval = out.measures.balanced_interval;
+  }
   return out;
 }
 
@@ -174,7 +182,11 @@ std::string ClassifyEval::table() const {
       100 * s.majority, 100 * s.uniform, 100 * s.balanced, 100 * s.balanced_interval.low, 100 * s.balanced_interval.high,
       100 * s.balanced_chance, 100 * s.uniform);
   for (size_t c = 0; c < labels.size(); ++c)
-    if (s.total[c]) out += fmt::format("  {:<24}{:>4} of {:<4}\n", labels[c], s.right[c], s.total[c]);
+    if (s.total[c])
+      out += fmt::format("  {:<24}{:>4} of {:<4}  {}\n", labels[c], s.right[c], s.total[c], measures.by_class[c].words());
+  out += measures.table(labels);
+  if (measures.units < s.n)
+    out += fmt::format("intervals resample {} units of pictures that belong together\n", measures.units);
   if (const auto few = std::count_if(s.total.begin(), s.total.end(), [](int64_t n) { return n > 0 && n < kFewOfAClass; }))
     out += fmt::format("classes with fewer than {} pictures: {}; intervals of so few say little\n", kFewOfAClass, few);
   return out;

@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "fusion/together.h"
+#include "infer/classmeasures.h"
 #include "infer/eval_model.h"
 #include "infer/eval_stats.h"
 #include "infer/eval_text.h"
@@ -42,12 +44,14 @@ struct ClassifyEval {
   std::vector<int> truth, guess;                   // of the pictures that have a category
   std::vector<int64_t> picture;                    // which of the set they are
   std::vector<std::vector<double>> probabilities;  // of each label, for each of them; they sum to 1
+  ClassMeasures measures;
   std::string table() const;
 };
-// classify: pictures -> for each the probability of each label.
+// classify: pictures -> for each the probability of each label. Intervals resample what belongs together as one, by the
+// pictures' keys.
 using Probabilities = std::function<std::vector<std::vector<double>>(std::span<const Image>)>;
 ClassifyEval eval_classify(const Probabilities& classify, const EvalSet&, const std::vector<std::string>& labels, bool deep,
-                           uint64_t seed);
+                           uint64_t seed, const Together& = {});
 
 // ---- captions ----
 

@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
-#include <regex>
 
 #include "fusion/cocojson.h"
+#include "fusion/together.h"
 #include "kernels/error.h"
 #include "kernels/files.h"
 #include "kernels/quote.h"
@@ -21,14 +21,8 @@ namespace {
 
 class Taker {
  public:
-  Taker(const OwnOptions& options, const Sink& sink, SourceReport& report) : val_(options.val), sink_(sink), report_(report) {
-    if (options.together.empty()) return;
-    try {
-      together_.emplace(options.together);
-    } catch (const std::regex_error& e) {
-      refuse("--together ", shown(options.together), ": not a regular expression (", e.what(), ")");
-    }
-  }
+  Taker(const OwnOptions& options, const Sink& sink, SourceReport& report)
+      : val_(options.val), together_(options.together), sink_(sink), report_(report) {}
 
   void take(Record&& r, std::string split) {
     report_.found++;
@@ -48,15 +42,13 @@ class Taker {
 
  private:
   bool is_val(const std::string& key) const {
-    std::string one = key;
-    std::smatch m;
-    if (together_ && std::regex_search(key, m, *together_)) one = m.size() > 1 && m[1].matched ? m[1] : m[0];
+    const std::string one = together_(key);
     const uint64_t h = XXH64(one.data(), one.size(), 0);
     return double(h % 20 * 500 + h / 20 % 500) < val_ * 10000;  // of a larger share the smaller is a part
   }
 
   double val_;
-  std::optional<std::regex> together_;
+  Together together_;
   const Sink& sink_;
   SourceReport& report_;
 };

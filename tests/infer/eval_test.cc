@@ -418,6 +418,14 @@ TEST(EvalClassify, CategoriesAndChance) {
     return out;
   };
   EXPECT_DOUBLE_EQ(eval_classify(oracle, set, labels, false, 1).summary.balanced, 1);
+  const ClassifyEval alone = eval_classify(always(1), set, labels, false, 1),
+                     tens = eval_classify(always(1), set, labels, false, 1, Together("k([0-9])[0-9]"));
+  EXPECT_EQ(alone.measures.units, 40);
+  EXPECT_EQ(tens.measures.units, 10 + 3) << "k0 .. k9 each for itself, k10 .. k39 by their tens";
+  EXPECT_DOUBLE_EQ(tens.summary.accuracy, 0.75);
+  EXPECT_NE(tens.summary.accuracy_interval.low, alone.summary.accuracy_interval.low);
+  EXPECT_NE(tens.table().find("intervals resample 13 units"), std::string::npos) << tens.table();
+  EXPECT_THROW(Together("patient["), Error);
   EvalSet none = small_set(3);
   for (auto& m : none.meta) m.group = "";
   EXPECT_THROW(eval_classify(always(0), none, labels, false, 1), Error);

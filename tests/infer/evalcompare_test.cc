@@ -1,10 +1,9 @@
 // Paired differences of two results, by hand; what cannot be compared is refused by name.
-#include "infer/eval_compare.h"
-
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
+#include "infer/eval_compare.h"
 #include "kernels/error.h"
 
 namespace duet {
@@ -70,7 +69,8 @@ TEST(EvalCompare, TheOtherWayRoundTheSignsTurn) {
     a["drawings"].push_back(drawing(join("k", i), "en", 1 + i, 0.1 * (i % 7)));
     b["drawings"].push_back(drawing(join("k", i), "en", 30 - i / 2, 0.1 * (i % 5)));
   }
-  const Comparison there = compare_evals(result("a", a), result("b", b), 3), back = compare_evals(result("b", b), result("a", a), 3);
+  const Comparison there = compare_evals(result("a", a), result("b", b), 3),
+                   back = compare_evals(result("b", b), result("a", a), 3);
   ASSERT_EQ(there.rows.size(), back.rows.size());
   for (size_t i = 0; i < there.rows.size(); ++i) {
     EXPECT_DOUBLE_EQ(there.rows[i].one, back.rows[i].other);
@@ -91,8 +91,10 @@ TEST(EvalCompare, GroupsOfGenerate) {
 
 TEST(EvalCompare, CaptionsClassesAndScenes) {
   Json a = {{"eval", "caption"}, {"lang", "ko"}}, b = a;
-  a["captions"] = {{{"key", "x"}, {"exact", true}, {"names_concept", true}, {"names_concept_in_any_beam", true}, {"cider_d", 4.5}}};
-  b["captions"] = {{{"key", "x"}, {"exact", false}, {"names_concept", true}, {"names_concept_in_any_beam", true}, {"cider_d", 2.0}}};
+  a["captions"] = {
+      {{"key", "x"}, {"exact", true}, {"names_concept", true}, {"names_concept_in_any_beam", true}, {"cider_d", 4.5}}};
+  b["captions"] = {
+      {{"key", "x"}, {"exact", false}, {"names_concept", true}, {"names_concept_in_any_beam", true}, {"cider_d", 2.0}}};
   const Comparison said = compare_evals(result("a", a), result("b", b), 1);
   EXPECT_EQ(row(said, "ko", "exactly a reference").other, 0);
   EXPECT_EQ(row(said, "ko", "CIDEr-D").other - row(said, "ko", "CIDEr-D").one, -2.5);

@@ -1,0 +1,23 @@
+#include "fusion/together.h"
+
+#include "kernels/error.h"
+#include "kernels/quote.h"
+
+namespace duet {
+
+Together::Together(const std::string& pattern) {
+  if (pattern.empty()) return;
+  try {
+    pattern_.emplace(pattern);
+  } catch (const std::regex_error& e) {
+    refuse("--together ", shown(pattern), ": not a regular expression (", e.what(), ")");
+  }
+}
+
+std::string Together::operator()(const std::string& key) const {
+  std::smatch m;
+  if (!pattern_ || !std::regex_search(key, m, *pattern_)) return key;
+  return m.size() > 1 && m[1].matched ? m[1] : m[0];
+}
+
+}  // namespace duet
