@@ -8,7 +8,7 @@ namespace duet {
 
 class Together {
  public:
-  Together() = default;                          // each picture for itself
+  Together() = default;                           // each picture for itself
   explicit Together(const std::string& pattern);  // ECMAScript, "patient[0-9]+"; empty: as above. Refuses what is no expression
   // Equal for those that belong together: what the first group found, or without groups the whole match; without a match the
   // key itself.

@@ -85,8 +85,8 @@ double auroc(std::span<const double> score, std::span<const uint8_t> positive, s
   return area(order_of(score), positive, weight);
 }
 
-ClassMeasures class_measures(const std::vector<std::vector<double>>& p, std::span<const int> truth, std::span<const int64_t> unit,
-                             uint64_t seed) {
+ClassMeasures class_measures(const std::vector<std::vector<double>>& p, std::span<const int> truth,
+                             std::span<const int64_t> unit, uint64_t seed) {
   CHECK(!p.empty() && p.size() == truth.size() && (unit.empty() || unit.size() == p.size()), "a truth for each");
   const size_t n = p.size(), classes = p[0].size();
   ClassMeasures m;
@@ -107,7 +107,8 @@ ClassMeasures class_measures(const std::vector<std::vector<double>>& p, std::spa
 
   std::map<int64_t, int64_t> units;
   std::vector<int64_t> unit_of(n);
-  for (size_t i = 0; i < n; ++i) unit_of[i] = units.emplace(unit.empty() ? int64_t(i) : unit[i], int64_t(units.size())).first->second;
+  for (size_t i = 0; i < n; ++i)
+    unit_of[i] = units.emplace(unit.empty() ? int64_t(i) : unit[i], int64_t(units.size())).first->second;
   m.units = int64_t(units.size());
   std::vector<std::vector<double>> weights;
   for (int r = 0; r < kResamples; ++r) {
@@ -164,9 +165,10 @@ std::string ClassMeasures::OneAgainstRest::words() const {
 }
 
 std::string ClassMeasures::table(const std::vector<std::string>& labels) const {
-  std::string out = std::isnan(auroc) ? "AUROC: no class has pictures of it and pictures of others\n"
-                                      : fmt::format("AUROC, one against the rest, mean  {:.3f} (95 % {:.3f} .. {:.3f}); chance 0.5\n",
-                                                    auroc, auroc_interval.low, auroc_interval.high);
+  std::string out = std::isnan(auroc)
+                        ? "AUROC: no class has pictures of it and pictures of others\n"
+                        : fmt::format("AUROC, one against the rest, mean  {:.3f} (95 % {:.3f} .. {:.3f}); chance 0.5\n", auroc,
+                                      auroc_interval.low, auroc_interval.high);
   out += fmt::format(
       "log loss {:.3f} (95 % {:.3f} .. {:.3f}), all as likely {:.3f}; Brier score {:.3f} (95 % {:.3f} .. {:.3f})\n"
       "calibration error {:.3f}; mean confidence {:.1f} %\n",

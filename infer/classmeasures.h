@@ -30,10 +30,10 @@ struct ClassMeasures {
   double calibration_error = 0;
   double confidence = 0;  // mean probability of the likeliest class: above the share right, it is overconfident
   Interval auroc_interval, log_loss_interval, brier_interval;
-  Interval accuracy_interval;                    // of the likeliest class
-  Interval balanced_interval;                    // of the mean over the classes that occur of the share found
-  std::vector<std::vector<int64_t>> confusion;   // (truth, guess)
-  int64_t units = 0;                             // what is resampled: items, or what belongs together
+  Interval accuracy_interval;                   // of the likeliest class
+  Interval balanced_interval;                   // of the mean over the classes that occur of the share found
+  std::vector<std::vector<int64_t>> confusion;  // (truth, guess)
+  int64_t units = 0;                            // what is resampled: items, or what belongs together
   std::string table(const std::vector<std::string>& labels) const;  // the matrix only of at most 12 classes
 };
 

@@ -57,7 +57,7 @@ Json json_of(const GenerateEval& e, const GenerateEval::Group& g) {
         row[language(l)] = {{"n", s.n}, {"value", or_null(s.value)}, {"interval_95", of(s.interval)}};
     if (m.paired)
       row["korean_minus_english"] = {{"n", m.paired}, {"value", or_null(m.gap)}, {"interval_95", of(m.gap_interval)}};
-    row["true_pictures"] = or_null(m.truth), row["chance"] = or_null(m.chance);
+    row["true_pictures"] = or_null(m.truth), row["in_other_styles"] = or_null(m.elsewhere), row["chance"] = or_null(m.chance);
   }
   for (int64_t p : g.prompts)
     for (const auto& drawn : e.prompts[size_t(p)].drawn) {
@@ -69,9 +69,9 @@ Json json_of(const GenerateEval& e, const GenerateEval::Group& g) {
                                {"seed", d.seed},
                                {"set", source.of->set.name},
                                {"key", source.key()},
-                               {"rank", d.rank},
-                               {"among", d.candidates},
-                               {"to_source", d.to_source},
+                               {"rank", d.placed.rank},
+                               {"among", d.placed.candidates},
+                               {"to_source", d.placed.to_source},
                                {"nearest", e.pictures[size_t(d.nearest)].key()},
                                {"to_nearest", d.to_nearest},
                                {"near_copy", d.near_copy}});

@@ -16,10 +16,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Measure {
-  const char* words;
-  bool share;
+  std::string words;
+  bool share = false;
 };
-constexpr Measure share(const char* words) { return {words, true}; }
+Measure share(std::string words) { return {std::move(words), true}; }
 
 // One prompt or picture of an evaluation, and what came of it.
 struct Item {
@@ -78,7 +78,7 @@ void add_scenes(Items& to, const Json& j) {
     const auto wrong = s.at("wrong").get<std::vector<std::string>>();
     Item item{group, {{share("whole scene"), double(wrong.empty())}}};
     for (const char* a : {"shape", "color", "size", "position", "relation", "count", "background"})
-      item.values.push_back({share(a), double(std::find(wrong.begin(), wrong.end(), a) == wrong.end())});
+      item.values.push_back({share(join("no wrong ", a)), double(std::find(wrong.begin(), wrong.end(), a) == wrong.end())});
     to.emplace(group + '\n' + std::to_string(s.at("index").get<int64_t>()), std::move(item));
   }
 }

@@ -83,7 +83,8 @@ void choose(Eval& e, const GenerateEvalOptions& o) {
     Eval::Group group{k->name, k->about, {}, {}};
     for (int64_t i : sample(int64_t(all.size()), o.n, mix(o.seed, 10 + e.groups.size()))) {
       const Meta& m = e.pictures[size_t(all[size_t(i)])].meta();
-      Eval::Prompt prompt{all[size_t(i)], {}, {}};
+      Eval::Prompt prompt;
+      prompt.source = all[size_t(i)];
       for (bool korean : {false, true})
         if (const auto c = caption_in(m, korean); !c.empty())
           prompt.text[korean] = with_style(c, clean_caption(korean && !m.style_ko.empty() ? m.style_ko : m.style));
@@ -146,9 +147,10 @@ void compare(const std::vector<const Image*>& queries, const std::vector<Eval::P
   }
 }
 
-// Rank and distances of one drawing among the pictures of its look.
-void place(Eval& e, Eval::Drawn& d, std::span<const float> to) {
-  const auto& own = e.pictures[size_t(e.prompts[size_t(d.prompt)].source)];
+// Rank and distances of a picture among those of the prompt's look.
+Eval::Placed place(const Eval& e, const Eval::Prompt& prompt, std::span<const float> to) {
+  const auto& own = e.pictures[size_t(prompt.source)];
+  Eval::Placed d;
   std::vector<float> closeness;
   std::vector<int64_t> right;
   double others = 0;
@@ -166,6 +168,21 @@ void place(Eval& e, Eval::Drawn& d, std::span<const float> to) {
   d.candidates = int64_t(closeness.size()), d.rank = rank_of(closeness, right);
   const size_t wrong = closeness.size() - right.size();
   d.to_others = wrong ? others / double(wrong) : Measure::kNone;
+  return d;
+}
+
+// For each prompt one of the training pictures of its concept in other looks.
+void find_elsewhere(Eval& e, uint64_t seed) {
+  std::map<std::string, std::vector<int64_t>> of_concept;
+  for (size_t i = 0; i < e.pictures.size(); ++i)
+    if (e.pictures[i].of->split == "train") of_concept[e.pictures[i].concept_words].push_back(int64_t(i));
+  for (size_t p = 0; p < e.prompts.size(); ++p) {
+    const auto& own = e.pictures[size_t(e.prompts[p].source)];
+    std::vector<int64_t> other;
+    for (const int64_t i : of_concept[own.concept_words])
+      if (e.pictures[size_t(i)].look != own.look) other.push_back(i);
+    if (!other.empty()) e.prompts[p].elsewhere = other[size_t(sample(int64_t(other.size()), 1, mix(seed, p))[0])];
+  }
 }
 
 constexpr float kSame = 0.01f;  // two training pictures as near as this are one that came twice
@@ -205,15 +222,23 @@ GenerateEval eval_generate(const EvalModel& m, const std::vector<SplitSet>& sets
   for (auto& p : e.prompts)
     for (bool korean : {false, true})
       if (!p.drawn[korean].empty()) measured.push_back(&e.drawn[size_t(p.drawn[korean][0])]);
+  find_elsewhere(e, mix(o.seed, 99));
+  std::vector<Eval::Prompt*> elsewhere;
+  for (auto& p : e.prompts)
+    if (p.elsewhere >= 0) elsewhere.push_back(&p);
   for (const auto* d : measured) queries.push_back(&d->image);
   for (const auto& p : e.prompts) queries.push_back(&e.pictures[size_t(p.source)].image());
+  for (const auto* p : elsewhere) queries.push_back(&e.pictures[size_t(p->elsewhere)].image());
   std::vector<int64_t> nearest(e.prompts.size());  // of each prompt's true picture, another of training
   std::vector<double> to_nearest(e.prompts.size());
   compare(queries, e.pictures, [&](size_t q, std::span<const float> to) {
     if (q < measured.size()) {
       Eval::Drawn& d = *measured[q];
-      place(e, d, to);
+      d.placed = place(e, e.prompts[size_t(d.prompt)], to);
       d.nearest = nearest_training(e, to, -1), d.to_nearest = to[size_t(d.nearest)];
+    } else if (q >= measured.size() + e.prompts.size()) {
+      Eval::Prompt& p = *elsewhere[q - measured.size() - e.prompts.size()];
+      p.elsewhere_placed = place(e, p, to);
     } else {
       const size_t p = q - measured.size();
       nearest[p] = nearest_training(e, to, e.prompts[p].source), to_nearest[p] = to[size_t(nearest[p])];
@@ -251,13 +276,13 @@ std::string GenerateEval::table() const {
   };
   std::string out;
   for (const auto& g : groups) {
-    out += fmt::format("{}: {} prompts, {}\n  {:<38}{:<28}{:<28}{:<28}{:<12}{}\n", g.name, g.prompts.size(), g.about,
-                       "95 % intervals", "English", "Korean", "Korean - English", "true", "chance");
+    out += fmt::format("{}: {} prompts, {}\n  {:<38}{:<28}{:<28}{:<28}{:<12}{:<16}{}\n", g.name, g.prompts.size(), g.about,
+                       "95 % intervals", "English", "Korean", "Korean - English", "true", "in other styles", "chance");
     for (const auto& m : g.measures) {
       const MeasureKind& k = kind_of(m);
-      out += fmt::format("  {:<38}{:<28}{:<28}{:<28}{:<12}{}\n", k.title, with(k, m.side[0].value, m.side[0].interval),
+      out += fmt::format("  {:<38}{:<28}{:<28}{:<28}{:<12}{:<16}{}\n", k.title, with(k, m.side[0].value, m.side[0].interval),
                          with(k, m.side[1].value, m.side[1].interval), with(k, m.gap, m.gap_interval), number(k, m.truth),
-                         number(k, m.chance));
+                         number(k, m.elsewhere), number(k, m.chance));
     }
   }
   return out;

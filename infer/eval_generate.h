@@ -37,12 +37,14 @@ struct Measure {
     double value = kNone;
     Interval interval;  // 95 %
   };
-  std::string name;                      // see kMeasures
-  Side side[2];                          // English, Korean
-  double truth = kNone, chance = kNone;  // what true pictures reach; what guessing reaches; kNone: does not apply
-  int64_t paired = 0;                    // prompts (of recall: true pictures) that the difference is taken over
-  double gap = kNone;                    // Korean minus English
-  Interval gap_interval;                 // paired
+  std::string name;  // see kMeasures
+  Side side[2];      // English, Korean
+  // What true pictures reach; what a true picture of the same concept in another look does, taken for the drawing; what
+  // guessing reaches. kNone: does not apply
+  double truth = kNone, elsewhere = kNone, chance = kNone;
+  int64_t paired = 0;     // prompts (of recall: true pictures) that the difference is taken over
+  double gap = kNone;     // Korean minus English
+  Interval gap_interval;  // paired
 };
 
 struct MeasureKind {
@@ -56,8 +58,14 @@ const MeasureKind& kind_of(const Measure&);
 struct GenerateEval {
   static constexpr int kWithin[3] = {1, 10, 50};
   static constexpr int kSeeds = 4;
+  struct Placed {                         // a picture among all of a look, of all splits
+    int64_t rank = 0, candidates = 0;     // of the pictures with the prompt's words; 1 is best
+    double to_source = 0, to_others = 0;  // distance to those pictures (the nearest), mean to all others of the look
+  };
   struct Prompt {
     int64_t source = 0;             // its own picture, of `pictures`
+    int64_t elsewhere = -1;         // a training picture of its concept in another look, by chance; -1: there is none
+    Placed elsewhere_placed;        // that one in the place of a drawing
     std::string text[2];            // English, Korean; empty where there is no caption
     std::vector<int64_t> drawn[2];  // of `drawn`: the first is measured, the others are further seeds
   };
@@ -67,9 +75,8 @@ struct GenerateEval {
     bool korean = false;
     uint64_t seed = 0;
     // Of a prompt's first drawing only:
-    int64_t rank = 0, candidates = 0;     // of the pictures with its words among all of its look, of all splits; 1 is best
-    double to_source = 0, to_others = 0;  // distance to those pictures (the nearest), mean to all others of the look
-    int64_t nearest = -1;                 // training picture, of `pictures`
+    Placed placed;
+    int64_t nearest = -1;  // training picture, of `pictures`
     double to_nearest = 0;
     bool near_copy = false;  // nearer to it than half of what lies between it and its own nearest other training picture
   };

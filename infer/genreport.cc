@@ -113,7 +113,8 @@ std::string measures(const Eval::Group& g) {
       "<div class=\"wide\"><table><thead><tr><th scope=\"col\">measure</th><th scope=\"col\"></th><th scope=\"col\" "
       "class=\"en\">"
       "English</th><th scope=\"col\" class=\"ko\">Korean</th><th scope=\"col\">Korean − English</th><th scope=\"col\" "
-      "class=\"true\">true pictures</th><th scope=\"col\" class=\"chance\">chance</th></tr></thead><tbody>";
+      "class=\"true\">true pictures</th><th scope=\"col\">in other styles</th><th scope=\"col\" "
+      "class=\"chance\">chance</th></tr></thead><tbody>";
   for (const auto& m : g.measures) {
     const MeasureKind& k = kind_of(m);
     out += fmt::format("<tr><td>{}</td><td>{}</td>", k.title, plot(k, m));
@@ -129,7 +130,8 @@ std::string measures(const Eval::Group& g) {
     } else {
       out += "<td>–</td>";
     }
-    out += "<td>" + number(k, m.truth) + "</td><td>" + number(k, m.chance) + "</td></tr>";
+    out +=
+        "<td>" + number(k, m.truth) + "</td><td>" + number(k, m.elsewhere) + "</td><td>" + number(k, m.chance) + "</td></tr>";
   }
   return out + "</tbody></table></div>";
 }
@@ -156,7 +158,8 @@ std::string beside_own(const Eval& e, const Eval::Group& g, size_t count) {
     out += "<figure><div class=\"row\">" + picture(d->image, "drawn: " + text) +
            picture(e.pictures[size_t(e.prompts[size_t(d->prompt)].source)].image(), "true: " + text) + "</div><figcaption>" +
            escape_html(text) +
-           fmt::format(" <span class=\"{}\">#{}</span></figcaption></figure>", d->rank <= 10 ? "good" : "mark", d->rank);
+           fmt::format(" <span class=\"{}\">#{}</span></figcaption></figure>", d->placed.rank <= 10 ? "good" : "mark",
+                       d->placed.rank);
   }
   return out + "</div>";
 }

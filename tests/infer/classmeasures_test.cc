@@ -88,10 +88,10 @@ TEST(ClassMeasures, WhatBelongsTogetherIsResampledAsOne) {
   EXPECT_EQ(as_one.units, 40);
   EXPECT_DOUBLE_EQ(apart.auroc, as_one.auroc);
   const auto width = [](const Interval& i) { return i.high - i.low; };
-  for (const auto& [one, other] : {std::pair(apart.auroc_interval, as_one.auroc_interval),
-                                   std::pair(apart.log_loss_interval, as_one.log_loss_interval),
-                                   std::pair(apart.accuracy_interval, as_one.accuracy_interval),
-                                   std::pair(apart.balanced_interval, as_one.balanced_interval)})
+  for (const auto& [one, other] :
+       {std::pair(apart.auroc_interval, as_one.auroc_interval), std::pair(apart.log_loss_interval, as_one.log_loss_interval),
+        std::pair(apart.accuracy_interval, as_one.accuracy_interval),
+        std::pair(apart.balanced_interval, as_one.balanced_interval)})
     EXPECT_NEAR(width(other) / width(one), std::sqrt(10.0), 0.6);
 }
 

@@ -113,9 +113,9 @@ TEST(EvalCompare, CaptionsClassesAndScenes) {
   const Comparison drawn = compare_evals(result("a", scenes), result("b", scenes), 1);
   EXPECT_EQ(row(drawn, "drawn, seen en", "whole scene").n, 2);
   EXPECT_EQ(row(drawn, "drawn, seen en", "whole scene").one, 0.5);
-  EXPECT_EQ(row(drawn, "drawn, seen en", "shape").one, 0.5);
-  EXPECT_EQ(row(drawn, "drawn, seen en", "color").one, 1);
-  EXPECT_EQ(row(drawn, "captioned, seen en", "color").one, 0);
+  EXPECT_EQ(row(drawn, "drawn, seen en", "no wrong shape").one, 0.5);
+  EXPECT_EQ(row(drawn, "drawn, seen en", "no wrong color").one, 1);
+  EXPECT_EQ(row(drawn, "captioned, seen en", "no wrong color").one, 0);
 }
 
 TEST(EvalCompare, RefusesByName) {

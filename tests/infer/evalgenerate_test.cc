@@ -112,8 +112,37 @@ TEST(EvalGenerate, TruePicturesAreFirstAndCopies) {
   for (const char* m : {"kernel_distance", "frechet_distance", "precision", "recall", "stray_alpha", "edge_width"})
     EXPECT_NEAR(value(e, "seen", m), group(e, "seen").find(m)->truth, 1e-9) << m;
   // Ranks are among all splits of the asked look: 30 pictures.
-  for (const auto& d : e.drawn) EXPECT_TRUE(d.rank == 0 || d.candidates == 30) << d.candidates;
+  for (const auto& d : e.drawn) EXPECT_TRUE(d.placed.rank == 0 || d.placed.candidates == 30) << d.placed.candidates;
   EXPECT_NEAR(group(e, "seen").find("within_10")->chance, 10.0 / 30, 1e-12);
+}
+
+// What the same thing in another style reaches: here as much as that style is like the own one.
+TEST(EvalGenerate, TheSameThingInAnotherStyle) {
+  const auto own = [](auto&, uint64_t, const Image* picture) { return *picture; };
+  auto sets = two_styles();
+  const auto strange = eval_generate(painter(sets, own), sets, small());
+  EXPECT_LT(group(strange, "seen").find("within_10")->elsewhere, 0.7) << "pictures of the styles have nothing in common";
+  EXPECT_TRUE(std::isnan(group(strange, "held-out concepts").find("within_10")->elsewhere)) << "of those nothing is trained on";
+  std::map<std::string, const Image*> flat;
+  for (auto& s : sets)
+    for (size_t i = 0; i < s.set.meta.size(); ++i)
+      if (s.set.meta[i].style == "flat") flat[s.set.meta[i].caption] = &s.set.pictures[i];
+  for (auto& s : sets)
+    for (size_t i = 0; i < s.set.meta.size(); ++i)
+      if (s.set.meta[i].style == "line") s.set.pictures[i] = resize(resize(*flat.at(s.set.meta[i].caption), 32, 32), 64, 64);
+  const auto alike = eval_generate(painter(sets, own), sets, small());
+  for (const char* g : {"seen", "held-out pairs"}) {
+    EXPECT_EQ(group(alike, g).find("within_10")->elsewhere, 1) << g;
+    EXPECT_GT(group(alike, g).find("to_source")->elsewhere, 0) << g;
+    EXPECT_LT(group(alike, g).find("to_source")->elsewhere, 0.3 * group(alike, g).find("to_source")->chance) << g;
+  }
+  for (const auto& p : alike.prompts)
+    if (p.elsewhere >= 0) {
+      const auto &a = alike.pictures[size_t(p.elsewhere)], &b = alike.pictures[size_t(p.source)];
+      EXPECT_EQ(a.concept_words, b.concept_words);
+      EXPECT_NE(a.look, b.look);
+      EXPECT_EQ(a.of->split, "train");
+    }
 }
 
 TEST(EvalGenerate, BlurIsNearAndStrangersAreAtChance) {
