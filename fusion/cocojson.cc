@@ -162,7 +162,8 @@ void read_coco(const std::string& json, const std::string& folder, const EachRec
   }
 }
 
-void read_folder(const std::string& folder, const EachRecord& each, const EachFault& bad, bool folder_captions) {
+void read_folder(const std::string& folder, const EachRecord& each, const EachFault& bad, bool folder_captions,
+                 const std::function<bool(const std::string&)>& no_word) {
   std::error_code ec;
   if (!fs::is_directory(folder, ec)) refuse(folder, ": no such folder");
   std::vector<std::string> files;
@@ -180,6 +181,9 @@ void read_folder(const std::string& folder, const EachRecord& each, const EachFa
     fs::path path = fs::path(folder) / name, json = path, txt = path;
     json.replace_extension(".json");
     txt.replace_extension(".txt");
+    fs::path category;
+    for (const fs::path& part : fs::path(name).parent_path())
+      if (!no_word || !no_word(part.string())) category /= part;
     guarded(name, bad, [&] {
       Meta meta;
       std::string empty;  // what was there, and had no words
@@ -196,7 +200,7 @@ void read_folder(const std::string& folder, const EachRecord& each, const EachFa
         meta.say_file(words), empty = txt.string() + " is empty";
       }
       if (!meta.has_text() && empty.empty() && folder_captions) {
-        std::string words = fs::path(name).parent_path().filename().string();
+        std::string words = category.filename().string();
         std::replace_if(
             words.begin(), words.end(), [](char c) { return c == '_' || c == '-'; }, ' ');
         meta.say(words);
@@ -205,7 +209,7 @@ void read_folder(const std::string& folder, const EachRecord& each, const EachFa
         return bad(
             name, "no caption",
             !empty.empty() ? empty : join("no ", txt.filename().string(), " or ", json.filename().string(), " beside it"));
-      if (meta.group.empty()) meta.group = fs::path(name).parent_path().generic_string();
+      if (meta.group.empty()) meta.group = category.generic_string();
       each({key_of(name), slurp(path.string(), kMaxPicture), std::move(meta)});
     });
   }

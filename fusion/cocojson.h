@@ -20,6 +20,8 @@ void read_coco(const std::string& json, const std::string& folder, const EachRec
 // a line: `file_name` and the keys of Meta, or `text`), else from KEY.json or KEY.txt (UTF-8) beside it, else it goes to
 // `bad`, as pictures in formats that are not read do. Without a `group` of its own a picture's is the folder it lies in.
 // folder_captions: a picture without words gets the name of its folder, _ and - as spaces.
-void read_folder(const std::string& folder, const EachRecord& each, const EachFault& bad, bool folder_captions = false);
+// no_word: folders that are no category and no caption, such as a patient's within that of a class.
+void read_folder(const std::string& folder, const EachRecord& each, const EachFault& bad, bool folder_captions = false,
+                 const std::function<bool(const std::string& name)>& no_word = {});
 
 }  // namespace duet

@@ -81,6 +81,7 @@ Meta parse_meta(std::span<const uint8_t> bytes, const std::string& name) {
     else if (key == "style") m.style = text(v, key, name);
     else if (key == "style_ko") m.style_ko = text(v, key, name);
     else if (key == "concept") m.subject = text(v, key, name);
+    else if (key == "unit") m.unit = text(v, key, name);
     else if (key == "scene") m.scene = v.is_null() ? std::string() : std::string(simdjson::minify(v));
     else if (key == "mirror_ok") {
       if (v.get(m.mirror_ok)) refuse(name, ": key 'mirror_ok': expected true or false");
@@ -106,6 +107,7 @@ std::string dump_meta(const Meta& m) {
   put("style", m.style);
   put("style_ko", m.style_ko);
   put("concept", m.subject);
+  put("unit", m.unit);
   if (!m.scene.empty()) j["scene"] = nlohmann::ordered_json::parse(m.scene);
   if (!m.mirror_ok) j["mirror_ok"] = false;
   if (j.is_null()) return "{}";

@@ -76,6 +76,7 @@ struct Meta {
   std::string source, license, group, style;       // package or address; SPDX or plain words; category; look (emoji, photo ...)
   std::string style_ko;                            // the look in Korean
   std::string subject;                             // JSON key "concept": what pictures of one thing in many styles share
+  std::string unit;                                // what is one case with others, such as a patient's name or number
   std::string scene;                               // the exact scene as JSON text (vision/scene.h); empty when unknown
   bool mirror_ok = true;                           // false: a mirrored picture would be wrong (letters, flags ...)
   void say(std::string words);                     // one more plain caption, UTF-8: Korean where it holds Hangul, else English

@@ -68,7 +68,7 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
   if (s.seed < 0) s.seed = int64_t(std::random_device{}());
   const int drawings = s.count * s.best_of;
   if (s.seed > kMostSeed - (drawings - 1))
-    throw HttpError(400, "seed: too large; up to 2^53 there is room for every picture", "seed", "invalid_value");
+    throw HttpError(400, "seed: too large; it leaves no room up to 2^53 for a seed of each drawing", "seed", "invalid_value");
   DrawPlan plan;
   plan.strange_style = !s.style.empty() && !style && !info.styles.empty();
   drawing_size(c, s.width, s.height, plan.drawn_width, plan.drawn_height);

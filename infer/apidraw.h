@@ -17,7 +17,7 @@ enum class Format { png, jpeg, webp };
 
 struct Sketch {  // what is to be drawn
   std::string prompt, negative, style;
-  int64_t seed = -1;                     // of the first picture, then one up; below 0: by chance
+  int64_t seed = -1;                     // of the first drawing, then one up; below 0: by chance
   int count = 1, width = 0, height = 0;  // 0: as large as the model learned
   int best_of = 1;                       // drawings for each, with seeds one up; the one that the model reads best is kept
   int steps, previews = 0;

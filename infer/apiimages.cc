@@ -1,4 +1,5 @@
 // OpenAI's image routes: generations, edits and variations, whole or as a stream with pictures on their way.
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <nlohmann/json.hpp>
@@ -42,7 +43,9 @@ Sketch read_sketch(const Call& c) {
   const std::string quality = p.text("quality", "auto");
   const bool low = quality == "low", high = quality == "high" || quality == "hd";
   s.steps = int(p.integer("steps", low ? (usual.steps + 1) / 2 : usual.steps));
-  s.best_of = int(p.integer("best_of", high ? kMostBestOf : 1));
+  // Of its own accord no more than the queue holds.
+  const int most = std::clamp(c.api.engine.most_waiting() / std::max(1, s.count), 1, kMostBestOf);
+  s.best_of = int(p.integer("best_of", high ? most : 1));
   s.guidance = p.number("guidance", s.guidance);
   s.finish = finish_of(p.text("finish", name_of(s.finish)));
   read_size(p.text("size"), s);

@@ -53,12 +53,11 @@ constexpr int kMostPrompt = 4096;  // bytes
 
 std::vector<Field> drawing_fields(std::vector<Field> more) {
   const std::vector<Field> shared = {
-      {"n", F::integer, "how many pictures, with seeds one up each", 1, kMostPictures},
+      {"n", F::integer, "how many pictures, with seeds one up each (with best_of N: of N seeds each)", 1, kMostPictures},
       {"size", F::text, "auto or WIDTHxHEIGHT in pixels", 0, 16},
       {"quality", F::choice,
-       "medium: as the model is meant to be drawn with (GET /v1/models, sampling); low: half the steps; high: the best of "
-       "four, "
-       "see best_of",
+       "medium: as the model is meant to be drawn with (GET /v1/models, sampling); low: half the steps; high: best_of 4, or as "
+       "many as the queue holds",
        0, 0, "auto|standard|hd|low|medium|high"},
       {"response_format", F::choice, "url gives a data URL", 0, 0, "url|b64_json"},
       {"output_format", F::choice, "format of the file; PNG carries its settings", 0, 0, "png|jpeg|webp"},
@@ -67,12 +66,13 @@ std::vector<Field> drawing_fields(std::vector<Field> more) {
       {"moderation", F::choice, "without effect", 0, 0, "low|auto"},
       {"stream", F::flag, "server-sent events"},
       {"partial_images", F::integer, "with stream: pictures on their way, of each picture", 0, kMostPreviews},
-      {"seed", F::integer, "of the first picture; -1: by chance. The same seed and settings give the same file", -1,
+      {"seed", F::integer, "of the first drawing; -1: by chance. The same seed and settings give the same file", -1,
        double(kMostSeed)},
       {"negative_prompt", F::text, "words to steer away from", 0, kMostPrompt},
       {"best_of", F::integer,
-       "drawings for each picture, with seeds one up; the one that the model reads best is given, with its own seed", 1,
-       kMostBestOf},
+       "drawings for each picture, with seeds one up; the one that the model reads best is given, with its own seed. Partial "
+       "images show the first",
+       1, kMostBestOf},
       {"steps", F::integer, "steps from noise to picture", 1, kMostSteps},
       {"guidance", F::number, "how strictly to follow the words; 1: as it comes", 0, 30},
       {"finish", F::choice, "clean: flat colour without mottle, clear background, clean edges; raw: as the model drew it", 0, 0,

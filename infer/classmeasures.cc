@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <set>
 
 #include "kernels/error.h"
 #include "kernels/parallel.h"
@@ -15,7 +16,9 @@
 namespace duet {
 namespace {
 
-constexpr int kResamples = 1000;
+constexpr int kResamples = 1000, kFewerResamples = 200;
+constexpr size_t kMany = 1'000'000;
+constexpr uint64_t kChances = 100;
 constexpr int64_t kBins = 15;
 constexpr size_t kMostShown = 12;
 constexpr double kLeast = 1e-12;
@@ -60,23 +63,69 @@ double weighted_mean(std::span<const double> v, std::span<const double> weight) 
   return sum / all;
 }
 
-double calibration(const std::vector<double>& confidence, const std::vector<double>& right) {
-  const Order o = order_of(confidence);
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+constexpr Interval kNoInterval{kUnknown, kUnknown};
+
+// Items that are equally confident share what is right among them: which of them falls into which bin is chance.
+std::vector<double> shared(const Order& o, const std::vector<double>& right) {
+  std::vector<double> out(right.size());
+  for (size_t first = 0, i = 0; i < out.size(); ++i) {
+    if (!o.last[i]) continue;
+    double sum = 0;
+    for (size_t k = first; k <= i; ++k) sum += right[size_t(o.item[k])];
+    for (size_t k = first; k <= i; ++k) out[size_t(o.item[k])] = sum / double(i + 1 - first);
+    first = i + 1;
+  }
+  return out;
+}
+
+double calibration(const Order& o, const std::vector<double>& confidence, const std::vector<double>& right) {
+  const auto share = shared(o, right);
   const int64_t n = int64_t(right.size()), bins = std::min(kBins, n);
   double error = 0;
   for (int64_t b = 0; b < bins; ++b) {
     double apart = 0;
     for (int64_t i = b * n / bins; i < (b + 1) * n / bins; ++i)
-      apart += confidence[size_t(o.item[size_t(i)])] - right[size_t(o.item[size_t(i)])];
+      apart += confidence[size_t(o.item[size_t(i)])] - share[size_t(o.item[size_t(i)])];
     error += std::abs(apart) / double(n);
   }
   return error;
 }
 
-Interval middle(std::vector<double> v) {
-  std::erase_if(v, [](double x) { return std::isnan(x); });  // resamplings without one side
-  return v.size() < 40 ? Interval{0, 1} : middle_95(std::move(v));
-}
+Interval middle(std::vector<double> v) { return v.size() < 40 ? kNoInterval : middle_95(std::move(v)); }
+
+// What is resampled: units, and of each the items; strata of units that hold the same classes.
+struct Units {
+  std::vector<int64_t> of;                   // (items)
+  std::vector<std::vector<int64_t>> strata;  // units
+  int64_t count = 0;
+  Units(size_t n, std::span<const int> truth, std::span<const int64_t> unit) {
+    std::map<int64_t, int64_t> number;
+    std::vector<std::set<int>> classes;
+    for (size_t i = 0; i < n; ++i) {
+      const auto [at, fresh] = number.emplace(unit.empty() ? int64_t(i) : unit[i], count);
+      if (fresh) classes.emplace_back(), ++count;
+      of.push_back(at->second), classes[size_t(at->second)].insert(truth[i]);
+    }
+    std::map<std::set<int>, std::vector<int64_t>> alike;
+    for (int64_t u = 0; u < count; ++u) alike[classes[size_t(u)]].push_back(u);
+    for (auto& [signature, members] : alike) strata.push_back(std::move(members));
+  }
+  // How often each unit is drawn: from all, or from each stratum as many as it has.
+  std::vector<uint16_t> drawn(uint64_t seed, bool within) const {
+    std::vector<uint16_t> out(static_cast<size_t>(count));
+    if (!within) {
+      const auto counts = resample_counts(count, seed);
+      for (size_t u = 0; u < out.size(); ++u) out[u] = uint16_t(std::min(counts[u], 65535.0));
+      return out;
+    }
+    for (size_t s = 0; s < strata.size(); ++s) {
+      const auto counts = resample_counts(int64_t(strata[s].size()), mix(seed, s));
+      for (size_t k = 0; k < counts.size(); ++k) out[size_t(strata[s][k])] = uint16_t(std::min(counts[k], 65535.0));
+    }
+    return out;
+  }
+};
 
 }  // namespace
 
@@ -95,6 +144,8 @@ ClassMeasures class_measures(const std::vector<std::vector<double>>& p, std::spa
   std::vector<double> loss, brier, right, confidence;
   for (size_t i = 0; i < n; ++i) {
     CHECK(p[i].size() == classes && truth[i] >= 0 && size_t(truth[i]) < classes, "one of ", classes, " classes");
+    for (const double x : p[i])
+      if (!std::isfinite(x)) refuse("picture ", i + 1, " of ", n, ": its probabilities are no numbers; are the weights whole?");
     const size_t guess = size_t(std::max_element(p[i].begin(), p[i].end()) - p[i].begin());
     double apart = 0;
     for (size_t c = 0; c < classes; ++c) apart += std::pow(p[i][c] - (c == size_t(truth[i])), 2);
@@ -103,77 +154,105 @@ ClassMeasures class_measures(const std::vector<std::vector<double>>& p, std::spa
     ++m.confusion[size_t(truth[i])][guess];
   }
   m.log_loss = mean(loss), m.brier = mean(brier), m.confidence = mean(confidence);
-  m.calibration_error = calibration(confidence, right);
-
-  std::map<int64_t, int64_t> units;
-  std::vector<int64_t> unit_of(n);
-  for (size_t i = 0; i < n; ++i)
-    unit_of[i] = units.emplace(unit.empty() ? int64_t(i) : unit[i], int64_t(units.size())).first->second;
-  m.units = int64_t(units.size());
-  std::vector<std::vector<double>> weights;
-  for (int r = 0; r < kResamples; ++r) {
-    const auto counts = resample_counts(m.units, mix(seed, uint64_t(r)));
-    auto& w = weights.emplace_back(n);
-    for (size_t i = 0; i < n; ++i) w[i] = counts[size_t(unit_of[i])];
+  const Order by_confidence = order_of(confidence);
+  m.calibration_error = calibration(by_confidence, confidence, right);
+  std::vector<double> chance;
+  for (uint64_t r = 0; r < kChances; ++r) {
+    std::vector<double> so(n);
+    for (size_t i = 0; i < n; ++i) so[i] = uniform(mix(seed, 1000 + r), i) < confidence[i];
+    chance.push_back(calibration(by_confidence, confidence, so));
   }
-  const auto of_means = [&](const std::vector<double>& values) {
-    std::vector<double> v;
-    for (const auto& w : weights) v.push_back(weighted_mean(values, w));
-    return middle(std::move(v));
+  m.calibration_by_chance = mean(chance);
+
+  const Units units(n, truth, unit);
+  m.units = units.count;
+  const int resamples = m.units < 2 ? 0 : n * classes > kMany ? kFewerResamples : kResamples;
+  std::vector<std::vector<uint16_t>> plain, within;
+  for (int r = 0; r < resamples; ++r) {
+    plain.push_back(units.drawn(mix(seed, uint64_t(2 * r)), false));
+    within.push_back(units.drawn(mix(seed, uint64_t(2 * r + 1)), true));
+  }
+  const auto weights = [&](const std::vector<uint16_t>& drawn) {
+    std::vector<double> w(n);
+    for (size_t i = 0; i < n; ++i) w[i] = drawn[size_t(units.of[i])];
+    return w;
   };
-  m.log_loss_interval = of_means(loss), m.brier_interval = of_means(brier);
-  m.accuracy_interval = share_interval(right, seed);
-  if (m.units < int64_t(n)) m.accuracy_interval = of_means(right);
-  std::vector<double> balanced;
-  for (const auto& w : weights) {
+  std::vector<double> losses, briers, rights, balanced;
+  for (int r = 0; r < resamples; ++r) {
+    const auto w = weights(plain[size_t(r)]), v = weights(within[size_t(r)]);
+    losses.push_back(weighted_mean(loss, w)), briers.push_back(weighted_mean(brier, w));
+    rights.push_back(weighted_mean(right, w));
     std::vector<double> found(classes), all(classes);
-    for (size_t i = 0; i < n; ++i) found[size_t(truth[i])] += w[i] * right[i], all[size_t(truth[i])] += w[i];
+    for (size_t i = 0; i < n; ++i) found[size_t(truth[i])] += v[i] * right[i], all[size_t(truth[i])] += v[i];
     for (size_t c = 0; c < classes; ++c) found[c] /= all[c];  // of a class that is not there no number
     balanced.push_back(mean_of_known(found));
   }
-  m.balanced_interval = middle(std::move(balanced));
+  m.log_loss_interval = middle(std::move(losses)), m.brier_interval = middle(std::move(briers));
+  m.accuracy_interval = middle(std::move(rights)), m.balanced_interval = middle(std::move(balanced));
+  if (const double share = mean(right), far = std::pow(0.025, 1 / double(m.units)); m.units >= 2 && (share == 0 || share == 1))
+    m.accuracy_interval = m.balanced_interval = share == 0 ? Interval{0, 1 - far} : Interval{far, 1};
 
   std::vector<std::vector<double>> resampled(classes);  // (classes, resamplings)
   parallel_for(int64_t(classes), [&](int64_t c) {
     auto& one = m.by_class[size_t(c)];
     std::vector<double> score;
     std::vector<uint8_t> positive;
-    for (size_t i = 0; i < n; ++i) score.push_back(p[i][size_t(c)]), positive.push_back(truth[i] == c);
+    std::set<int64_t> with[2];  // units with a negative, a positive
+    for (size_t i = 0; i < n; ++i) {
+      score.push_back(p[i][size_t(c)]), positive.push_back(truth[i] == c);
+      with[positive.back()].insert(units.of[i]);
+    }
     one.positives = std::count(positive.begin(), positive.end(), 1), one.negatives = int64_t(n) - one.positives;
     const Order order = order_of(score);
-    one.auroc = area(order, positive, {});
+    one.auroc = area(order, positive, {}), one.interval = kNoInterval;
     if (std::isnan(one.auroc)) return;
-    for (const auto& w : weights) resampled[size_t(c)].push_back(area(order, positive, w));
-    one.interval = middle(resampled[size_t(c)]);
-    if (one.auroc == 1) one.interval = {std::pow(0.025, 1 / double(std::min(one.positives, one.negatives))), 1};
+    for (const auto& w : within) resampled[size_t(c)].push_back(area(order, positive, weights(w)));
+    const int64_t fewer = int64_t(std::min(with[0].size(), with[1].size()));
+    if (fewer < ClassMeasures::kFewestUnits) return;
+    const double far = std::pow(0.025, 1 / double(fewer));
+    one.interval = one.auroc == 1 ? Interval{far, 1} : one.auroc == 0 ? Interval{0, 1 - far} : middle(resampled[size_t(c)]);
   });
   std::vector<double> known, macro;
-  for (const auto& one : m.by_class) known.push_back(one.auroc);
-  m.auroc = mean_of_known(known);
-  for (int r = 0; r < kResamples && !std::isnan(m.auroc); ++r) {
+  bool told = true;  // of every class that counts
+  Interval ends{1, 0};
+  for (const auto& one : m.by_class) {
+    known.push_back(one.auroc);
+    if (std::isnan(one.auroc)) continue;
+    told = told && !std::isnan(one.interval.low);
+    ends = {std::min(ends.low, one.interval.low), std::max(ends.high, one.interval.high)};
+  }
+  m.auroc = mean_of_known(known), m.auroc_interval = kNoInterval;
+  if (std::isnan(m.auroc) || !told) return m;
+  for (int r = 0; r < resamples; ++r) {
     std::vector<double> v;
     for (const auto& of_class : resampled)
       if (!of_class.empty()) v.push_back(of_class[size_t(r)]);
     macro.push_back(mean_of_known(v));
   }
-  if (!macro.empty()) m.auroc_interval = middle(std::move(macro));
+  m.auroc_interval = m.auroc == 1 || m.auroc == 0 ? ends : middle(std::move(macro));
   return m;
 }
 
+static std::string within_words(const Interval& i) {
+  return std::isnan(i.low) ? "too few to say how sure" : fmt::format("95 % {:.3f} .. {:.3f}", i.low, i.high);
+}
+
 std::string ClassMeasures::OneAgainstRest::words() const {
-  return std::isnan(auroc) ? "" : fmt::format("AUROC {:.3f} ({:.3f} .. {:.3f})", auroc, interval.low, interval.high);
+  if (std::isnan(auroc)) return "";
+  return fmt::format("AUROC {:.3f} ", auroc) +
+         (std::isnan(interval.low) ? "(too few)" : fmt::format("({:.3f} .. {:.3f})", interval.low, interval.high));
 }
 
 std::string ClassMeasures::table(const std::vector<std::string>& labels) const {
-  std::string out = std::isnan(auroc)
-                        ? "AUROC: no class has pictures of it and pictures of others\n"
-                        : fmt::format("AUROC, one against the rest, mean  {:.3f} (95 % {:.3f} .. {:.3f}); chance 0.5\n", auroc,
-                                      auroc_interval.low, auroc_interval.high);
+  std::string out = std::isnan(auroc) ? "AUROC: no class has pictures of it and pictures of others\n"
+                                      : fmt::format("AUROC, one against the rest, mean  {:.3f} ({}); chance 0.5\n", auroc,
+                                                    within_words(auroc_interval));
+  const double classes = double(by_class.size());
   out += fmt::format(
-      "log loss {:.3f} (95 % {:.3f} .. {:.3f}), all as likely {:.3f}; Brier score {:.3f} (95 % {:.3f} .. {:.3f})\n"
-      "calibration error {:.3f}; mean confidence {:.1f} %\n",
-      log_loss, log_loss_interval.low, log_loss_interval.high, std::log(double(by_class.size())), brier, brier_interval.low,
-      brier_interval.high, calibration_error, 100 * confidence);
+      "log loss {:.3f} ({}), all as likely {:.3f}; Brier score {:.3f} ({}), all as likely {:.3f}\n"
+      "calibration error {:.3f}, by chance alone {:.3f}; mean confidence {:.1f} %\n",
+      log_loss, within_words(log_loss_interval), std::log(classes), brier, within_words(brier_interval), 1 - 1 / classes,
+      calibration_error, calibration_by_chance, 100 * confidence);
   if (labels.size() > kMostShown) return out;
   out += fmt::format("{:<26}", "truth (rows), guess");
   for (size_t c = 0; c < labels.size(); ++c) out += fmt::format("{:>6}", c + 1);

@@ -30,7 +30,7 @@ struct EvalOptions {
   OpenOptions open;
   DrawOptions draw;
   std::vector<std::string> dirs;
-  std::string split = "heldout", lang = "en", json, sheet, results, refs, sentence, by = "embedding", together;
+  std::string split = "heldout", lang = "en", json, sheet, results, refs, sentence, by = "embedding";
   int n = 200, batch = 24, beam = 4, show = 12, best = 1;
   uint64_t seed = 1;
   bool plain = false, deep = false, among_train = false;
@@ -75,7 +75,7 @@ void check_targets(const EvalOptions& o) {
   if (!o.refs.empty()) check_target("--refs", o.refs);
 }
 
-Json of(const Interval& i) { return {i.low, i.high}; }
+Json of(const Interval& i) { return std::isnan(i.low) ? Json() : Json{i.low, i.high}; }
 
 Json of(const RankSummary& r) {
   Json j = {{"n", r.n}, {"candidates", r.candidates}, {"median_rank", r.median_rank}};
@@ -157,6 +157,7 @@ void run_scenes(EvalOptions o) {
                            {s.drawn ? "prompt" : "said", s.said},
                            {"things", s.things},
                            {"grey", s.grey},
+                           {"asked", s.asked},
                            {"wrong", s.wrong}});
   j["seconds"] = {{"draw", e.draw_seconds}, {"caption", e.caption_seconds}};
   report(o, j,
@@ -244,7 +245,6 @@ void run_retrieval(const EvalOptions& o) {
 void run_classify(const EvalOptions& o) {
   check_targets(o);
   const Opened opened = open_model(o.open);
-  const Together together(o.together);
   const EvalSet set = load_set(o.dirs.at(0), o.split, opened.size());
   std::vector<Meta> known;  // all categories of training may be said, also those that the split lacks
   if (o.split != "train" && has_split(o.dirs[0], "train")) {
@@ -259,11 +259,11 @@ void run_classify(const EvalOptions& o) {
            "picture's .json");
   const Classifier classifier(opened.model(), opened.tokenizer(), labels, o.sentence,
                               o.by == "caption" ? ClassifyBy::caption : ClassifyBy::embedding);
-  const ClassifyEval e = eval_classify(classifier, set, labels, o.deep, o.seed, together);
+  const ClassifyEval e = eval_classify(classifier, set, labels, o.deep, o.seed);
   const ClassSummary& s = e.summary;
   Json j = header("classify", o, opened);
   j["split"] = o.split, j["set"] = set.name, j["by"] = o.by, j["templates"] = classifier.templates();
-  j["n"] = s.n, j["classes"] = s.classes, j["classes_present"] = s.present;
+  j["deep"] = o.deep, j["n"] = s.n, j["classes"] = s.classes, j["classes_present"] = s.present;
   j["accuracy"] = {
       {"share", s.accuracy}, {"interval_95", of(s.accuracy_interval)}, {"majority", s.majority}, {"uniform", s.uniform}};
   j["balanced_accuracy"] = {{"share", s.balanced},
@@ -272,24 +272,30 @@ void run_classify(const EvalOptions& o) {
                             {"uniform", s.uniform}};
   const ClassMeasures& m = e.measures;
   const auto number = [](double v) { return std::isnan(v) ? Json() : Json(v); };
+  const double classes = double(s.classes);
   j["auroc"] = {{"mean", number(m.auroc)}, {"interval_95", of(m.auroc_interval)}};
-  j["log_loss"] = {{"mean", m.log_loss}, {"interval_95", of(m.log_loss_interval)}, {"uniform", std::log(double(s.classes))}};
-  j["brier_score"] = {{"mean", m.brier}, {"interval_95", of(m.brier_interval)}};
-  j["calibration_error"] = m.calibration_error, j["mean_confidence"] = m.confidence;
+  j["log_loss"] = {{"mean", m.log_loss}, {"interval_95", of(m.log_loss_interval)}, {"uniform", std::log(classes)}};
+  j["brier_score"] = {{"mean", m.brier}, {"interval_95", of(m.brier_interval)}, {"uniform", 1 - 1 / classes}};
+  j["calibration"] = {
+      {"error", m.calibration_error}, {"by_chance_alone", m.calibration_by_chance}, {"mean_confidence", m.confidence}};
   j["resampled_units"] = m.units;
   for (size_t c = 0; c < e.labels.size(); ++c)
     j["by_class"][e.labels[c]] = {{"right", s.right[c]},
                                   {"total", s.total[c]},
                                   {"auroc", number(m.by_class[c].auroc)},
                                   {"auroc_interval_95", of(m.by_class[c].interval)}};
-  j["confusion"] = m.confusion;
+  for (size_t t = 0; t < e.labels.size(); ++t)
+    for (size_t g = 0; g < e.labels.size(); ++g)
+      if (m.confusion[t][g])
+        j["confusion"].push_back({{"truth", e.labels[t]}, {"guess", e.labels[g]}, {"n", m.confusion[t][g]}});
   j["labels"] = e.labels;
   for (size_t i = 0; i < e.picture.size(); ++i)
     j["predictions"].push_back({{"key", set.keys[size_t(e.picture[i])]},
                                 {"truth", e.labels[size_t(e.truth[i])]},
                                 {"guess", e.labels[size_t(e.guess[i])]},
+                                {"unit", e.unit[i]},
                                 {"probabilities", e.probabilities[i]}});
-  report(o, j, heading("Zero-shot classes of " + set.name + ", " + o.split + ", by " + o.by, o, opened) + e.table());
+  report(o, j, heading("Classes of " + set.name + ", " + o.split + ", by " + o.by, o, opened) + e.table());
 }
 
 void run_caption(const EvalOptions& o) {
@@ -311,7 +317,8 @@ void run_caption(const EvalOptions& o) {
                              {"exact", s.exact},
                              {"names_concept", s.named},
                              {"names_concept_in_any_beam", s.named_any},
-                             {"cider_d", s.cider_d}});
+                             {"cider_d", s.cider_d},
+                             {"rouge_l", s.rouge_l}});
   j["seconds"] = e.caption_seconds;
   report(o, j,
          heading(fmt::format("Captions of {}, {}, {}, beam {}", set.name, o.split, o.lang, o.beam), o, opened) + e.table());
@@ -380,14 +387,12 @@ void add_eval_verbs(CLI::App& app) {
   retrieval->add_flag("--among-train", r.among_train, "texts must find their pictures among the training pictures too");
   retrieval->callback([&r] { run_retrieval(r); });
 
-  auto* classify = eval->add_subcommand("classify", "zero-shot: pictures into the categories of their data set");
+  auto* classify = eval->add_subcommand(
+      "classify", "pictures into the categories of their data set, by name; intervals by unit (data build --together)");
   EvalOptions& c = options("classify");
   add_sets(classify, c, false), add_split(classify, c), add_common(classify, c);
   classify->add_flag("--deep", c.deep, "the last folder of a category instead of the first");
   classify->add_option("--template", c.sentence, "sentence with {} for the label (default: the built-in ones)");
-  classify->add_option("--together", c.together,
-                       "regular expression: pictures whose names have the same match, as \"patient[0-9]+\", are one unit for "
-                       "the intervals");
   classify->add_option("--by", c.by, "embedding or caption likelihood")
       ->check(CLI::IsMember({"embedding", "caption"}))
       ->capture_default_str();

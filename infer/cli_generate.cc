@@ -57,8 +57,10 @@ Json json_of(const GenerateEval& e, const GenerateEval::Group& g) {
         row[language(l)] = {{"n", s.n}, {"value", or_null(s.value)}, {"interval_95", of(s.interval)}};
     if (m.paired)
       row["korean_minus_english"] = {{"n", m.paired}, {"value", or_null(m.gap)}, {"interval_95", of(m.gap_interval)}};
-    row["true_pictures"] = or_null(m.truth), row["in_other_styles"] = or_null(m.elsewhere), row["chance"] = or_null(m.chance);
+    row["true_pictures"] = or_null(m.truth), row["chance"] = or_null(m.chance);
   }
+  for (const auto& m : g.measures)
+    if (m.elsewhere_n) j["measures"][m.name]["in_other_style"] = {{"n", m.elsewhere_n}, {"value", m.elsewhere}};
   for (int64_t p : g.prompts)
     for (const auto& drawn : e.prompts[size_t(p)].drawn) {
       if (drawn.empty()) continue;

@@ -80,7 +80,8 @@ std::unique_ptr<Job> Engine::submit(Task task, const std::string& client, Clock:
     std::lock_guard l(mutex_);
     const size_t waiting = drawings_.size() + readings_.size();
     if (s->left > size_t(limits_.waiting))  // it would never fit
-      refuse(s->left, " drawings at a time; the queue here (serve --queue) has ", limits_.waiting, " places");
+      refuse("n: ", s->left, " drawings at a time, best_of counted; the queue here (serve --queue) has ", limits_.waiting,
+             " places");
     if (stop_) throw Busy("the engine is stopping", 5);
     if (waiting + s->left > size_t(limits_.waiting)) {
       ++stats_.turned_away;
@@ -232,7 +233,7 @@ void Engine::draw_step() {
       continue;
     }
     try {
-      hand_over(a);
+      if (!gone(a.job)) hand_over(a);
     } catch (const std::exception& e) {
       end(a.job, {.kind = Event::broken, .text = e.what()});
     }

@@ -108,6 +108,7 @@ class Engine {
   // Throws Busy, and refuses what the model cannot do (a size that is no multiple of the patch, too many pictures ...).
   std::unique_ptr<Job> submit(Task, const std::string& client, Clock::time_point deadline);
   EngineStats stats() const;
+  int most_waiting() const { return limits_.waiting; }
 
  private:
   using StatePtr = std::shared_ptr<Job::State>;

@@ -1,6 +1,7 @@
 // Two results of the same evaluation, item by item: what another model, or another way to draw, changes for the same prompts
 // and pictures. Paired differences vary far less than the two figures do (an easy prompt is easy for both), so a few hundred
-// items tell models apart whose intervals overlap.
+// items often tell models apart whose intervals overlap. Items of one Meta::unit, such as the slices of a patient, are
+// resampled as one.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -30,8 +31,8 @@ struct Comparison {
   std::string to_json() const;
 };
 
-// Refuses, naming the result: what is no JSON of an evaluation, two evaluations of different kinds, one that keeps no items
-// (retrieval, binding), and two that have none in common.
+// Refuses, naming the result: what is no JSON of an evaluation, two evaluations of different kinds or classes, one that keeps
+// no items (retrieval, binding), one with two items of a name, and two that have none in common.
 Comparison compare_evals(const EvalResult& one, const EvalResult& other, uint64_t seed);
 
 }  // namespace duet

@@ -277,12 +277,13 @@ std::string GenerateEval::table() const {
   std::string out;
   for (const auto& g : groups) {
     out += fmt::format("{}: {} prompts, {}\n  {:<38}{:<28}{:<28}{:<28}{:<12}{:<16}{}\n", g.name, g.prompts.size(), g.about,
-                       "95 % intervals", "English", "Korean", "Korean - English", "true", "in other styles", "chance");
+                       "95 % intervals", "English", "Korean", "Korean - English", "true", "other style (n)", "chance");
     for (const auto& m : g.measures) {
       const MeasureKind& k = kind_of(m);
-      out += fmt::format("  {:<38}{:<28}{:<28}{:<28}{:<12}{:<16}{}\n", k.title, with(k, m.side[0].value, m.side[0].interval),
-                         with(k, m.side[1].value, m.side[1].interval), with(k, m.gap, m.gap_interval), number(k, m.truth),
-                         number(k, m.elsewhere), number(k, m.chance));
+      out +=
+          fmt::format("  {:<38}{:<28}{:<28}{:<28}{:<12}{:<16}{}\n", k.title, with(k, m.side[0].value, m.side[0].interval),
+                      with(k, m.side[1].value, m.side[1].interval), with(k, m.gap, m.gap_interval), number(k, m.truth),
+                      m.elsewhere_n ? fmt::format("{} ({})", number(k, m.elsewhere), m.elsewhere_n) : "-", number(k, m.chance));
     }
   }
   return out;

@@ -42,9 +42,10 @@ struct Measure {
   // What true pictures reach; what a true picture of the same concept in another look does, taken for the drawing; what
   // guessing reaches. kNone: does not apply
   double truth = kNone, elsewhere = kNone, chance = kNone;
-  int64_t paired = 0;     // prompts (of recall: true pictures) that the difference is taken over
-  double gap = kNone;     // Korean minus English
-  Interval gap_interval;  // paired
+  int64_t elsewhere_n = 0;  // prompts that have such a picture
+  int64_t paired = 0;       // prompts (of recall: true pictures) that the difference is taken over
+  double gap = kNone;       // Korean minus English
+  Interval gap_interval;    // paired
 };
 
 struct MeasureKind {

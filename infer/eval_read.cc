@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -141,7 +142,7 @@ std::vector<std::string> categories(const std::vector<const std::vector<Meta>*>&
 }
 
 ClassifyEval eval_classify(const Probabilities& classify, const EvalSet& set, const std::vector<std::string>& labels, bool deep,
-                           uint64_t seed, const Together& together) {
+                           uint64_t seed) {
   ClassifyEval out;
   out.labels = labels;
   Progress progress("classifying", int64_t(set.pictures.size()));
@@ -154,6 +155,7 @@ ClassifyEval eval_classify(const Probabilities& classify, const EvalSet& set, co
       const auto& p = probabilities[i];
       out.truth.push_back(int(at - labels.begin()));
       out.picture.push_back(int64_t(first + i));
+      out.unit.push_back(set.meta[first + i].unit);
       out.probabilities.push_back(p);
       out.guess.push_back(int(std::max_element(p.begin(), p.end()) - p.begin()));
     }
@@ -161,34 +163,36 @@ ClassifyEval eval_classify(const Probabilities& classify, const EvalSet& set, co
   }
   if (out.truth.empty()) refuse(set.name, ": no picture has a category (\"group\" in its metadata)");
   out.summary = summarize_classes(out.truth, out.guess, int(labels.size()), seed);
-  std::map<std::string, int64_t> units;
+  std::map<std::string, int64_t> named;
   std::vector<int64_t> unit;
-  for (const int64_t i : out.picture) unit.push_back(units.emplace(together(set.keys[size_t(i)]), units.size()).first->second);
+  for (size_t i = 0; i < out.unit.size(); ++i)  // one without a name is alone
+    unit.push_back(out.unit[i].empty() ? -int64_t(i) - 1 : named.emplace(out.unit[i], int64_t(i)).first->second);
   out.measures = class_measures(out.probabilities, out.truth, unit, mix(seed, 3));
-  if (out.measures.units < out.summary.n) {
-    out.summary.accuracy_interval = out.measures.accuracy_interval;
-    out.summary.balanced_interval = out.measures.balanced_interval;
-  }
+  out.summary.accuracy_interval = out.measures.accuracy_interval;
+  out.summary.balanced_interval = out.measures.balanced_interval;
   return out;
 }
 
 std::string ClassifyEval::table() const {
   const auto& s = summary;
+  const auto within = [](const Interval& i) {
+    return std::isnan(i.low) ? "too few to say how sure" : fmt::format("95 % {:.1f} .. {:.1f}", 100 * i.low, 100 * i.high);
+  };
   std::string out = fmt::format(
       "{} pictures, {} classes to choose from, {} occur\n"
-      "accuracy          {:5.1f} % (95 % {:.1f} .. {:.1f}); always the commonest class {:.1f} %, at random {:.1f} %\n"
-      "balanced accuracy {:5.1f} % (95 % {:.1f} .. {:.1f}); always one class {:.1f} %, at random {:.1f} %\n",
-      s.n, s.classes, s.present, 100 * s.accuracy, 100 * s.accuracy_interval.low, 100 * s.accuracy_interval.high,
-      100 * s.majority, 100 * s.uniform, 100 * s.balanced, 100 * s.balanced_interval.low, 100 * s.balanced_interval.high,
-      100 * s.balanced_chance, 100 * s.uniform);
+      "accuracy          {:5.1f} % ({}); always the commonest class {:.1f} %, at random {:.1f} %\n"
+      "balanced accuracy {:5.1f} % ({}); always one class {:.1f} %, at random {:.1f} %\n",
+      s.n, s.classes, s.present, 100 * s.accuracy, within(s.accuracy_interval), 100 * s.majority, 100 * s.uniform,
+      100 * s.balanced, within(s.balanced_interval), 100 * s.balanced_chance, 100 * s.uniform);
   for (size_t c = 0; c < labels.size(); ++c)
     if (s.total[c])
       out += fmt::format("  {:<24}{:>4} of {:<4}  {}\n", labels[c], s.right[c], s.total[c], measures.by_class[c].words());
   out += measures.table(labels);
   if (measures.units < s.n)
-    out += fmt::format("intervals resample {} units of pictures that belong together\n", measures.units);
+    out += fmt::format("intervals resample {} units: pictures that belong together are one\n", measures.units);
   if (const auto few = std::count_if(s.total.begin(), s.total.end(), [](int64_t n) { return n > 0 && n < kFewOfAClass; }))
     out += fmt::format("classes with fewer than {} pictures: {}; intervals of so few say little\n", kFewOfAClass, few);
+  if (s.present < s.classes) out += fmt::format("classes without a picture here: {}\n", s.classes - s.present);
   return out;
 }
 
@@ -215,7 +219,7 @@ CaptionEval eval_caption(const EvalModel& m, const EvalSet& set, bool korean, ui
   CaptionEval out;
   for (size_t i = 0; i < set.pictures.size(); ++i)
     if (auto r = references_in(set.meta[i], korean); !r.empty())
-      out.said.push_back({int64_t(i), {}, std::move(r), false, false, false, 0});
+      out.said.push_back({int64_t(i), {}, std::move(r), false, false, false, 0, 0});
   if (out.said.empty()) {
     const bool other =
         std::any_of(set.meta.begin(), set.meta.end(), [&](const auto& m) { return !references_in(m, !korean).empty(); });
@@ -249,10 +253,11 @@ CaptionEval eval_caption(const EvalModel& m, const EvalSet& set, bool korean, ui
   out.exact = mean(exact), out.named = mean(named), out.named_any = mean(named_any);
   out.exact_interval = share_interval(exact, mix(seed, 1)), out.named_interval = share_interval(named, mix(seed, 2));
   out.named_any_interval = share_interval(named_any, mix(seed, 3));
-  out.bleu1 = bleu(pairs, 1), out.bleu4 = bleu(pairs, 4), out.rouge_l = rouge_l(pairs);
+  out.bleu1 = bleu(pairs, 1), out.bleu4 = bleu(pairs, 4);
+  const auto rouge = rouge_l_each(pairs);
   const auto cider = cider_d_each(pairs);
-  for (size_t i = 0; i < cider.size(); ++i) out.said[i].cider_d = cider[i];
-  out.cider_d = mean(cider);
+  for (size_t i = 0; i < cider.size(); ++i) out.said[i].cider_d = cider[i], out.said[i].rouge_l = rouge[i];
+  out.cider_d = mean(cider), out.rouge_l = mean(rouge);
   return out;
 }
 

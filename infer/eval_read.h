@@ -3,7 +3,6 @@
 #include <string>
 #include <vector>
 
-#include "fusion/together.h"
 #include "infer/classmeasures.h"
 #include "infer/eval_model.h"
 #include "infer/eval_stats.h"
@@ -44,14 +43,15 @@ struct ClassifyEval {
   std::vector<int> truth, guess;                   // of the pictures that have a category
   std::vector<int64_t> picture;                    // which of the set they are
   std::vector<std::vector<double>> probabilities;  // of each label, for each of them; they sum to 1
+  std::vector<std::string> unit;                   // of each of them, see Meta::unit
   ClassMeasures measures;
   std::string table() const;
 };
-// classify: pictures -> for each the probability of each label. Intervals resample what belongs together as one, by the
-// pictures' keys.
+// classify: pictures -> for each the probability of each label. Intervals resample pictures of the same Meta::unit as
+// one.
 using Probabilities = std::function<std::vector<std::vector<double>>(std::span<const Image>)>;
 ClassifyEval eval_classify(const Probabilities& classify, const EvalSet&, const std::vector<std::string>& labels, bool deep,
-                           uint64_t seed, const Together& = {});
+                           uint64_t seed);
 
 // ---- captions ----
 
@@ -61,7 +61,7 @@ struct CaptionEval {
     std::vector<std::string> texts;  // as the model said them, best first; figures but `named_any` are of the first
     std::vector<std::string> references;
     bool exact = false, named = false, named_any = false;
-    double cider_d = 0;
+    double cider_d = 0, rouge_l = 0;
   };
   std::vector<Said> said;
   // Shares. exact: the words of a reference and no others (a style at the end, ", emoji", left out). named: a reference

@@ -23,10 +23,10 @@ const Group kGroups[] = {{SceneSplit::seen, Lang::en},
                          {SceneSplit::heldout, Lang::en},
                          {SceneSplit::heldout, Lang::ko}};
 
-std::vector<std::string> wrong_in(const Score& s) {
+std::vector<std::string> attributes(const Score& s, bool wrong) {
   std::vector<std::string> out;
   for (int a = 0; a < kAttributes; ++a)
-    if (s.tally[a].right < s.tally[a].total) out.push_back(name(Attribute(a)));
+    if (s.tally[a].total && (!wrong || s.tally[a].right < s.tally[a].total)) out.push_back(name(Attribute(a)));
   return out;
 }
 
@@ -35,7 +35,14 @@ std::string verdict(const SceneEval::Judged& j) {
 }
 
 SceneEval::Judged judged(bool drawn, const Group& g, int index, const std::string& said, const Scene& asked, const Score& s) {
-  return {drawn, g.name(), index, said, int(asked.things.size()), asked.background == kGrey, wrong_in(s)};
+  return {drawn,
+          g.name(),
+          index,
+          said,
+          int(asked.things.size()),
+          asked.background == kGrey,
+          attributes(s, false),
+          attributes(s, true)};
 }
 
 SceneEval::Gap gap(const std::string& split, const std::vector<double>& en, const std::vector<double>& ko, uint64_t seed) {

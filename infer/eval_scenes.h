@@ -27,7 +27,7 @@ struct SceneEval {
     std::string said;   // the prompt, or the caption
     int things = 0;     // that are in the scene
     bool grey = false;
-    std::vector<std::string> wrong;  // attributes
+    std::vector<std::string> asked, wrong;  // attributes: that the words name, and those of them that are wrong
   };
   std::vector<Judged> judged;
   struct Gap {  // Korean minus English, in points of whole scenes right

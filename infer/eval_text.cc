@@ -107,9 +107,9 @@ double bleu(const std::vector<CaptionPair>& pairs, int n) {
   return std::exp(log_sum + std::min(0.0, 1 - wanted / said));
 }
 
-double rouge_l(const std::vector<CaptionPair>& pairs) {
+std::vector<double> rouge_l_each(const std::vector<CaptionPair>& pairs) {
   constexpr double kBeta = 1.2;
-  double sum = 0;
+  std::vector<double> out;
   for (const auto& p : pairs) {
     double precision = 0, recall = 0;
     for (const auto& r : p.references) {
@@ -118,10 +118,12 @@ double rouge_l(const std::vector<CaptionPair>& pairs) {
       precision = std::max(precision, common / double(p.said.size()));
       recall = std::max(recall, common / double(r.size()));
     }
-    if (precision > 0 && recall > 0) sum += (1 + kBeta * kBeta) * precision * recall / (recall + kBeta * kBeta * precision);
+    const bool any = precision > 0 && recall > 0;
+    out.push_back(any ? (1 + kBeta * kBeta) * precision * recall / (recall + kBeta * kBeta * precision) : 0);
   }
-  return pairs.empty() ? 0 : sum / double(pairs.size());
+  return out;
 }
+double rouge_l(const std::vector<CaptionPair>& pairs) { return mean(rouge_l_each(pairs)); }
 
 std::vector<double> cider_d_each(const std::vector<CaptionPair>& pairs) {
   constexpr double kSigma = 6;

@@ -27,6 +27,7 @@ double bleu(const std::vector<CaptionPair>&, int n = 4);
 // ROUGE-L (Lin 2004): mean over captions of F with beta 1.2 of the longest common subsequence; the best precision and the
 // best recall over the references. 0..1.
 double rouge_l(const std::vector<CaptionPair>&);
+std::vector<double> rouge_l_each(const std::vector<CaptionPair>&);  // of each caption
 
 // CIDEr-D (arXiv 1411.5726), n = 1..4, sigma 6, document frequencies from these references. Mean over captions, 0..10.
 double cider_d(const std::vector<CaptionPair>&);

@@ -235,7 +235,8 @@ void diversity_measure(const Eval& e, const Eval::Group& g, uint64_t seed, std::
 const std::vector<MeasureKind> kMeasures = {
     {"within_1", "own picture is the nearest",
      "The true picture with the prompt's words is the nearest to the drawing among all pictures of the look that was asked. In "
-     "other styles: the same of a true picture of the concept in another style, taken for the drawing: what the right thing in "
+     "another style: the same of a true picture of the concept in another style, taken for the drawing: what the right thing "
+     "in "
      "a wrong style reaches.",
      true, 1},
     {"within_10", "own picture within the 10 nearest", "The same, among the ten nearest.", true, 1},
@@ -304,17 +305,18 @@ std::vector<Measure> measure_group(const Eval& e, const Eval::Group& g, std::spa
     std::vector<double> v;
     for (const int64_t p : g.prompts)
       if (const auto& prompt = e.prompts[size_t(p)]; prompt.elsewhere >= 0) v.push_back(value(prompt.elsewhere_placed));
-    return v.empty() ? Measure::kNone : mean(v);
+    out.back().elsewhere_n = int64_t(v.size());
+    if (!v.empty()) out.back().elsewhere = mean(v);
   };
   for (const int k : Eval::kWithin) {
     per_prompt("within_" + std::to_string(k), [&](const Eval::Drawn& d) { return d.placed.rank <= k; });
     out.back().chance = mean_over([&](int64_t, const Eval::Drawn& d) { return chance_within(k, d.placed.candidates); });
-    out.back().elsewhere = elsewhere([&](const Eval::Placed& p) { return double(p.rank <= k); });
+    elsewhere([&](const Eval::Placed& p) { return double(p.rank <= k); });
     out.back().truth = 1;
   }
   per_prompt("to_source", [](const Eval::Drawn& d) { return d.placed.to_source; });
   out.back().chance = mean_over([](int64_t, const Eval::Drawn& d) { return d.placed.to_others; });
-  out.back().elsewhere = elsewhere([](const Eval::Placed& p) { return p.to_source; });
+  elsewhere([](const Eval::Placed& p) { return p.to_source; });
   per_prompt("near_copies", [](const Eval::Drawn& d) { return d.near_copy; });
   out.back().truth = mean_over([&](int64_t p, const Eval::Drawn&) { return double(true_copies[size_t(p)]); });
   per_prompt("to_nearest", [](const Eval::Drawn& d) { return d.to_nearest; });

@@ -113,7 +113,7 @@ std::string measures(const Eval::Group& g) {
       "<div class=\"wide\"><table><thead><tr><th scope=\"col\">measure</th><th scope=\"col\"></th><th scope=\"col\" "
       "class=\"en\">"
       "English</th><th scope=\"col\" class=\"ko\">Korean</th><th scope=\"col\">Korean − English</th><th scope=\"col\" "
-      "class=\"true\">true pictures</th><th scope=\"col\">in other styles</th><th scope=\"col\" "
+      "class=\"true\">true pictures</th><th scope=\"col\">in another style</th><th scope=\"col\" "
       "class=\"chance\">chance</th></tr></thead><tbody>";
   for (const auto& m : g.measures) {
     const MeasureKind& k = kind_of(m);
@@ -130,8 +130,9 @@ std::string measures(const Eval::Group& g) {
     } else {
       out += "<td>–</td>";
     }
-    out +=
-        "<td>" + number(k, m.truth) + "</td><td>" + number(k, m.elsewhere) + "</td><td>" + number(k, m.chance) + "</td></tr>";
+    out += "<td>" + number(k, m.truth) + "</td><td>" +
+           (m.elsewhere_n ? fmt::format("{}<small>n = {}</small>", number(k, m.elsewhere), m.elsewhere_n) : std::string("–")) +
+           "</td><td>" + number(k, m.chance) + "</td></tr>";
   }
   return out + "</tbody></table></div>";
 }

@@ -13,6 +13,7 @@
 #include "kernels/error.h"
 #include "kernels/files.h"
 #include "kernels/parallel.h"
+#include "kernels/quote.h"
 #include "text/unicode.h"
 #include "train/neardup.h"
 #include "train/sources.h"
@@ -25,8 +26,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kSplits[] = {"train", "val", "heldout", "pairs"};
-constexpr size_t kChunk = 256;       // candidates drawn in parallel, then judged in order
-constexpr int64_t kPerShard = 4096;  // samples, about 30 MB at 64 pixels
+constexpr size_t kChunk = 256;          // candidates drawn in parallel, then judged in order
+constexpr int64_t kPerShard = 4096;     // samples, about 30 MB at 64 pixels
+constexpr size_t kMostCategories = 64;  // of which it is said that val lacks them
 constexpr const char* kFormat = "duet-dataset-1";
 
 struct Tally {
@@ -89,6 +91,7 @@ class Builder {
   void take(const std::string& source) {
     Tally& tally = tallies_.emplace_back();
     SourceOptions s{o_.cache, o_.scenes, o_.seed, o_.styles, {o_.together, o_.val, o_.folder_captions}};
+    own_ = !is_builtin_source(source) && !is_table_source(source);
     prefix_ = is_builtin_source(source) ? source : fs::path(source).stem().string();
     find_source(
         source, s,
@@ -111,6 +114,25 @@ class Builder {
   }
 
   const std::vector<Tally>& tallies() const { return tallies_; }
+  // How the person's own pictures are divided, where that matters: units on each side, and categories that val lacks.
+  void say_division(std::ostream& log) const {
+    int64_t alone = 0, units = 0;
+    for (const auto& [split, n] : without_unit_) alone += n;
+    for (const auto& [split, names] : units_) units += int64_t(names.size());
+    if (!o_.together.empty()) {
+      if (units == 0) refuse("--together ", shown(o_.together), ": none of the ", alone, " names has a match");
+      log << fmt::format("kept together: {} units", units);
+      for (const auto& [split, names] : units_) log << fmt::format(", {} in {}", names.size(), split);
+      log << (alone ? fmt::format("; {} pictures whose names have no match stand alone\n", alone) : "\n");
+    }
+    std::string lacks;
+    const auto val = categories_.find("val"), train = categories_.find("train");
+    if (val != categories_.end() && train != categories_.end())
+      for (const auto& name : train->second)
+        if (!val->second.contains(name)) lacks += (lacks.empty() ? "" : ", ") + name;
+    if (!lacks.empty() && train->second.size() <= kMostCategories)
+      log << "val has no picture of: " << lacks << "; a larger --val may have\n";
+  }
   const std::map<std::string, std::map<std::string, int64_t>>& styles() const { return styles_; }
   // Concepts with a picture in the split; those of `pairs` are in `train` as well.
   std::map<std::string, int64_t> concepts() const {
@@ -199,6 +221,10 @@ class Builder {
     if (!m.style.empty()) styles_[m.style][split]++;
     if (!m.subject.empty()) concepts_[split].insert(m.subject);
     if (split == "train") looks_[m.subject].insert(m.style);
+    if (!own_) return;
+    if (!m.group.empty()) categories_[split].insert(m.group.substr(0, m.group.find('/')));
+    if (m.unit.empty()) ++without_unit_[split];
+    else units_[split].insert(m.unit);
   }
 
   // Of the pairs set apart, those stay apart that the rest of train makes fair to ask for; the others join train.
@@ -215,6 +241,7 @@ class Builder {
   const BuildOptions& o_;
   std::ostream& log_;
   std::string prefix_;
+  bool own_ = false;  // the source at hand is a person's own
   std::vector<std::unique_ptr<ShardWriter>> writers_;
   std::vector<Candidate> waiting_;
   NearDuplicates near_;
@@ -222,9 +249,11 @@ class Builder {
   std::set<Pair> twins_;
   std::set<std::string> keys_;
   std::vector<Tally> tallies_;
-  std::vector<std::pair<Record, size_t>> apart_;                   // and the number of its tally
-  std::map<std::string, std::set<std::string>> looks_, concepts_;  // concept -> styles in train; split -> concepts
-  std::map<std::string, std::map<std::string, int64_t>> styles_;   // style -> split -> pictures
+  std::vector<std::pair<Record, size_t>> apart_;                     // and the number of its tally
+  std::map<std::string, std::set<std::string>> looks_, concepts_;    // concept -> styles in train; split -> concepts
+  std::map<std::string, std::map<std::string, int64_t>> styles_;     // style -> split -> pictures
+  std::map<std::string, std::set<std::string>> units_, categories_;  // split -> of the person's own pictures
+  std::map<std::string, int64_t> without_unit_;                      // split -> pictures
 };
 
 uint64_t hash_files(const std::vector<std::string>& files) {
@@ -312,6 +341,7 @@ void build_data(const BuildOptions& options, std::ostream& log) {
     }
     auto files = builder.finish();
     print_table(builder.tallies(), log);
+    builder.say_division(log);
     if (files.empty()) refuse("no picture was kept, so nothing was written to ", options.out);
     std::string json = describe(options, builder, files);
     write_file((part / "dataset.json").string(), json);

@@ -6,12 +6,12 @@
 #include <optional>
 
 #include "fusion/cocojson.h"
-#include "fusion/together.h"
 #include "kernels/error.h"
 #include "kernels/files.h"
 #include "kernels/quote.h"
 #include "text/unicode.h"
 #include "train/sources.h"
+#include "train/together.h"
 #include "train/words.h"
 #include "vision/codec.h"
 
@@ -21,8 +21,8 @@ namespace {
 
 class Taker {
  public:
-  Taker(const OwnOptions& options, const Sink& sink, SourceReport& report)
-      : val_(options.val), together_(options.together), sink_(sink), report_(report) {}
+  Taker(const OwnOptions& options, const Together& together, const Sink& sink, SourceReport& report)
+      : val_(options.val), together_(together), sink_(sink), report_(report) {}
 
   void take(Record&& r, std::string split) {
     report_.found++;
@@ -30,7 +30,8 @@ class Taker {
     Candidate c;
     c.key = r.key;
     c.meta = std::move(r.meta);
-    c.split = !split.empty() ? split : is_val(r.key) ? "val" : "train";
+    if (c.meta.unit.empty()) c.meta.unit = together_(r.key);
+    c.split = !split.empty() ? split : is_val(c.meta.unit.empty() ? r.key : c.meta.unit) ? "val" : "train";
     c.draw = [bytes, name = r.key](int) { return decode_image(*bytes, name); };
     sink_(std::move(c));
   }
@@ -41,14 +42,13 @@ class Taker {
   }
 
  private:
-  bool is_val(const std::string& key) const {
-    const std::string one = together_(key);
+  bool is_val(const std::string& one) const {
     const uint64_t h = XXH64(one.data(), one.size(), 0);
     return double(h % 20 * 500 + h / 20 % 500) < val_ * 10000;  // of a larger share the smaller is a part
   }
 
   double val_;
-  Together together_;
+  const Together& together_;
   const Sink& sink_;
   SourceReport& report_;
 };
@@ -98,7 +98,8 @@ bool has_tars(const fs::path& folder) {
 
 void find_own(const std::string& path, const OwnOptions& options, const Sink& sink, SourceReport& report) {
   report.license = "as given";
-  Taker taker(options, sink, report);
+  const Together together(options.together);
+  Taker taker(options, together, sink, report);
   auto each = [&](Record&& r) { taker.take(std::move(r), ""); };
   auto bad = [&](const std::string& file, const std::string& why, const std::string& more) { taker.fault(file, why, more); };
 
@@ -119,7 +120,7 @@ void find_own(const std::string& path, const OwnOptions& options, const Sink& si
   }
   if (split_already) return;
   if (has_tars(path)) return take_tars(path, "", taker);
-  read_folder(path, each, bad, options.folder_captions);
+  read_folder(path, each, bad, options.folder_captions, [&](const std::string& name) { return !together(name).empty(); });
 }
 
 }  // namespace duet

@@ -37,7 +37,8 @@ using Sink = std::function<void(Candidate&&)>;
 // Of a person's own pictures.
 struct OwnOptions {
   // A regular expression (ECMAScript); pictures whose names have the same match, or the same first ( ) of it, are in one split:
-  // "patient[0-9]+" keeps the slices of a patient together. Empty or no match: each picture for itself.
+  // "patient[0-9]+" keeps the slices of a patient together. Empty or no match: each picture for itself. The match is the
+  // picture's Meta::unit; a folder of such a name is no category and no caption.
   std::string together;
   double val = 0.05;             // share of the pictures (or of what is kept together) that is val, above 0 and below 1
   bool folder_captions = false;  // a picture without words is captioned with the name of its folder

@@ -119,6 +119,15 @@ TEST_F(ApiTest, OfSeveralDrawingsTheBestIsGivenWithItsSeed) {
     EXPECT_EQ(post("/v1/images/generations", alone)["data"][0]["b64_json"], high["data"][i]["b64_json"]);
   }
   EXPECT_EQ(with({{"best_of", 1}, {"quality", "high"}})["data"], with({})["data"]);
+  refused(call("POST", "/v1/images/generations", Json{{"prompt", "a"}, {"seed", int64_t(1) << 53}, {"quality", "high"}}.dump()),
+          400, "seed");
+  // A queue that holds fewer: as many as fit of its own accord, and a plain word where more are asked for.
+  served = std::make_unique<Served>(ApiOptions{}, HttpLimits{}, EngineLimits{.waiting = 5});
+  EXPECT_EQ(post("/v1/images/generations", {{"prompt", "a"}, {"quality", "hd"}, {"n", 2}, {"steps", 1}})["data"].size(), 2u);
+  const Reply many =
+      call("POST", "/v1/images/generations", Json{{"prompt", "a"}, {"best_of", 3}, {"n", 2}, {"steps", 1}}.dump());
+  EXPECT_EQ(many.status, 400) << many.body;
+  EXPECT_NE(many.body.find("6 drawings at a time, best_of counted"), std::string::npos) << many.body;
   refused(call("POST", "/v1/images/generations", Json{{"prompt", " "}, {"best_of", 2}}.dump()), 400, "best_of");
   refused(call("POST", "/v1/images/generations", Json{{"prompt", "a"}, {"best_of", 5}}.dump()), 400, "best_of");
   EXPECT_EQ(post("/v1/images/generations", {{"prompt", ""}, {"quality", "hd"}, {"steps", 1}})["data"].size(), 1u);

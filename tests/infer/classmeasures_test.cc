@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "kernels/error.h"
 #include "kernels/random.h"
 
 namespace duet {
@@ -36,7 +37,8 @@ TEST(ClassMeasures, LossesAndConfusionByHand) {
   EXPECT_EQ(m.by_class[0].positives, 2);
   EXPECT_DOUBLE_EQ(m.by_class[0].auroc, 1.0 / 4) << "0.5 above 0.1, below 0.6; 0 above none";
   EXPECT_DOUBLE_EQ(m.by_class[1].auroc, 1) << "0.8 and 0.4 above 0.25 and 0";
-  EXPECT_NEAR(m.by_class[1].interval.low, std::pow(0.025, 0.5), 1e-12) << "two of each say little";
+  EXPECT_TRUE(std::isnan(m.by_class[1].interval.low)) << "two of each say nothing";
+  EXPECT_TRUE(std::isnan(m.auroc_interval.low));
   EXPECT_TRUE(std::isnan(m.by_class[2].auroc));
   EXPECT_DOUBLE_EQ(m.auroc, 5.0 / 8);
   // bins of one item each: |0.5 - 1|, |0.8 - 1|, |0.6 - 0|, |1 - 0|
@@ -70,6 +72,66 @@ TEST(ClassMeasures, WhatIsCalibratedIsFoundSo) {
   }
   EXPECT_LT(good.log_loss_interval.low, entropy);
   EXPECT_GT(good.log_loss_interval.high, entropy);
+}
+
+TEST(ClassMeasures, CalibrationDoesNotDependOnTheOrderOfTheEqual) {
+  const Rows p(30, {0.5, 0.5});
+  std::vector<int> sorted, mixed;
+  for (int i = 0; i < 30; ++i) sorted.push_back(i < 15 ? 0 : 1), mixed.push_back(i % 2);
+  EXPECT_NEAR(class_measures(p, sorted, {}, 1).calibration_error, 0, 1e-12);
+  EXPECT_NEAR(class_measures(p, mixed, {}, 1).calibration_error, 0, 1e-12);
+}
+
+// The error that a few answers show though each is as likely right as it says.
+TEST(ClassMeasures, CalibrationByChanceAlone) {
+  Rows p;
+  std::vector<int> truth;
+  for (int i = 0; i < 45; ++i) {
+    const double q = 0.55 + 0.4 * uniform(5, uint64_t(i));
+    p.push_back({q, 1 - q}), truth.push_back(uniform(6, uint64_t(i)) < q ? 0 : 1);
+  }
+  const ClassMeasures m = class_measures(p, truth, {}, 1);
+  EXPECT_GT(m.calibration_by_chance, 0.1) << "three to a bin";
+  EXPECT_NEAR(m.calibration_error, m.calibration_by_chance, 0.1);
+}
+
+// Everything right: as sure as so many patients make it, not slices; of one patient nothing is known.
+TEST(ClassMeasures, AllRightIsAsSureAsItsUnits) {
+  Rows p;
+  std::vector<int> truth;
+  std::vector<int64_t> patient, one;
+  for (int i = 0; i < 60; ++i) {
+    const bool ill = i >= 30;
+    p.push_back({ill ? 0.1 : 0.9, ill ? 0.9 : 0.1}), truth.push_back(ill), patient.push_back(i / 5), one.push_back(0);
+  }
+  const ClassMeasures m = class_measures(p, truth, patient, 1);
+  EXPECT_EQ(m.units, 12);
+  EXPECT_NEAR(m.accuracy_interval.low, std::pow(0.025, 1.0 / 12), 1e-12);
+  EXPECT_NEAR(m.by_class[0].interval.low, std::pow(0.025, 1.0 / 6), 1e-12) << "six ill, six not";
+  EXPECT_NEAR(m.auroc_interval.low, std::pow(0.025, 1.0 / 6), 1e-12);
+  const ClassMeasures alone = class_measures(p, truth, one, 1);
+  EXPECT_TRUE(std::isnan(alone.accuracy_interval.low) && std::isnan(alone.log_loss_interval.high));
+  EXPECT_NE(alone.table({"well", "ill"}).find("too few to say how sure"), std::string::npos);
+}
+
+// One ill patient of twenty-one, missed: balanced accuracy is a half, whichever are drawn.
+TEST(ClassMeasures, NoClassGoesMissingWhenItIsResampled) {
+  Rows p;
+  std::vector<int> truth;
+  for (int i = 0; i < 21; ++i) p.push_back({0.9 - 0.01 * i, 0.1 + 0.01 * i}), truth.push_back(i == 20);
+  const ClassMeasures m = class_measures(p, truth, {}, 1);
+  EXPECT_DOUBLE_EQ(m.balanced_interval.low, 0.5);
+  EXPECT_DOUBLE_EQ(m.balanced_interval.high, 0.5);
+  EXPECT_TRUE(std::isnan(m.by_class[1].interval.low)) << "one of it";
+}
+
+TEST(ClassMeasures, WhatIsNoNumberIsRefused) {
+  try {
+    class_measures({{0.5, 0.5}, {NAN, NAN}}, std::vector<int>{0, 1}, {}, 1);
+    ADD_FAILURE() << "measured";
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(), "picture 2 of 2: its probabilities are no numbers; are the weights whole?");
+  }
 }
 
 // Ten slices of each patient, alike: as many independent facts as patients, so intervals are about sqrt(10) times as wide.

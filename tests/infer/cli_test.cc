@@ -136,8 +136,14 @@ TEST_F(CliTest, EvalCompareReadsWhatTheOthersWrote) {
   EXPECT_EQ(j["of"], "scenes");
   EXPECT_EQ(j["not_the_same"], nlohmann::json({"steps: 1, 2"}));
   EXPECT_EQ(j["left_out"], nlohmann::json({0, 0}));
-  EXPECT_EQ(j["rows"].size(), 2u * 4 * 8) << "drawn and captioned, four groups, whole and seven attributes";
-  for (const auto& row : j["rows"]) EXPECT_EQ(row["n"], 3);
+  int whole = 0;
+  for (const auto& row : j["rows"]) {
+    EXPECT_LE(row["n"], 3) << row;
+    if (row["measure"] != "whole scene") continue;
+    EXPECT_EQ(row["n"], 3);
+    ++whole;
+  }
+  EXPECT_EQ(whole, 2 * 4) << "drawn and captioned, four groups";
   EXPECT_NE(r.err.find("captioned, unseen ko"), std::string::npos) << r.err;
   refused({"eval", "compare", dir / "1.json", dir / "none.json"}, "none.json");
   refused({"eval", "compare", dir / "1.json", dir.path}, "eval.json");

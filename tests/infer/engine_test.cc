@@ -100,6 +100,19 @@ TEST_F(EngineTest, OfSeveralDrawingsTheBestIsThePicture) {
   EXPECT_EQ(picture(*other), alone(1, kWays[0]));
 }
 
+// One that is cancelled with half of its drawings done ends once, and the engine goes on.
+TEST_F(EngineTest, CancelledAmongItsDrawings) {
+  Engine engine(*model, tokenizer, {.waiting = 200, .rows = 20});  // one or two at a time
+  DrawTask task{{}, {.steps = 4, .guidance = 3}, nullptr, 1, 4, "a red circle"};
+  for (uint64_t i = 0; i < 8; ++i) task.pictures.push_back(request(7 + i));
+  auto job = engine.submit(task, "a", later());
+  EXPECT_EQ(job->next().kind, Event::preview);
+  job->cancel();
+  auto events = all(*job);
+  EXPECT_EQ(events.back().kind, Event::cancelled);
+  EXPECT_EQ(picture(*draw_one(engine, 1, kWays[1])), alone(1, kWays[1]));
+}
+
 TEST_F(EngineTest, MoreThanTheQueueHoldsIsRefusedForGood) {
   Engine engine(*model, tokenizer, {.waiting = 2});
   DrawTask task{{request(1), request(2), request(3)}, {.steps = 2}, nullptr};
@@ -107,7 +120,7 @@ TEST_F(EngineTest, MoreThanTheQueueHoldsIsRefusedForGood) {
     engine.submit(task, "a", later());
     ADD_FAILURE() << "taken";
   } catch (const Error& e) {
-    EXPECT_STREQ(e.what(), "3 drawings at a time; the queue here (serve --queue) has 2 places");
+    EXPECT_STREQ(e.what(), "n: 3 drawings at a time, best_of counted; the queue here (serve --queue) has 2 places");
   }
   task.pictures.pop_back();
   EXPECT_EQ(all(*engine.submit(task, "a", later())).back().kind, Event::finished);

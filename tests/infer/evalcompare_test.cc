@@ -91,10 +91,18 @@ TEST(EvalCompare, GroupsOfGenerate) {
 
 TEST(EvalCompare, CaptionsClassesAndScenes) {
   Json a = {{"eval", "caption"}, {"lang", "ko"}}, b = a;
-  a["captions"] = {
-      {{"key", "x"}, {"exact", true}, {"names_concept", true}, {"names_concept_in_any_beam", true}, {"cider_d", 4.5}}};
-  b["captions"] = {
-      {{"key", "x"}, {"exact", false}, {"names_concept", true}, {"names_concept_in_any_beam", true}, {"cider_d", 2.0}}};
+  a["captions"] = {{{"key", "x"},
+                    {"exact", true},
+                    {"names_concept", true},
+                    {"names_concept_in_any_beam", true},
+                    {"cider_d", 4.5},
+                    {"rouge_l", 1}}};
+  b["captions"] = {{{"key", "x"},
+                    {"exact", false},
+                    {"names_concept", true},
+                    {"names_concept_in_any_beam", true},
+                    {"cider_d", 2.0},
+                    {"rouge_l", 0.5}}};
   const Comparison said = compare_evals(result("a", a), result("b", b), 1);
   EXPECT_EQ(row(said, "ko", "exactly a reference").other, 0);
   EXPECT_EQ(row(said, "ko", "CIDEr-D").other - row(said, "ko", "CIDEr-D").one, -2.5);
@@ -104,18 +112,71 @@ TEST(EvalCompare, CaptionsClassesAndScenes) {
                             {{"key", "y"}, {"truth", "cat"}, {"guess", "dog"}, {"probabilities", {0.25, 0.75}}}};
   const Comparison guessed = compare_evals(result("a", classes), result("b", classes), 1);
   EXPECT_EQ(row(guessed, "pictures", "right").one, 0.5);
-  EXPECT_NEAR(row(guessed, "pictures", "log loss (nats)").one, -(std::log(0.75) + std::log(0.25)) / 2, 1e-12);
+  EXPECT_NEAR(row(guessed, "pictures", "log loss").one, -(std::log(0.75) + std::log(0.25)) / 2, 1e-12);
 
   Json scenes = {{"eval", "scenes"}};
-  scenes["scenes"] = {{{"of", "drawn"}, {"group", "seen en"}, {"index", 0}, {"wrong", Json::array()}},
-                      {{"of", "drawn"}, {"group", "seen en"}, {"index", 1}, {"wrong", {"shape", "count"}}},
-                      {{"of", "captioned"}, {"group", "seen en"}, {"index", 1}, {"wrong", {"color"}}}};
+  scenes["scenes"] = {
+      {{"of", "drawn"}, {"group", "seen en"}, {"index", 0}, {"prompt", "x"}, {"asked", {"shape"}}, {"wrong", Json::array()}},
+      {{"of", "drawn"},
+       {"group", "seen en"},
+       {"index", 1},
+       {"prompt", "y"},
+       {"asked", {"shape", "color", "count"}},
+       {"wrong", {"shape", "count"}}},
+      {{"of", "captioned"}, {"group", "seen en"}, {"index", 1}, {"asked", {"shape", "color"}}, {"wrong", {"color"}}}};
   const Comparison drawn = compare_evals(result("a", scenes), result("b", scenes), 1);
   EXPECT_EQ(row(drawn, "drawn, seen en", "whole scene").n, 2);
   EXPECT_EQ(row(drawn, "drawn, seen en", "whole scene").one, 0.5);
-  EXPECT_EQ(row(drawn, "drawn, seen en", "no wrong shape").one, 0.5);
-  EXPECT_EQ(row(drawn, "drawn, seen en", "no wrong color").one, 1);
-  EXPECT_EQ(row(drawn, "captioned, seen en", "no wrong color").one, 0);
+  EXPECT_EQ(row(drawn, "drawn, seen en", "all right in shape").one, 0.5);
+  EXPECT_EQ(row(drawn, "drawn, seen en", "all right in color").one, 1);
+  EXPECT_EQ(row(drawn, "drawn, seen en", "all right in color").n, 1) << "the other names no colour";
+  for (const auto& r : drawn.rows) EXPECT_NE(r.measure, "all right in size") << "nobody asked";
+  Json others = scenes;  // another seed's
+  for (auto& s : others["scenes"])
+    if (s.contains("prompt")) s["prompt"] = "z";
+  EXPECT_EQ(compare_evals(result("a", scenes), result("b", others), 1).alone[0], 2);
+  EXPECT_EQ(row(drawn, "captioned, seen en", "all right in color").one, 0);
+}
+
+// Thirty like slices of each of 24 patients are 24 facts.
+TEST(EvalCompare, SlicesOfAPatientAreOne) {
+  Json a = {{"eval", "classify"}, {"labels", {"cat", "dog"}}, {"predictions", Json::array()}}, b = a;
+  for (int i = 0; i < 720; ++i) {
+    const int patient = i / 30;
+    Json p = {{"key", join("k", i)}, {"truth", "dog"}, {"guess", "dog"}, {"unit", ""}, {"probabilities", {0.25, 0.75}}};
+    a["predictions"].push_back(p);
+    if (patient < 8) p["guess"] = "cat", p["probabilities"] = {0.6, 0.4};
+    b["predictions"].push_back(p);
+  }
+  const auto width = [](const Comparison& c) {
+    const Interval i = row(c, "pictures", "right").difference;
+    return i.high - i.low;
+  };
+  const double slices = width(compare_evals(result("a", a), result("b", b), 1));
+  for (Json* j : {&a, &b})
+    for (int i = 0; i < 720; ++i) (*j)["predictions"][size_t(i)]["unit"] = join("p", i / 30);
+  b["templates"] = {"a scan of {}"}, b["log_loss"] = 3;
+  const Comparison c = compare_evals(result("a", a), result("b", b), 1);
+  EXPECT_NEAR(width(c) / slices, std::sqrt(30.0), 0.8);
+  EXPECT_EQ(c.settings, std::vector<std::string>{"templates: null, [\"a scan of {}\"]"}) << "what was measured is no setting";
+}
+
+// A few that all turned the same way leave room for others that do not.
+TEST(EvalCompare, AllAlikeIsNotCertain) {
+  Json a = {{"eval", "icons"}, {"drawings", Json::array()}}, b = a;
+  for (int i = 0; i < 3; ++i) {
+    a["drawings"].push_back(drawing(join("k", i), "en", 100, 0.3)),
+        b["drawings"].push_back(drawing(join("k", i), "en", 1, 0.3));
+  }
+  const double far = std::pow(0.025, 1.0 / 3);
+  const auto turned = row(compare_evals(result("a", a), result("b", b), 1), "en", "own picture is the nearest").difference;
+  EXPECT_NEAR(turned.low, 2 * far - 1, 1e-12);
+  EXPECT_EQ(turned.high, 1);
+  const auto back = row(compare_evals(result("b", b), result("a", a), 1), "en", "own picture is the nearest").difference;
+  EXPECT_NEAR(back.high, 1 - 2 * far, 1e-12);
+  const auto same = row(compare_evals(result("a", a), result("a", a), 1), "en", "own picture is the nearest").difference;
+  EXPECT_NEAR(same.high, 1 - far, 1e-12);
+  EXPECT_NEAR(same.low, far - 1, 1e-12);
 }
 
 TEST(EvalCompare, RefusesByName) {
@@ -129,6 +190,15 @@ TEST(EvalCompare, RefusesByName) {
             "r.json: duet eval retrieval keeps no items to compare; generate, icons, scenes, caption and classify do");
   EXPECT_EQ(refusal(icons, result("two.json", {{"eval", "icons"}, {"drawings", {drawing("l", "en", 1, 0)}}})),
             "one.json and two.json have no item in common; evaluate the same data with the same --seed and settings");
+  const EvalResult twice =
+      result("t.json", {{"eval", "icons"}, {"drawings", {drawing("k", "en", 1, 0), drawing("k", "en", 2, 0)}}});
+  EXPECT_EQ(refusal(twice, icons),
+            "t.json: two of its items are 'en, s/k', so that none can be paired; give every picture a name of its own");
+  const Json cats = {{"eval", "classify"}, {"labels", {"cat", "dog"}}, {"predictions", Json::array()}};
+  Json more = cats;
+  more["labels"].push_back("bird");
+  EXPECT_EQ(refusal(result("c.json", cats), result("m.json", more)),
+            "c.json and m.json choose among other classes, so that their figures are not alike");
   const std::string old = refusal(result("old.json", {{"eval", "scenes"}}), result("old.json", {{"eval", "scenes"}}));
   EXPECT_TRUE(old.starts_with("old.json: its items lack something")) << old;
   EXPECT_TRUE(old.ends_with("run duet eval scenes again to write it anew")) << old;

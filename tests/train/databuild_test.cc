@@ -189,8 +189,46 @@ TEST(DataBuild, WhatIsKeptTogetherIsInOneSplit) {
   EXPECT_EQ(apart % 4, 0);
   EXPECT_EQ(splits("/?(p[0-9]+)_slice[0-9]", 0.2), std::pair(0, apart)) << "the first ( ) counts";
   EXPECT_LT(splits("p[0-9]+", 0.05).second, apart);
+  EXPECT_EQ(Dataset::open(t / "out", "train").meta(0).unit.substr(0, 1), "p") << "evaluations find the patient there";
+  EXPECT_NE(refusal([&] { splits("q[0-9]+", 0.2); }).find("--together 'q[0-9]+': none of the 240 names has a match"),
+            std::string::npos);
   EXPECT_NE(refusal([&] { splits("p[0-9", 0.2); }).find("--together 'p[0-9': not a regular expression"), std::string::npos);
   EXPECT_NE(refusal([&] { splits("", 1); }).find("--val 1: "), std::string::npos);
+}
+
+// Class, then patient, then slices: the patient is neither the category nor the caption, and what val lacks is said.
+TEST(DataBuild, AFolderOfWhatIsKeptTogetherIsNoWord) {
+  TestFolder t;
+  for (int i = 0; i < 60; i++)
+    put_png(t / (join("scans/", i < 48 ? "normal" : "cyst", "/patient", i / 6, "/", i, ".png")), picture(i));
+  std::ostringstream log;
+  BuildOptions o{{t / "scans"}, t / "out", 32, t.path.string()};
+  o.folder_captions = true, o.together = "patient[0-9]+", o.val = 0.1;
+  build_data(o, log);
+  std::map<std::string, std::set<std::string>> units;
+  for (const char* split : {"train", "val"}) {
+    if (!has_split(t / "out", split)) continue;
+    const Dataset d = Dataset::open(t / "out", split);
+    for (int64_t i = 0; i < d.size(); ++i) {
+      EXPECT_EQ(d.meta(i).caption, d.meta(i).group);
+      EXPECT_TRUE(d.meta(i).group == "normal" || d.meta(i).group == "cyst") << d.meta(i).group;
+      units[split].insert(d.meta(i).unit);
+    }
+  }
+  EXPECT_EQ(units["train"].size() + units["val"].size(), 10u);
+  EXPECT_NE(log.str().find(join("kept together: 10 units, ", units["train"].size(), " in train")), std::string::npos)
+      << log.str();
+  o.together = "", o.folder_captions = false;
+  for (int i = 0; i < 60; i++) put(t / (join("flat/", i < 58 ? "normal" : "cyst", "/", i, ".txt")), "scan");
+  for (int i = 0; i < 60; i++) put_png(t / (join("flat/", i < 58 ? "normal" : "cyst", "/", i, ".png")), picture(i));
+  o.sources = {t / "flat"}, o.val = 0.2;
+  std::ostringstream flat;
+  build_data(o, flat);
+  EXPECT_EQ(flat.str().find("kept together"), std::string::npos);
+  const Dataset val = Dataset::open(t / "out", "val");
+  bool cyst = false;
+  for (int64_t i = 0; i < val.size(); ++i) cyst = cyst || val.meta(i).group == "cyst";
+  EXPECT_EQ(flat.str().find("val has no picture of: cyst; a larger --val may have") != std::string::npos, !cyst) << flat.str();
 }
 
 TEST(DataBuild, AFolderMayBeTheCaption) {

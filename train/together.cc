@@ -1,4 +1,4 @@
-#include "fusion/together.h"
+#include "train/together.h"
 
 #include "kernels/error.h"
 #include "kernels/quote.h"
@@ -14,9 +14,9 @@ Together::Together(const std::string& pattern) {
   }
 }
 
-std::string Together::operator()(const std::string& key) const {
+std::string Together::operator()(const std::string& name) const {
   std::smatch m;
-  if (!pattern_ || !std::regex_search(key, m, *pattern_)) return key;
+  if (!pattern_ || !std::regex_search(name, m, *pattern_)) return {};
   return m.size() > 1 && m[1].matched ? m[1] : m[0];
 }
 
