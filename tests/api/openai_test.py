@@ -578,13 +578,36 @@ def a_picture_that_ends_its_decoder_is_422(api):
 
 @case
 def a_full_queue_is_429(api):
-    with Server(*api.command, "--queue", "1") as server:
+    with Server(*api.command, "--queue", "8") as server:
         once = openai.OpenAI(base_url=f"http://127.0.0.1:{server.port}/v1", api_key="none", max_retries=0)
-        e = fails(openai.RateLimitError, lambda: once.images.generate(prompt="a", n=2), None, 429, "queue_full")
+
+        def hold():  # four at a time fit into a pass, four wait
+            try:
+                once.images.generate(prompt="a", n=8, size="256x256", extra_body={"steps": 200})
+            except openai.APIError:
+                pass  # the server ends first
+
+        thread = threading.Thread(target=hold)
+        thread.start()
+        end = time.time() + 60
+        while server.metrics()["duet_queue_waiting"] < 4 and time.time() < end:
+            time.sleep(0.05)
+        e = fails(openai.RateLimitError, lambda: once.images.generate(prompt="a", n=5), None, 429, "queue_full")
         assert int(e.response.headers["retry-after"]) >= 1
         thrice = once.with_options(max_retries=2)  # as it comes: it obeys Retry-After
-        fails(openai.RateLimitError, lambda: thrice.images.generate(prompt="a", n=2), None, 429, "queue_full")
+        fails(openai.RateLimitError, lambda: thrice.images.generate(prompt="a", n=5), None, 429, "queue_full")
         assert server.metrics()['duet_requests_total{route="/v1/images/generations",status="429"}'] == 4
+        # What can never fit is not put off.
+        fails(openai.BadRequestError, lambda: once.images.generate(prompt="a", n=9), None, 400)
+    thread.join()
+
+
+@case
+def quality_high_is_the_best_of_four(api):
+    high = api.images.generate(prompt="a red circle", quality="high", extra_body={"seed": 7, "steps": 3})
+    assert high.quality == "high" and high.data[0].seed in range(7, 11), high.data[0].seed
+    alone = api.images.generate(prompt="a red circle", extra_body={"seed": high.data[0].seed, "steps": 3})
+    assert file_of(alone) == file_of(high)
 
 
 @case
