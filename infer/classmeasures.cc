@@ -21,7 +21,7 @@ constexpr size_t kMany = 1'000'000;
 constexpr uint64_t kChances = 100;
 constexpr int64_t kBins = 15;
 constexpr size_t kMostShown = 12;
-constexpr double kLeast = 1e-12;
+constexpr double kLeast = 1e-12, kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 // Items by falling score; where equal scores end.
 struct Order {
@@ -47,24 +47,15 @@ double area(const Order& o, std::span<const uint8_t> positive, std::span<const d
     above += positives_here, negatives += negatives_here;
     positives_here = negatives_here = 0;
   }
-  return above > 0 && negatives > 0 ? sum / (above * negatives) : std::numeric_limits<double>::quiet_NaN();
+  return above > 0 && negatives > 0 ? sum / (above * negatives) : kUnknown;
 }
 
 double mean_of_known(std::span<const double> v) {
   double sum = 0, n = 0;
   for (const double x : v)
     if (!std::isnan(x)) sum += x, ++n;
-  return n > 0 ? sum / n : std::numeric_limits<double>::quiet_NaN();
+  return n > 0 ? sum / n : kUnknown;
 }
-
-double weighted_mean(std::span<const double> v, std::span<const double> weight) {
-  double sum = 0, all = 0;
-  for (size_t i = 0; i < v.size(); ++i) sum += weight[i] * v[i], all += weight[i];
-  return sum / all;
-}
-
-constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-constexpr Interval kNoInterval{kUnknown, kUnknown};
 
 // Items that are equally confident share what is right among them: which of them falls into which bin is chance.
 std::vector<double> shared(const Order& o, const std::vector<double>& right) {
@@ -94,37 +85,38 @@ double calibration(const Order& o, const std::vector<double>& confidence, const 
 
 Interval middle(std::vector<double> v) { return v.size() < 40 ? kNoInterval : middle_95(std::move(v)); }
 
-// What is resampled: units, and of each the items; strata of units that hold the same classes.
-struct Units {
-  std::vector<int64_t> of;                   // (items)
-  std::vector<std::vector<int64_t>> strata;  // units
-  int64_t count = 0;
-  Units(size_t n, std::span<const int> truth, std::span<const int64_t> unit) {
+// Units that hold the same classes: drawn among themselves, no class goes missing.
+class Strata {
+ public:
+  Strata(std::span<const int> truth, std::span<const int64_t> unit) {
+    std::map<int64_t, std::set<int>> classes;
+    for (size_t i = 0; i < truth.size(); ++i) classes[unit[i]].insert(truth[i]);
     std::map<int64_t, int64_t> number;
-    std::vector<std::set<int>> classes;
-    for (size_t i = 0; i < n; ++i) {
-      const auto [at, fresh] = number.emplace(unit.empty() ? int64_t(i) : unit[i], count);
-      if (fresh) classes.emplace_back(), ++count;
-      of.push_back(at->second), classes[size_t(at->second)].insert(truth[i]);
-    }
     std::map<std::set<int>, std::vector<int64_t>> alike;
-    for (int64_t u = 0; u < count; ++u) alike[classes[size_t(u)]].push_back(u);
-    for (auto& [signature, members] : alike) strata.push_back(std::move(members));
+    for (const auto& [u, held] : classes) number.emplace(u, count_), alike[held].push_back(count_++);
+    for (const int64_t u : unit) of_.push_back(number.at(u));
+    for (auto& [held, members] : alike) strata_.push_back(std::move(members));
   }
-  // How often each unit is drawn: from all, or from each stratum as many as it has.
-  std::vector<uint16_t> drawn(uint64_t seed, bool within) const {
-    std::vector<uint16_t> out(static_cast<size_t>(count));
-    if (!within) {
-      const auto counts = resample_counts(count, seed);
-      for (size_t u = 0; u < out.size(); ++u) out[u] = uint16_t(std::min(counts[u], 65535.0));
-      return out;
-    }
-    for (size_t s = 0; s < strata.size(); ++s) {
-      const auto counts = resample_counts(int64_t(strata[s].size()), mix(seed, s));
-      for (size_t k = 0; k < counts.size(); ++k) out[size_t(strata[s][k])] = uint16_t(std::min(counts[k], 65535.0));
+  int64_t count() const { return count_; }               // of units
+  int64_t unit(size_t item) const { return of_[item]; }  // from 0
+  std::vector<uint16_t> draw(uint64_t seed) const {      // how often each unit
+    std::vector<uint16_t> out(static_cast<size_t>(count_));
+    for (size_t s = 0; s < strata_.size(); ++s) {
+      const auto counts = resample_counts(int64_t(strata_[s].size()), mix(seed, s));
+      for (size_t k = 0; k < counts.size(); ++k) out[size_t(strata_[s][k])] = uint16_t(std::min(counts[k], 65535.0));
     }
     return out;
   }
+  std::vector<double> weights(const std::vector<uint16_t>& drawn) const {  // of each item
+    std::vector<double> w(of_.size());
+    for (size_t i = 0; i < w.size(); ++i) w[i] = drawn[size_t(of_[i])];
+    return w;
+  }
+
+ private:
+  int64_t count_ = 0;
+  std::vector<int64_t> of_;                   // (items)
+  std::vector<std::vector<int64_t>> strata_;  // units
 };
 
 }  // namespace
@@ -164,32 +156,27 @@ ClassMeasures class_measures(const std::vector<std::vector<double>>& p, std::spa
   }
   m.calibration_by_chance = mean(chance);
 
-  const Units units(n, truth, unit);
-  m.units = units.count;
-  const int resamples = m.units < 2 ? 0 : n * classes > kMany ? kFewerResamples : kResamples;
-  std::vector<std::vector<uint16_t>> plain, within;
-  for (int r = 0; r < resamples; ++r) {
-    plain.push_back(units.drawn(mix(seed, uint64_t(2 * r)), false));
-    within.push_back(units.drawn(mix(seed, uint64_t(2 * r + 1)), true));
-  }
-  const auto weights = [&](const std::vector<uint16_t>& drawn) {
-    std::vector<double> w(n);
-    for (size_t i = 0; i < n; ++i) w[i] = drawn[size_t(units.of[i])];
-    return w;
-  };
-  std::vector<double> losses, briers, rights, balanced;
-  for (int r = 0; r < resamples; ++r) {
-    const auto w = weights(plain[size_t(r)]), v = weights(within[size_t(r)]);
-    losses.push_back(weighted_mean(loss, w)), briers.push_back(weighted_mean(brier, w));
-    rights.push_back(weighted_mean(right, w));
+  std::vector<int64_t> own(unit.begin(), unit.end());
+  if (own.empty()) own.resize(n), std::iota(own.begin(), own.end(), 0);
+  const int resamples = n * classes > kMany ? kFewerResamples : kResamples;
+  m.log_loss_interval = bootstrap_units(loss, own, mix(seed, 1), resamples);
+  m.brier_interval = bootstrap_units(brier, own, mix(seed, 2), resamples);
+  m.accuracy_interval = bootstrap_units(right, own, mix(seed, 3), resamples);
+
+  const Strata strata(truth, own);
+  m.units = strata.count();
+  std::vector<std::vector<uint16_t>> draws;
+  std::vector<double> balanced;
+  for (int r = 0; r < resamples && m.units > 1; ++r) {
+    draws.push_back(strata.draw(mix(mix(seed, 4), uint64_t(r))));
+    const auto w = strata.weights(draws.back());
     std::vector<double> found(classes), all(classes);
-    for (size_t i = 0; i < n; ++i) found[size_t(truth[i])] += v[i] * right[i], all[size_t(truth[i])] += v[i];
+    for (size_t i = 0; i < n; ++i) found[size_t(truth[i])] += w[i] * right[i], all[size_t(truth[i])] += w[i];
     for (size_t c = 0; c < classes; ++c) found[c] /= all[c];  // of a class that is not there no number
     balanced.push_back(mean_of_known(found));
   }
-  m.log_loss_interval = middle(std::move(losses)), m.brier_interval = middle(std::move(briers));
-  m.accuracy_interval = middle(std::move(rights)), m.balanced_interval = middle(std::move(balanced));
-  if (const double share = mean(right), far = std::pow(0.025, 1 / double(m.units)); m.units >= 2 && (share == 0 || share == 1))
+  m.balanced_interval = middle(std::move(balanced));
+  if (const double share = mean(right), far = std::pow(0.025, 1 / double(m.units)); m.units > 1 && (share == 0 || share == 1))
     m.accuracy_interval = m.balanced_interval = share == 0 ? Interval{0, 1 - far} : Interval{far, 1};
 
   std::vector<std::vector<double>> resampled(classes);  // (classes, resamplings)
@@ -200,13 +187,13 @@ ClassMeasures class_measures(const std::vector<std::vector<double>>& p, std::spa
     std::set<int64_t> with[2];  // units with a negative, a positive
     for (size_t i = 0; i < n; ++i) {
       score.push_back(p[i][size_t(c)]), positive.push_back(truth[i] == c);
-      with[positive.back()].insert(units.of[i]);
+      with[positive.back()].insert(strata.unit(i));
     }
     one.positives = std::count(positive.begin(), positive.end(), 1), one.negatives = int64_t(n) - one.positives;
     const Order order = order_of(score);
     one.auroc = area(order, positive, {}), one.interval = kNoInterval;
     if (std::isnan(one.auroc)) return;
-    for (const auto& w : within) resampled[size_t(c)].push_back(area(order, positive, weights(w)));
+    for (const auto& d : draws) resampled[size_t(c)].push_back(area(order, positive, strata.weights(d)));
     const int64_t fewer = int64_t(std::min(with[0].size(), with[1].size()));
     if (fewer < ClassMeasures::kFewestUnits) return;
     const double far = std::pow(0.025, 1 / double(fewer));
@@ -218,15 +205,15 @@ ClassMeasures class_measures(const std::vector<std::vector<double>>& p, std::spa
   for (const auto& one : m.by_class) {
     known.push_back(one.auroc);
     if (std::isnan(one.auroc)) continue;
-    told = told && !std::isnan(one.interval.low);
+    told = told && one.interval.known();
     ends = {std::min(ends.low, one.interval.low), std::max(ends.high, one.interval.high)};
   }
   m.auroc = mean_of_known(known), m.auroc_interval = kNoInterval;
   if (std::isnan(m.auroc) || !told) return m;
-  for (int r = 0; r < resamples; ++r) {
+  for (size_t r = 0; r < draws.size(); ++r) {
     std::vector<double> v;
     for (const auto& of_class : resampled)
-      if (!of_class.empty()) v.push_back(of_class[size_t(r)]);
+      if (!of_class.empty()) v.push_back(of_class[r]);
     macro.push_back(mean_of_known(v));
   }
   m.auroc_interval = m.auroc == 1 || m.auroc == 0 ? ends : middle(std::move(macro));
@@ -234,13 +221,13 @@ ClassMeasures class_measures(const std::vector<std::vector<double>>& p, std::spa
 }
 
 static std::string within_words(const Interval& i) {
-  return std::isnan(i.low) ? "too few to say how sure" : fmt::format("95 % {:.3f} .. {:.3f}", i.low, i.high);
+  return !i.known() ? "too few to say how sure" : fmt::format("95 % {:.3f} .. {:.3f}", i.low, i.high);
 }
 
 std::string ClassMeasures::OneAgainstRest::words() const {
   if (std::isnan(auroc)) return "";
   return fmt::format("AUROC {:.3f} ", auroc) +
-         (std::isnan(interval.low) ? "(too few)" : fmt::format("({:.3f} .. {:.3f})", interval.low, interval.high));
+         (!interval.known() ? "(too few)" : fmt::format("({:.3f} .. {:.3f})", interval.low, interval.high));
 }
 
 std::string ClassMeasures::table(const std::vector<std::string>& labels) const {

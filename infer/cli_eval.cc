@@ -75,7 +75,7 @@ void check_targets(const EvalOptions& o) {
   if (!o.refs.empty()) check_target("--refs", o.refs);
 }
 
-Json of(const Interval& i) { return std::isnan(i.low) ? Json() : Json{i.low, i.high}; }
+Json of(const Interval& i) { return i.known() ? Json{i.low, i.high} : Json(); }
 
 Json of(const RankSummary& r) {
   Json j = {{"n", r.n}, {"candidates", r.candidates}, {"median_rank", r.median_rank}};
@@ -261,16 +261,16 @@ void run_classify(const EvalOptions& o) {
                               o.by == "caption" ? ClassifyBy::caption : ClassifyBy::embedding);
   const ClassifyEval e = eval_classify(classifier, set, labels, o.deep, o.seed);
   const ClassSummary& s = e.summary;
+  const ClassMeasures& m = e.measures;
   Json j = header("classify", o, opened);
   j["split"] = o.split, j["set"] = set.name, j["by"] = o.by, j["templates"] = classifier.templates();
   j["deep"] = o.deep, j["n"] = s.n, j["classes"] = s.classes, j["classes_present"] = s.present;
   j["accuracy"] = {
-      {"share", s.accuracy}, {"interval_95", of(s.accuracy_interval)}, {"majority", s.majority}, {"uniform", s.uniform}};
+      {"share", s.accuracy}, {"interval_95", of(m.accuracy_interval)}, {"majority", s.majority}, {"uniform", s.uniform}};
   j["balanced_accuracy"] = {{"share", s.balanced},
-                            {"interval_95", of(s.balanced_interval)},
+                            {"interval_95", of(m.balanced_interval)},
                             {"one_class", s.balanced_chance},
                             {"uniform", s.uniform}};
-  const ClassMeasures& m = e.measures;
   const auto number = [](double v) { return std::isnan(v) ? Json() : Json(v); };
   const double classes = double(s.classes);
   j["auroc"] = {{"mean", number(m.auroc)}, {"interval_95", of(m.auroc_interval)}};

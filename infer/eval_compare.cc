@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "kernels/error.h"
 #include "kernels/quote.h"
@@ -16,7 +17,6 @@ namespace duet {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr uint64_t kResamples = 2000;
 constexpr double kNotAsked = std::numeric_limits<double>::quiet_NaN();
 
 struct Measure {
@@ -156,31 +156,16 @@ std::vector<std::string> unlike(const Json& one, const Json& other) {
   return out;
 }
 
-// 95 % of the mean difference: units are resampled. Where all differ alike, so many units leave room for one in twenty that
-// do not (Clopper and Pearson 1934): shares are then no surer than that.
-Interval paired_interval(const std::vector<double>& difference, const std::vector<std::string>& unit, bool is_share,
+// 95 % of the mean difference. Where all shares differ alike, resampling would call that certain: so many units leave the room
+// of Clopper and Pearson's bound (1934) for others.
+Interval paired_interval(const std::vector<double>& difference, const std::vector<std::string>& names, bool is_share,
                          uint64_t seed) {
-  std::map<std::string, std::pair<double, double>> sums;  // of each unit, and how many items
-  for (size_t i = 0; i < difference.size(); ++i) {
-    auto& [sum, n] = sums[unit[i].empty() ? join(i) : "u" + unit[i]];
-    sum += difference[i], ++n;
-  }
-  const int64_t units = int64_t(sums.size());
-  const bool alike = std::all_of(difference.begin(), difference.end(), [&](double d) { return d == difference[0]; });
-  if (alike && is_share) {
-    const double room = 1 - std::pow(0.025, 1 / double(units)), d = difference[0];
-    return d == 0 ? Interval{-room, room} : d > 0 ? Interval{1 - 2 * room, 1} : Interval{-1, 2 * room - 1};
-  }
-  std::vector<std::pair<double, double>> all;
-  for (const auto& [name, s] : sums) all.push_back(s);
-  std::vector<double> means;
-  for (uint64_t r = 0; r < kResamples; ++r) {
-    const auto counts = resample_counts(units, mix(seed, r));
-    double sum = 0, n = 0;
-    for (size_t u = 0; u < all.size(); ++u) sum += counts[u] * all[u].first, n += counts[u] * all[u].second;
-    means.push_back(sum / n);
-  }
-  return middle_95(std::move(means));
+  const auto unit = units_of(names);
+  const auto alike = std::all_of(difference.begin(), difference.end(), [&](double d) { return d == difference[0]; });
+  if (!alike || !is_share) return bootstrap_units(difference, unit, seed);
+  const double units = double(std::set<int64_t>(unit.begin(), unit.end()).size());
+  const double room = 1 - std::pow(0.025, 1 / units), d = difference[0];
+  return d == 0 ? Interval{-room, room} : d > 0 ? Interval{1 - 2 * room, 1} : Interval{-1, 2 * room - 1};
 }
 
 }  // namespace
@@ -240,12 +225,13 @@ std::string Comparison::table() const {
   std::string group;
   for (const Row& r : rows) {
     if (r.group != group) out += (group = r.group) + "\n";
-    if (r.share)
-      out += fmt::format("  {:<34}{:>6}{:>8.1f} %{:>8.1f} %   {:+.1f} ({:+.1f} .. {:+.1f}) points\n", r.measure, r.n,
-                         100 * r.one, 100 * r.other, 100 * (r.other - r.one), 100 * r.difference.low, 100 * r.difference.high);
-    else
-      out += fmt::format("  {:<34}{:>6}{:>10.4f}{:>10.4f}   {:+.4f} ({:+.4f} .. {:+.4f})\n", r.measure, r.n, r.one, r.other,
-                         r.other - r.one, r.difference.low, r.difference.high);
+    const auto number = [&](double v) { return r.share ? fmt::format("{:.1f} %", 100 * v) : fmt::format("{:.4f}", v); };
+    const auto signed_number = [&](double v) { return r.share ? fmt::format("{:+.1f}", 100 * v) : fmt::format("{:+.4f}", v); };
+    out += fmt::format("  {:<34}{:>6}{:>10}{:>10}   {} ({}){}\n", r.measure, r.n, number(r.one), number(r.other),
+                       signed_number(r.other - r.one),
+                       r.difference.known() ? signed_number(r.difference.low) + " .. " + signed_number(r.difference.high)
+                                            : std::string("too few to say how sure"),
+                       r.share ? " points" : "");
   }
   for (const auto& s : settings) out += "not the same, one and other: " + s + "\n";
   if (alone[0] || alone[1])
@@ -262,7 +248,7 @@ std::string Comparison::to_json() const {
                          {"one", r.one},
                          {"other", r.other},
                          {"difference", r.other - r.one},
-                         {"interval_95", {r.difference.low, r.difference.high}}});
+                         {"interval_95", r.difference.known() ? Json{r.difference.low, r.difference.high} : Json()}});
   return j.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

@@ -21,7 +21,7 @@ struct Comparison {
     bool share = false;         // 0..1, shown in per cent
     int64_t n = 0;              // items that both have
     double one = 0, other = 0;  // means over those
-    Interval difference;        // of other - one: 95 %, paired bootstrap
+    Interval difference;        // of other - one: 95 %, paired bootstrap; kNoInterval of one unit
   };
   std::string eval;  // "generate", "icons", "scenes", "caption", "classify"
   std::vector<Row> rows;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -162,28 +161,22 @@ ClassifyEval eval_classify(const Probabilities& classify, const EvalSet& set, co
     progress.at(int64_t(first + piece.size()));
   }
   if (out.truth.empty()) refuse(set.name, ": no picture has a category (\"group\" in its metadata)");
-  out.summary = summarize_classes(out.truth, out.guess, int(labels.size()), seed);
-  std::map<std::string, int64_t> named;
-  std::vector<int64_t> unit;
-  for (size_t i = 0; i < out.unit.size(); ++i)  // one without a name is alone
-    unit.push_back(out.unit[i].empty() ? -int64_t(i) - 1 : named.emplace(out.unit[i], int64_t(i)).first->second);
-  out.measures = class_measures(out.probabilities, out.truth, unit, mix(seed, 3));
-  out.summary.accuracy_interval = out.measures.accuracy_interval;
-  out.summary.balanced_interval = out.measures.balanced_interval;
+  out.summary = summarize_classes(out.truth, out.guess, int(labels.size()));
+  out.measures = class_measures(out.probabilities, out.truth, units_of(out.unit), mix(seed, 3));
   return out;
 }
 
 std::string ClassifyEval::table() const {
   const auto& s = summary;
   const auto within = [](const Interval& i) {
-    return std::isnan(i.low) ? "too few to say how sure" : fmt::format("95 % {:.1f} .. {:.1f}", 100 * i.low, 100 * i.high);
+    return !i.known() ? "too few to say how sure" : fmt::format("95 % {:.1f} .. {:.1f}", 100 * i.low, 100 * i.high);
   };
   std::string out = fmt::format(
       "{} pictures, {} classes to choose from, {} occur\n"
       "accuracy          {:5.1f} % ({}); always the commonest class {:.1f} %, at random {:.1f} %\n"
       "balanced accuracy {:5.1f} % ({}); always one class {:.1f} %, at random {:.1f} %\n",
-      s.n, s.classes, s.present, 100 * s.accuracy, within(s.accuracy_interval), 100 * s.majority, 100 * s.uniform,
-      100 * s.balanced, within(s.balanced_interval), 100 * s.balanced_chance, 100 * s.uniform);
+      s.n, s.classes, s.present, 100 * s.accuracy, within(measures.accuracy_interval), 100 * s.majority, 100 * s.uniform,
+      100 * s.balanced, within(measures.balanced_interval), 100 * s.balanced_chance, 100 * s.uniform);
   for (size_t c = 0; c < labels.size(); ++c)
     if (s.total[c])
       out += fmt::format("  {:<24}{:>4} of {:<4}  {}\n", labels[c], s.right[c], s.total[c], measures.by_class[c].words());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "kernels/error.h"
@@ -31,6 +32,29 @@ double resampled_mean(std::span<const double> values, uint64_t seed) {
 Interval bootstrap(std::span<const double> values, uint64_t seed, int resamples) {
   if (values.empty()) return {};
   return middle(resamples, [&](uint64_t r) { return resampled_mean(values, mix(seed, r)); });
+}
+
+Interval bootstrap_units(std::span<const double> values, std::span<const int64_t> unit, uint64_t seed, int resamples) {
+  CHECK(values.size() == unit.size(), "a unit for each value");
+  std::map<int64_t, std::pair<double, double>> of;  // sum of each unit, and how many
+  for (size_t i = 0; i < values.size(); ++i) of[unit[i]].first += values[i], ++of[unit[i]].second;
+  if (of.size() < 2) return kNoInterval;
+  std::vector<std::pair<double, double>> all;
+  for (const auto& [name, sum] : of) all.push_back(sum);
+  return middle(resamples, [&](uint64_t r) {
+    const auto counts = resample_counts(int64_t(all.size()), mix(seed, r));
+    double sum = 0, n = 0;
+    for (size_t u = 0; u < all.size(); ++u) sum += counts[u] * all[u].first, n += counts[u] * all[u].second;
+    return sum / n;
+  });
+}
+
+std::vector<int64_t> units_of(std::span<const std::string> names) {
+  std::map<std::string, int64_t> first;
+  std::vector<int64_t> out;
+  for (size_t i = 0; i < names.size(); ++i)
+    out.push_back(names[i].empty() ? int64_t(i) : first.emplace(names[i], int64_t(i)).first->second);
+  return out;
 }
 
 Interval share_interval(std::span<const double> hits, uint64_t seed) {
@@ -94,7 +118,7 @@ RankSummary summarize_ranks(std::span<const int64_t> ranks, std::span<const int6
   return s;
 }
 
-ClassSummary summarize_classes(std::span<const int> truth, std::span<const int> guess, int classes, uint64_t seed) {
+ClassSummary summarize_classes(std::span<const int> truth, std::span<const int> guess, int classes) {
   CHECK(truth.size() == guess.size() && classes > 0, truth.size(), " and ", guess.size());
   ClassSummary s;
   s.n = int64_t(truth.size()), s.classes = classes;
@@ -114,12 +138,6 @@ ClassSummary summarize_classes(std::span<const int> truth, std::span<const int> 
   s.majority = double(*std::max_element(s.total.begin(), s.total.end())) / double(s.n);
   s.uniform = 1.0 / classes;
   s.balanced_chance = 1.0 / s.present;
-  s.accuracy_interval = share_interval(hit, mix(seed, 1));
-  s.balanced_interval = middle(2000, [&](uint64_t r) {
-    double sum = 0;
-    for (size_t c = 0; c < of_class.size(); ++c) sum += resampled_mean(of_class[c], mix(mix(seed, r), c));
-    return sum / s.present;
-  });
   return s;
 }
 

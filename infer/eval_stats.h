@@ -1,6 +1,7 @@
 // The numbers behind every evaluation: ranks, shares with their uncertainty, and what guessing would have reached.
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -9,9 +10,17 @@ namespace duet {
 
 struct Interval {
   double low = 0, high = 0;
+  bool known() const { return low == low; }
 };
+inline constexpr Interval kNoInterval{std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN()};
+
 // 95 % percentile bootstrap of the mean (Efron 1979): `resamples` draws with replacement, fixed by the seed.
 Interval bootstrap(std::span<const double> values, uint64_t seed, int resamples = 2000);
+
+// The same where values of an equal unit are no independent ones, such as those of the slices of a patient: units are drawn,
+// with all that is theirs. kNoInterval of fewer than two units.
+Interval bootstrap_units(std::span<const double> values, std::span<const int64_t> unit, uint64_t seed, int resamples = 2000);
+std::vector<int64_t> units_of(std::span<const std::string> names);  // equal for equal names; one without a name is alone
 
 // The same of a share, values 0 or 1. Where all are alike, resampling them would say that the share is known for certain:
 // there it is Clopper and Pearson's (1934) interval, from 0 of n up to 1 - 0.025^(1/n).
@@ -45,14 +54,13 @@ RankSummary summarize_ranks(std::span<const int64_t> ranks, std::span<const int6
 // Classes guessed against classes that are so; every entry in [0, classes).
 struct ClassSummary {
   int64_t n = 0;
-  int classes = 0, present = 0;                   // that could be said; that occur
-  double accuracy = 0, balanced = 0;              // balanced: mean over the classes that occur of the share found
-  double majority = 0, uniform = 0;               // always the commonest class; a random one
-  double balanced_chance = 0;                     // what always saying one class that occurs gives: 1 / present
-  Interval accuracy_interval, balanced_interval;  // bootstrap; balanced: classes resampled within themselves
-  std::vector<int64_t> right, total;              // (classes)
+  int classes = 0, present = 0;       // that could be said; that occur
+  double accuracy = 0, balanced = 0;  // balanced: mean over the classes that occur of the share found
+  double majority = 0, uniform = 0;   // always the commonest class; a random one
+  double balanced_chance = 0;         // what always saying one class that occurs gives: 1 / present
+  std::vector<int64_t> right, total;  // (classes)
 };
-ClassSummary summarize_classes(std::span<const int> truth, std::span<const int> guess, int classes, uint64_t seed);
+ClassSummary summarize_classes(std::span<const int> truth, std::span<const int> guess, int classes);
 
 // n different indices of [0, size) in random order, all of them when n is larger.
 std::vector<int64_t> sample(int64_t size, int64_t n, uint64_t seed);

@@ -34,6 +34,8 @@ TEST(ClassMeasures, LossesAndConfusionByHand) {
   EXPECT_NEAR(m.confidence, (0.5 + 0.8 + 0.6 + 1) / 4, 1e-12);
   EXPECT_EQ(m.confusion, (std::vector<std::vector<int64_t>>{{1, 0, 1}, {1, 1, 0}, {0, 0, 0}}));
   EXPECT_EQ(m.units, 4);
+  EXPECT_LE(m.balanced_interval.low, 0.5) << "of the first one of two, of the second one of two";
+  EXPECT_GE(m.balanced_interval.high, 0.5);
   EXPECT_EQ(m.by_class[0].positives, 2);
   EXPECT_DOUBLE_EQ(m.by_class[0].auroc, 1.0 / 4) << "0.5 above 0.1, below 0.6; 0 above none";
   EXPECT_DOUBLE_EQ(m.by_class[1].auroc, 1) << "0.8 and 0.4 above 0.25 and 0";

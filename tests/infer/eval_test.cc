@@ -73,16 +73,30 @@ TEST(EvalStats, SharesOfRanks) {
 
 TEST(EvalStats, BalancedAccuracyIsTheMeanOverClasses) {
   const std::vector<int> truth{0, 0, 0, 0, 0, 0, 1, 1, 2}, guess{0, 0, 0, 0, 0, 0, 0, 1, 0};
-  const auto s = summarize_classes(truth, guess, 4, 1);
+  const auto s = summarize_classes(truth, guess, 4);
   EXPECT_DOUBLE_EQ(s.accuracy, 7.0 / 9);
   EXPECT_DOUBLE_EQ(s.balanced, (1 + 0.5 + 0) / 3);
   EXPECT_DOUBLE_EQ(s.majority, 6.0 / 9);
   EXPECT_DOUBLE_EQ(s.uniform, 0.25);
   EXPECT_DOUBLE_EQ(s.balanced_chance, 1.0 / 3);
   EXPECT_EQ(s.present, 3);
-  EXPECT_LE(s.balanced_interval.low, s.balanced);
-  EXPECT_GE(s.balanced_interval.high, s.balanced);
   EXPECT_EQ(s.right[1], 1);
+}
+
+// Ten copies of each value: as wide as without the copies, and sqrt(10) times as wide as if they were facts of their own.
+TEST(EvalStats, UnitsAreDrawnWhole) {
+  std::vector<double> values, once;
+  std::vector<std::string> names;
+  for (int i = 0; i < 50; ++i) {
+    once.push_back(uniform(9, uint64_t(i)));
+    for (int k = 0; k < 10; ++k) values.push_back(once.back()), names.push_back(join("p", i));
+  }
+  const auto width = [](const Interval& i) { return i.high - i.low; };
+  const double whole = width(bootstrap_units(values, units_of(names), 1));
+  EXPECT_NEAR(whole / width(bootstrap(once, 1)), 1, 0.1);
+  EXPECT_NEAR(whole / width(bootstrap(values, 1)), std::sqrt(10.0), 0.4);
+  EXPECT_FALSE(bootstrap_units(values, std::vector<int64_t>(values.size(), 7), 1).known()) << "one unit tells nothing";
+  EXPECT_EQ(units_of(std::vector<std::string>{"a", "", "a", ""}), (std::vector<int64_t>{0, 1, 0, 3}));
 }
 
 TEST(EvalStats, SampleIsWithoutReplacementAndEven) {
@@ -425,7 +439,7 @@ TEST(EvalClassify, CategoriesAndChance) {
   EXPECT_EQ(alone.measures.units, 40);
   EXPECT_EQ(as_one.measures.units, 10 + 3) << "ten that name none, each for itself";
   EXPECT_DOUBLE_EQ(as_one.summary.accuracy, 0.75);
-  EXPECT_NE(as_one.summary.accuracy_interval.low, alone.summary.accuracy_interval.low);
+  EXPECT_NE(as_one.measures.accuracy_interval.low, alone.measures.accuracy_interval.low);
   EXPECT_NE(as_one.table().find("intervals resample 13 units"), std::string::npos) << as_one.table();
   EXPECT_EQ(alone.table().find("units"), std::string::npos);
   EXPECT_NE(alone.table().find("classes without a picture here: 1"), std::string::npos);

@@ -177,6 +177,10 @@ TEST(EvalCompare, AllAlikeIsNotCertain) {
   const auto same = row(compare_evals(result("a", a), result("a", a), 1), "en", "own picture is the nearest").difference;
   EXPECT_NEAR(same.high, 1 - far, 1e-12);
   EXPECT_NEAR(same.low, far - 1, 1e-12);
+  for (Json* j : {&a, &b}) j->at("drawings").erase(2), j->at("drawings").erase(1);
+  const Comparison one = compare_evals(result("a", a), result("b", b), 1);
+  EXPECT_FALSE(row(one, "en", "distance to own picture").difference.known());
+  EXPECT_NE(one.table().find("(too few to say how sure)"), std::string::npos) << one.table();
 }
 
 TEST(EvalCompare, RefusesByName) {
