@@ -9,7 +9,7 @@
 
 namespace duet {
 
-inline constexpr int kMostSide = 2048, kMostPictures = 10, kMostBestOf = 4, kMostSteps = 200, kMostPreviews = 10;
+inline constexpr int kMostSide = 2048, kMostPictures = 10, kMostBestOf = 8, kMostSteps = 200, kMostPreviews = 10;
 inline constexpr int64_t kMostPixels = int64_t(1) << 24;  // of all pictures of a request: an answer is in memory whole
 inline constexpr int64_t kMostSeed = int64_t(1) << 53;    // JSON readers keep whole numbers up to here
 
@@ -19,7 +19,7 @@ struct Sketch {  // what is to be drawn
   std::string prompt, negative, style;
   int64_t seed = -1;                     // of the first drawing, then one up; below 0: by chance
   int count = 1, width = 0, height = 0;  // 0: as large as the model learned
-  int best_of = 1;                       // drawings for each, with seeds one up; the one that the model reads best is kept
+  int best_of = 1;  // drawings begun for each, with seeds one up; the one that the model reads best is kept
   int steps, previews = 0;
   double guidance, strength = 1;
   bool heun = false;

@@ -56,7 +56,7 @@ std::vector<Field> drawing_fields(std::vector<Field> more) {
       {"n", F::integer, "how many pictures, with seeds one up each (with best_of N: of N seeds each)", 1, kMostPictures},
       {"size", F::text, "auto or WIDTHxHEIGHT in pixels", 0, 16},
       {"quality", F::choice,
-       "medium: as the model is meant to be drawn with (GET /v1/models, sampling); low: half the steps; high: best_of 4, or as "
+       "medium: as the model is meant to be drawn with (GET /v1/models, sampling); low: half the steps; high: best_of 8, or as "
        "many as the queue holds",
        0, 0, "auto|standard|hd|low|medium|high"},
       {"response_format", F::choice, "url gives a data URL", 0, 0, "url|b64_json"},
@@ -70,8 +70,10 @@ std::vector<Field> drawing_fields(std::vector<Field> more) {
        double(kMostSeed)},
       {"negative_prompt", F::text, "words to steer away from", 0, kMostPrompt},
       {"best_of", F::integer,
-       "drawings for each picture, with seeds one up; the one that the model reads best is given, with its own seed. Partial "
-       "images show the first",
+       "drawings begun for each picture, with seeds one up; a quarter of the way the model reads them, and the likeliest "
+       "quarter "
+       "goes on (below 8 steps all do); the one that it reads best in the end is given, with its own seed. Partial images show "
+       "the likeliest from there on",
        1, kMostBestOf},
       {"steps", F::integer, "steps from noise to picture", 1, kMostSteps},
       {"guidance", F::number, "how strictly to follow the words; 1: as it comes", 0, 30},

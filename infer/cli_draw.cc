@@ -105,29 +105,29 @@ struct Drawn {
   int64_t seed = 0;
 };
 
-// Draws `pieces`, each the best of its own --best-of seeds; at_once pictures in one batch.
-void draw_piece(const Opened& opened, const GenerateOptions& o, size_t at_once, std::span<Drawn> pieces) {
-  const int w = o.draw.width, h = o.draw.height;
-  std::vector<DrawRequest> requests;
-  for (const Drawn& p : pieces)
-    for (int64_t k = 0; k < o.best; ++k) {
-      requests.push_back(p.asked->request);
-      requests.back().seed = uint64_t(o.seed + int64_t(p.number) * o.best + k);
+// Each of them alone, or the best of its own --best-of seeds.
+void draw_piece(const Opened& opened, const GenerateOptions& o, std::span<Drawn> pieces) {
+  const auto seed = [&](const Drawn& d, size_t k) { return o.seed + int64_t(d.number) * o.best + int64_t(k); };
+  if (o.best > 1) {
+    std::vector<Wanted> wanted;
+    for (const Drawn& d : pieces) {
+      wanted.push_back({d.asked->words, d.asked->request, {}});
+      for (int k = 0; k < o.best; ++k) wanted.back().seeds.push_back(uint64_t(seed(d, size_t(k))));
     }
-  std::vector<Image> drawn;
-  for (size_t first = 0; first < requests.size(); first += at_once) {
-    const auto from = requests.begin() + int64_t(first);
-    const std::vector<DrawRequest> some(from, from + int64_t(std::min(at_once, requests.size() - first)));
-    const auto pixels = draw(opened.model(), opened.tokenizer(), some, o.draw);
-    for (size_t i = 0; i < some.size(); ++i)
-      drawn.push_back(finished(pixels.data() + i * size_t(w) * size_t(h) * 4, w, h, o.draw.finish));
+    auto kept = draw_best(opened.model(), opened.tokenizer(), wanted, o.draw, BestBy::both);
+    for (size_t i = 0; i < pieces.size(); ++i)
+      pieces[i].image = std::move(kept[i].image), pieces[i].seed = seed(pieces[i], kept[i].seed);
+    return;
   }
-  for (size_t i = 0; i < pieces.size(); ++i) {
-    const std::span<const Image> own(&drawn[i * size_t(o.best)], size_t(o.best));
-    const size_t best =
-        o.best > 1 ? best_of(own_scores(opened.model(), opened.tokenizer(), pieces[i].asked->words, own, BestBy::both)) : 0;
-    pieces[i].image = own[best], pieces[i].seed = int64_t(requests[i * size_t(o.best) + best].seed);
+  std::vector<DrawRequest> requests;
+  for (Drawn& d : pieces) {
+    d.seed = seed(d, 0);
+    requests.push_back(d.asked->request), requests.back().seed = uint64_t(d.seed);
   }
+  const int w = o.draw.width, h = o.draw.height;
+  const auto pixels = draw(opened.model(), opened.tokenizer(), requests, o.draw);
+  for (size_t i = 0; i < pieces.size(); ++i)
+    pieces[i].image = finished(pixels.data() + i * size_t(w) * size_t(h) * 4, w, h, o.draw.finish);
 }
 
 // What was written, prompt by prompt: {"file", "seed"} of each picture; and the cells of a page of all, where one is wanted.
@@ -157,14 +157,13 @@ Written draw_all(const Opened& opened, const GenerateOptions& o, const std::vect
     for (int i = 0; i < o.count; ++i) pictures.push_back({&a, i, {}});
   // Batches of about 1024 patches: large enough to fill the machine, small enough for its memory.
   const int64_t side = o.draw.width / opened.model().config.patch;
-  const size_t at_once = size_t(std::max<int64_t>(1, 1024 / (side * side))),
-               piece = std::max(size_t(1), at_once / size_t(o.best));
+  const size_t piece = size_t(std::max<int64_t>(1, 1024 / (side * side)));
   const auto start = std::chrono::steady_clock::now();
   Written out;
   out.files.assign(asked.size(), nlohmann::ordered_json::array());
   for (size_t first = 0; first < pictures.size(); first += piece) {
     const std::span<Drawn> now(&pictures[first], std::min(piece, pictures.size() - first));
-    draw_piece(opened, o, at_once, now);
+    draw_piece(opened, o, now);
     for (Drawn& d : now) {
       const size_t k = size_t(d.asked - asked.data());
       DrawnMeta meta = d.asked->meta;

@@ -127,7 +127,7 @@ Json named_sets(const std::vector<EvalSet>& sets) {
 
 EvalModel drawing_model(const EvalOptions& o, const Opened& opened) {
   const EvalModel one = eval_model(opened, o.draw, o.beam);
-  return o.best > 1 ? best_of(one, opened, o.best, BestBy::both) : one;
+  return o.best > 1 ? best_of(one, opened, o.draw, o.best, BestBy::both) : one;
 }
 
 std::string best_of_words(const EvalOptions& o) { return o.best > 1 ? fmt::format(", best of {}", o.best) : ""; }

@@ -141,7 +141,7 @@ void run(Options o) {
     refuse(opened.loaded.path, ": draws ", opened.size(), " pixels a side; scenes need 16, or say --scenes 0");
   const auto sets = load_all(o);
   EvalModel model = eval_model(opened, o.draw, 1);
-  if (o.best > 1) model = best_of(model, opened, o.best, best_by(o.best_by));
+  if (o.best > 1) model = best_of(model, opened, o.draw, o.best, best_by(o.best_by));
   const GenerateEval e = eval_generate(model, sets, o.eval);
   SceneEval scenes;
   if (o.scenes > 0) scenes = eval_scenes(model, {o.scenes, o.eval.seed, o.eval.batch, std::min(o.show, o.scenes)});

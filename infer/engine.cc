@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "infer/bestof.h"
 #include "kernels/error.h"
@@ -18,8 +19,13 @@ struct Job::State {
   bool ended = false;  // of the engine thread
   size_t left = 0;     // pictures not drawn yet; of the engine thread
 
-  // Of each picture of several drawings those that are done, by their place among them; of the engine thread.
-  std::map<size_t, std::map<size_t, std::vector<float>>> candidates;
+  // Of a picture that is the best of several drawings; places are those of the task's `pictures`.
+  struct Choice {
+    size_t left;                                // drawings that are not given up
+    size_t shown;                               // place of the one that previews show
+    std::map<size_t, std::vector<float>> done;  // pixels by place
+  };
+  std::map<size_t, Choice> choices;  // by picture, from its first drawing's start to its end; of the engine thread
 
   std::mutex mutex;  // of what follows
   std::condition_variable wake;
@@ -133,7 +139,9 @@ void Engine::loop() {
   for (;;) {
     {
       std::unique_lock l(mutex_);
-      wake_.wait(l, [&] { return stop_ || !drawings_.empty() || !readings_.empty() || !active_.empty() || !reading_.empty(); });
+      wake_.wait(l, [&] {
+        return stop_ || !drawings_.empty() || !readings_.empty() || !active_.empty() || !resumed_.empty() || !reading_.empty();
+      });
       if (stop_) break;
     }
     clear_gone();
@@ -152,7 +160,8 @@ void Engine::loop() {
     stats_.drawing = int64_t(active_.size()), stats_.reading = int64_t(reading_.size());
   }
   std::vector<StatePtr> left;
-  for (const Active& a : active_) left.push_back(a.job);
+  for (const auto* some : {&active_, &halting_, &resumed_})
+    for (const Active& a : *some) left.push_back(a.job);
   for (const Reading& r : reading_)
     for (const auto& part : r.parts) left.push_back(part.job);
   {
@@ -173,7 +182,7 @@ void Engine::clear_gone() {
     readings_.remove_if([&](const StatePtr& s) { return over(s) && (waiting.push_back(s), true); });
   }
   for (const auto& s : waiting) gone(s);
-  std::erase_if(active_, [&](const Active& a) { return gone(a.job); });
+  for (auto* some : {&active_, &halting_, &resumed_}) std::erase_if(*some, [&](const Active& a) { return gone(a.job); });
   for (Reading& r : reading_) {
     for (const auto& part : r.parts)
       if (gone(part.job))
@@ -186,6 +195,10 @@ void Engine::clear_gone() {
 void Engine::admit_drawings() {
   int64_t rows = 0;
   for (const Active& a : active_) rows += a.drawing.rows();
+  for (; !resumed_.empty() && (rows == 0 || rows + resumed_.front().drawing.rows() <= limits_.rows); resumed_.pop_front()) {
+    rows += resumed_.front().drawing.rows();
+    active_.push_back(std::move(resumed_.front()));
+  }
   for (;;) {
     std::optional<Waiting> next;
     {
@@ -203,7 +216,11 @@ void Engine::admit_drawings() {
     try {
       active_.push_back(
           {next->job, next->index, Drawing(model_, tokenizer_, task.pictures[next->index], task.options, task.given.get())});
-      rows += active_.back().drawing.rows();
+      Active& a = active_.back();
+      rows += a.drawing.rows();
+      const size_t n = size_t(task.best_of), picture = a.index / n;
+      a.halt = thinning(n, a.drawing.first_step(), a.drawing.steps()).step;
+      if (n > 1) a.job->choices.try_emplace(picture, Job::State::Choice{n, picture * n, {}});
     } catch (const std::exception& e) {
       end(next->job, {.kind = Event::refused, .text = e.what()});
     }
@@ -240,28 +257,69 @@ void Engine::draw_step() {
     if (--a.job->left == 0) end(a.job, {.kind = Event::finished});
   }
   std::erase_if(active_, [](const Active& a) { return a.drawing.done(); });
+
+  const auto first_halting = std::stable_partition(active_.begin(), active_.end(),
+                                                   [](const Active& a) { return !a.halt || a.drawing.step() < a.halt; });
+  std::set<std::pair<StatePtr, size_t>> pictures;
+  for (auto a = first_halting; a != active_.end(); ++a) {
+    pictures.emplace(a->job, a->index / size_t(std::get<DrawTask>(a->job->task).best_of));
+    halting_.push_back(std::move(*a));
+  }
+  active_.erase(first_halting, active_.end());
+  for (const auto& [job, picture] : pictures) {
+    try {
+      if (!gone(job)) thin(job, picture);
+    } catch (const std::exception& e) {
+      end(job, {.kind = Event::broken, .text = e.what()});
+    }
+  }
+}
+
+// When all drawings that a picture is chosen of have come as far, the likeliest go on.
+void Engine::thin(const StatePtr& job, size_t picture) {
+  const auto& task = std::get<DrawTask>(job->task);
+  const size_t n = size_t(task.best_of);
+  const auto other = [&](const Active& a) { return a.job != job || a.index / n != picture; };
+  const auto first = std::stable_partition(halting_.begin(), halting_.end(), other);
+  if (size_t(halting_.end() - first) < n) return;
+  std::sort(first, halting_.end(), [](const Active& a, const Active& b) { return a.index < b.index; });
+  std::vector<Image> guesses;
+  for (auto a = first; a != halting_.end(); ++a)
+    guesses.push_back(finished(a->drawing.guess().data(), a->drawing.width(), a->drawing.height(), task.options.finish));
+  const size_t left = thinning(n, first->drawing.first_step(), first->drawing.steps()).left;
+  auto stay = likeliest(own_scores(model_, tokenizer_, task.words, guesses, BestBy::both), left);
+  job->choices[picture].left = left, job->choices[picture].shown = first[int64_t(stay[0])].index;
+  job->left -= n - left;
+  std::sort(stay.begin(), stay.end());
+  for (const size_t i : stay) {
+    resumed_.push_back(std::move(first[int64_t(i)]));
+    resumed_.back().halt = 0;
+  }
+  halting_.erase(first, halting_.end());
 }
 
 // A drawing that is done is a picture, or one of several that the best is chosen of when all are there.
 void Engine::hand_over(const Active& a) {
   const auto& task = std::get<DrawTask>(a.job->task);
-  const size_t n = size_t(task.best_of), picture = a.index / n, first = picture * n;
+  const size_t n = size_t(task.best_of), picture = a.index / n;
   const int w = a.drawing.width(), h = a.drawing.height();
   std::vector<float> pixels = a.drawing.pixels();
-  size_t best = 0;
+  size_t place = a.index;
   if (n > 1) {
-    auto& drawn = a.job->candidates[picture];
-    drawn.emplace(a.index - first, std::move(pixels));
-    if (drawn.size() < n) return;
+    auto& choice = a.job->choices[picture];
+    choice.done.emplace(place, std::move(pixels));
+    if (choice.done.size() < choice.left) return;
     std::vector<Image> images;
-    for (const auto& [k, p] : drawn) images.push_back(finished(p.data(), w, h, task.options.finish));
-    best = best_of(own_scores(model_, tokenizer_, task.words, images, BestBy::both));
-    pixels = std::move(drawn[best]);
-    a.job->candidates.erase(picture);
+    for (const auto& [k, p] : choice.done) images.push_back(finished(p.data(), w, h, task.options.finish));
+    size_t best = 0;
+    if (images.size() > 1) best = best_of(own_scores(model_, tokenizer_, task.words, images, BestBy::both));
+    auto& kept = *std::next(choice.done.begin(), int64_t(best));
+    place = kept.first, pixels = std::move(kept.second);
+    a.job->choices.erase(picture);
   }
   tell(a.job, {.kind = Event::picture,
                .index = picture,
-               .seed = task.pictures[first + best].seed,
+               .seed = task.pictures[place].seed,
                .step = a.drawing.step(),
                .steps = a.drawing.steps(),
                .width = w,
@@ -274,8 +332,9 @@ void Engine::hand_over(const Active& a) {
 void Engine::show(Active& a) {
   const Drawing& d = a.drawing;
   const auto& task = std::get<DrawTask>(a.job->task);
-  if (a.index % size_t(task.best_of) != 0) return;
-  const int n = task.previews, first = d.first_step();
+  const size_t picture = a.index / size_t(task.best_of);
+  if (a.halt || (task.best_of > 1 && a.index != a.job->choices[picture].shown)) return;
+  const int n = task.previews, first = std::max(d.first_step(), thinning(size_t(task.best_of), d.first_step(), d.steps()).step);
   const double parts = std::max(5, n + 1), all = d.steps() - first;
   const auto due = [&](int i) {
     return i < n && d.step() - first >= std::max(1, int(all * (1 + (parts - 1) * i / n) / parts));
@@ -283,7 +342,7 @@ void Engine::show(Active& a) {
   if (!due(a.shown)) return;
   while (due(a.shown)) ++a.shown;
   tell(a.job, {.kind = Event::preview,
-               .index = a.index / size_t(task.best_of),
+               .index = picture,
                .seed = task.pictures[a.index].seed,
                .step = d.step(),
                .steps = d.steps(),

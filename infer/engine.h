@@ -28,8 +28,8 @@ struct DrawTask {
   DrawOptions options;
   std::shared_ptr<const Given> given;  // of all pictures; none: from noise alone
   int previews = 0;                    // of each picture, the first after a fifth of its steps at the latest
-  // Of each best_of drawings in a row the one that the model reads best as `words` (infer/bestof.h) is the picture, and the
-  // first is the one that previews show.
+  // Of each best_of drawings in a row the one that the model reads best as `words` is the picture; a quarter of the way the
+  // less likely ones are given up (infer/bestof.h), and previews show the likeliest from there on.
   int best_of = 1;
   std::string words = {};
 };
@@ -120,6 +120,7 @@ class Engine {
     StatePtr job;
     size_t index;
     Drawing drawing;
+    int halt = 0;   // after this step it waits for the others that its picture is chosen of; 0: it does not
     int shown = 0;  // previews
   };
   struct Reading {  // captions of some jobs, in one run
@@ -134,6 +135,7 @@ class Engine {
   void clear_gone();
   void admit_drawings();
   void draw_step();
+  void thin(const StatePtr&, size_t picture);
   void show(Active&);
   void hand_over(const Active&);
   void admit_reading();
@@ -148,6 +150,7 @@ class Engine {
   const EngineLimits limits_;
   FlowBatch batch_;
   std::deque<Active> active_;
+  std::deque<Active> halting_, resumed_;  // those that wait for others; those that are to go on when there is room
   std::list<Reading> reading_;
 
   mutable std::mutex mutex_;  // of what follows

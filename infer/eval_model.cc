@@ -57,21 +57,17 @@ EvalModel eval_model(const Opened& opened, const DrawOptions& options, int beam)
   return m;
 }
 
-EvalModel best_of(const EvalModel& plain, const Opened& opened, int n, BestBy by) {
+EvalModel best_of(const EvalModel& plain, const Opened& opened, const DrawOptions& options, int n, BestBy by) {
   EvalModel m = plain;
   const Opened* o = &opened;
   m.draw = [=](std::span<const std::string> prompts, std::span<const uint64_t> seeds) {
-    std::vector<Image> all(prompts.size() * size_t(n)), out;
-    for (int k = 0; k < n; ++k) {
-      std::vector<uint64_t> own(seeds.begin(), seeds.end());
-      for (uint64_t& s : own) s = k ? mix(s, uint64_t(k)) : s;
-      auto drawn = plain.draw(prompts, own);
-      for (size_t i = 0; i < prompts.size(); ++i) all[i * size_t(n) + size_t(k)] = std::move(drawn[i]);
-    }
+    std::vector<Wanted> wanted;
     for (size_t i = 0; i < prompts.size(); ++i) {
-      const std::span<const Image> own(&all[i * size_t(n)], size_t(n));
-      out.push_back(own[best_of(own_scores(o->model(), o->tokenizer(), prompts[i], own, by))]);
+      wanted.push_back({prompts[i], {prompt_ids(o->tokenizer(), prompts[i]), {}, 0}, {seeds[i]}});
+      for (int k = 1; k < n; ++k) wanted.back().seeds.push_back(mix(seeds[i], uint64_t(k)));
     }
+    std::vector<Image> out;
+    for (auto& kept : draw_best(o->model(), o->tokenizer(), wanted, options, by)) out.push_back(std::move(kept.image));
     return out;
   };
   return m;

@@ -31,8 +31,9 @@ struct EvalModel {
 // The real one. `opened` must live as long as the result.
 EvalModel eval_model(const Opened& opened, const DrawOptions&, int beam);
 
-// Draws n pictures for each that is asked for (from its seed and from mix(seed, 1), mix(seed, 2) ...) and gives the best.
-EvalModel best_of(const EvalModel&, const Opened&, int n, BestBy);  // `Opened` must live as long as the result
+// Gives the best of n drawings (infer/bestof.h) of each that is asked for, from its seed and mix(seed, 1), mix(seed, 2) ...
+EvalModel best_of(const EvalModel&, const Opened&, const DrawOptions&, int n,
+                  BestBy);  // `Opened` must live as long as the result
 
 // A line on stderr that is written over where stderr is a terminal, else now and then a new one: what, share, time left.
 class Progress {

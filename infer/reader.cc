@@ -121,36 +121,57 @@ std::vector<Caption> caption_pictures(const Model& m, const Tokenizer& tokenizer
   return out;
 }
 
+// log p(text and its end | picture), a sequence each; the pictures are in equally many of them, one after another.
+static std::vector<double> log_probs(const Model& m, const Tokenizer& tokenizer, std::span<const Image> images,
+                                     const std::vector<std::vector<int>>& texts) {
+  const int64_t V = m.config.vocab;
+  std::vector<int32_t> ids;
+  std::vector<Sequence> said;
+  size_t longest = 0;
+  for (const auto& t : texts) {
+    ids.insert(ids.end(), t.begin(), t.end());
+    said.push_back({Segment::text(int(t.size()))});
+    longest = std::max(longest, t.size());
+  }
+  const Pictures p = look(m, images);
+  auto caches = m.fusion_caches(int64_t(texts.size()), p.patches + int64_t(longest));
+  remember(m, p.rows, make_layout(p.sequences), p.times, caches);
+  const std::vector<int32_t> used(texts.size(), p.patches);
+  const Var stem = m.text_stem(rows_of(ids), make_layout(said));
+  const Tensor logits = host_floats(m.token_logits(m.fuse(stem, make_layout(said, used), {}, &caches, &used)).value());
+  const float* row = logits.data();
+  std::vector<double> out;
+  for (const auto& t : texts) {
+    double sum = 0;
+    for (size_t i = 0; i < t.size(); ++i, row += V)
+      sum += row[i + 1 < t.size() ? t[i + 1] : tokenizer.eos()] - cpu::log_sum(row, nullptr, V);
+    out.push_back(sum);
+  }
+  return out;
+}
+
 std::vector<double> caption_log_probs(const Model& m, const Tokenizer& tokenizer, const Image& image,
                                       std::span<const std::string> texts) {
   const NoGrad off;
-  const int64_t V = m.config.vocab;
   std::vector<double> out;
   for (size_t first = 0; first < texts.size(); first += kTexts) {
-    const auto some = texts.subspan(first, std::min<size_t>(kTexts, texts.size() - first));
-    std::vector<int32_t> ids;
-    std::vector<Sequence> said;
-    std::vector<std::vector<int>> tokens;
-    size_t longest = 0;
-    for (const auto& text : some) {
-      tokens.push_back(prompt_ids(tokenizer, text));
-      ids.insert(ids.end(), tokens.back().begin(), tokens.back().end());
-      said.push_back({Segment::text(int(tokens.back().size()))});
-      longest = std::max(longest, tokens.back().size());
-    }
-    const Pictures p = look(m, {&image, 1});
-    auto caches = m.fusion_caches(int64_t(some.size()), p.patches + int64_t(longest));
-    remember(m, p.rows, make_layout(p.sequences), p.times, caches);
-    const std::vector<int32_t> used(some.size(), p.patches);
-    const Var stem = m.text_stem(rows_of(ids), make_layout(said));
-    const Tensor logits = host_floats(m.token_logits(m.fuse(stem, make_layout(said, used), {}, &caches, &used)).value());
-    const float* row = logits.data();
-    for (const auto& t : tokens) {
-      double sum = 0;
-      for (size_t i = 0; i < t.size(); ++i, row += V)
-        sum += row[i + 1 < t.size() ? t[i + 1] : tokenizer.eos()] - cpu::log_sum(row, nullptr, V);
-      out.push_back(sum);
-    }
+    std::vector<std::vector<int>> some;
+    for (const auto& text : texts.subspan(first, std::min<size_t>(kTexts, texts.size() - first)))
+      some.push_back(prompt_ids(tokenizer, text));
+    const auto got = log_probs(m, tokenizer, {&image, 1}, some);
+    out.insert(out.end(), got.begin(), got.end());
+  }
+  return out;
+}
+
+std::vector<double> caption_log_probs(const Model& m, const Tokenizer& tokenizer, std::span<const Image> images,
+                                      const std::string& text) {
+  const NoGrad off;
+  std::vector<double> out;
+  for (size_t first = 0; first < images.size(); first += kPictures) {
+    const auto some = images.subspan(first, std::min<size_t>(kPictures, images.size() - first));
+    const auto got = log_probs(m, tokenizer, some, std::vector(some.size(), prompt_ids(tokenizer, text)));
+    out.insert(out.end(), got.begin(), got.end());
   }
   return out;
 }

@@ -56,6 +56,8 @@ std::vector<std::vector<Caption>> caption_beams(const Model&, const Tokenizer&, 
 
 // log p(text and its end | picture) of each text, in the language it is written in (see prompt_ids).
 std::vector<double> caption_log_probs(const Model&, const Tokenizer&, const Image&, std::span<const std::string> texts);
+// log p(text and its end | picture) of one text and each picture; the same numbers.
+std::vector<double> caption_log_probs(const Model&, const Tokenizer&, std::span<const Image>, const std::string& text);
 
 Tensor embed_pictures(const Model&, std::span<const Image>);                             // (N,E), unit rows
 Tensor embed_texts(const Model&, const Tokenizer&, std::span<const std::string> texts);  // (N,E), unit rows

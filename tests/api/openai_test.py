@@ -603,10 +603,10 @@ def a_full_queue_is_429(api):
 
 
 @case
-def quality_high_is_the_best_of_four(api):
-    high = api.images.generate(prompt="a red circle", quality="high", extra_body={"seed": 7, "steps": 3})
-    assert high.quality == "high" and high.data[0].seed in range(7, 11), high.data[0].seed
-    alone = api.images.generate(prompt="a red circle", extra_body={"seed": high.data[0].seed, "steps": 3})
+def quality_high_is_the_best_of_eight(api):
+    high = api.images.generate(prompt="a red circle", quality="high", extra_body={"seed": 7, "steps": 12})
+    assert high.quality == "high" and high.data[0].seed in range(7, 15), high.data[0].seed
+    alone = api.images.generate(prompt="a red circle", extra_body={"seed": high.data[0].seed, "steps": 12})
     assert file_of(alone) == file_of(high)
 
 

@@ -93,27 +93,27 @@ TEST_F(ApiTest, StepsAndGuidanceAreTheModelsWhereNobodyAsks) {
   EXPECT_EQ(post("/sdapi/v1/txt2img", {{"prompt", "a"}})["parameters"]["steps"], 3);
 }
 
-// quality high and best_of: of each four the picture that the model reads best, under the seed that draws it alone.
+// quality high and best_of: of each eight the picture that the model reads best, under the seed that draws it alone.
 TEST_F(ApiTest, OfSeveralDrawingsTheBestIsGivenWithItsSeed) {
   const Json asked = {{"prompt", "a red star"}, {"seed", 5}, {"steps", 2}, {"n", 2}};
   const auto with = [&](Json more) {
     more.update(asked);
     return post("/v1/images/generations", more);
   };
-  const Json high = with({{"quality", "high"}}), four = with({{"best_of", 4}});
+  const Json high = with({{"quality", "high"}}), eight = with({{"best_of", 8}});
   EXPECT_EQ(high["quality"], "high");
-  EXPECT_EQ(high["data"], four["data"]);
-  EXPECT_EQ(high["usage"]["output_tokens"], 4 * with({})["usage"]["output_tokens"].get<int>());
+  EXPECT_EQ(high["data"], eight["data"]);
+  EXPECT_EQ(high["usage"]["output_tokens"], 8 * with({})["usage"]["output_tokens"].get<int>());
   ASSERT_EQ(high["data"].size(), 2u);
   for (int i = 0; i < 2; ++i) {
     std::vector<DrawRequest> requests;
-    for (int k = 0; k < 4; ++k) requests.push_back({prompt_ids(tiny_tokenizer(), "a red star"), {}, uint64_t(5 + 4 * i + k)});
+    for (int k = 0; k < 8; ++k) requests.push_back({prompt_ids(tiny_tokenizer(), "a red star"), {}, uint64_t(5 + 8 * i + k)});
     const DrawOptions o{.steps = 2, .guidance = read_drawn(bytes_of(high["data"][i]["b64_json"]), "reply")->guidance};
     const auto pixels = draw(*served->model, tiny_tokenizer(), requests, o);
     std::vector<Image> images;
-    for (int k = 0; k < 4; ++k) images.push_back(finished(pixels.data() + k * 24 * 24 * 4, 24, 24, Finish::clean));
+    for (int k = 0; k < 8; ++k) images.push_back(finished(pixels.data() + k * 24 * 24 * 4, 24, 24, Finish::clean));
     const size_t best = best_of(own_scores(*served->model, tiny_tokenizer(), "a red star", images, BestBy::both));
-    EXPECT_EQ(high["data"][i]["seed"], 5 + 4 * i + int(best));
+    EXPECT_EQ(high["data"][i]["seed"], 5 + 8 * i + int(best));
     Json alone = asked;
     alone["seed"] = high["data"][i]["seed"], alone["n"] = 1;
     EXPECT_EQ(post("/v1/images/generations", alone)["data"][0]["b64_json"], high["data"][i]["b64_json"]);
@@ -129,7 +129,7 @@ TEST_F(ApiTest, OfSeveralDrawingsTheBestIsGivenWithItsSeed) {
   EXPECT_EQ(many.status, 400) << many.body;
   EXPECT_NE(many.body.find("6 drawings at a time, best_of counted"), std::string::npos) << many.body;
   refused(call("POST", "/v1/images/generations", Json{{"prompt", " "}, {"best_of", 2}}.dump()), 400, "best_of");
-  refused(call("POST", "/v1/images/generations", Json{{"prompt", "a"}, {"best_of", 5}}.dump()), 400, "best_of");
+  refused(call("POST", "/v1/images/generations", Json{{"prompt", "a"}, {"best_of", 9}}.dump()), 400, "best_of");
   EXPECT_EQ(post("/v1/images/generations", {{"prompt", ""}, {"quality", "hd"}, {"steps", 1}})["data"].size(), 1u);
 }
 

@@ -118,7 +118,7 @@ TEST_F(CliTest, EvalScenesJudgesTheBestOfSeveral) {
   DrawOptions draw;
   settle(draw, opened.loaded.sampling);
   draw.steps = 2;
-  const auto kept = eval_scenes(best_of(eval_model(opened, draw, 1), opened, 3, BestBy::both), {2, 1, 24, 2});
+  const auto kept = eval_scenes(best_of(eval_model(opened, draw, 1), opened, draw, 3, BestBy::both), {2, 1, 24, 2});
   const auto png = encode_png(contact_sheet(kept.cells, 2, 128));
   EXPECT_EQ(sheet("3"), std::string(png.begin(), png.end()));
   EXPECT_NE(sheet("1"), std::string(png.begin(), png.end()));

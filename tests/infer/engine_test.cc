@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <thread>
 
 #include "infer/bestof.h"
@@ -68,36 +69,63 @@ TEST_F(EngineTest, APictureInCompanyIsThePictureAlone) {
   EXPECT_GT(double(s.evaluations) / double(s.passes), 1.5) << "they hardly shared a pass";
 }
 
-// Whoever shares the batch, and in whichever order they are done.
+// Whoever shares the batch, and in whichever order they come as far: the picture that draw_best() gives, whether all are
+// finished (7 steps) or some are given up; previews show the likeliest from then on, all of them what its seed is going to be.
 TEST_F(EngineTest, OfSeveralDrawingsTheBestIsThePicture) {
-  const DrawOptions o{.steps = 9, .guidance = 3};
-  DrawTask task{{}, o, nullptr, 2, 3, "a red circle"};
-  for (uint64_t i = 0; i < 6; ++i) task.pictures.push_back(request(7 + i)), task.pictures.back().prompt = request(7).prompt;
-  const auto pixels = draw(*model, tokenizer, task.pictures, o);
-  const size_t each = pixels.size() / 6;
-  Engine engine(*model, tokenizer, {.waiting = 200, .rows = 60});
-  auto other = draw_one(engine, 1, kWays[0]);
-  auto job = engine.submit(task, "b", later());
-  const auto events = all(*job);
-  int previews = 0, pictures = 0;
-  for (const Event& e : events) {
-    if (e.kind == Event::preview) {
-      ++previews;
-      EXPECT_EQ(e.seed, 7 + 3 * e.index);
+  for (const int steps : {7, 12}) {
+    const DrawOptions o{.steps = steps, .guidance = 3};
+    DrawTask task{{}, o, nullptr, 2, 5, "a red circle"};
+    const std::vector<int> prompt = request(7).prompt;
+    std::vector<Wanted> wanted(2, {task.words, {prompt, {}, 0}, {}});
+    for (uint64_t i = 0; i < 10; ++i) {
+      task.pictures.push_back({prompt, {}, 7 + i});
+      wanted[i / 5].seeds.push_back(7 + i);
     }
-    if (e.kind != Event::picture) continue;
-    ++pictures;
-    std::vector<Image> images;
-    for (size_t k = 0; k < 3; ++k)
-      images.push_back(finished(pixels.data() + (3 * e.index + k) * each, e.width, e.height, Finish::clean));
-    const size_t best = best_of(own_scores(*model, tokenizer, task.words, images, BestBy::both)), at = 3 * e.index + best;
-    EXPECT_EQ(e.seed, 7 + at);
-    EXPECT_EQ(e.pixels, std::vector<float>(pixels.begin() + int64_t(at * each), pixels.begin() + int64_t((at + 1) * each)));
+    const auto kept = draw_best(*model, tokenizer, wanted, o, BestBy::both);
+    Engine engine(*model, tokenizer, {.waiting = 200, .rows = 60});  // a few at a time
+    auto other = draw_one(engine, 1, kWays[0]);
+    auto job = engine.submit(task, "b", later());
+    auto another = draw_one(engine, 2, kWays[1]);
+    const auto events = all(*job);
+    std::map<size_t, std::vector<uint64_t>> previews;
+    int pictures = 0;
+    for (const Event& e : events) {
+      if (e.kind == Event::preview) {
+        previews[e.index].push_back(e.seed);
+        EXPECT_GT(e.step, steps == 12 ? 3 : 0);
+      }
+      if (e.kind != Event::picture) continue;
+      ++pictures;
+      EXPECT_EQ(e.seed, wanted[e.index].seeds[kept[e.index].seed]);
+      const Image image = finished(e.pixels.data(), e.width, e.height, o.finish);
+      EXPECT_EQ(image.rgba, kept[e.index].image.rgba);
+    }
+    EXPECT_EQ(pictures, 2);
+    for (size_t i = 0; i < 2; ++i) {
+      ASSERT_EQ(previews[i].size(), 2u) << steps;
+      EXPECT_EQ(previews[i][0], previews[i][1]);
+      if (steps == 7) {  // none is given up: the first
+        EXPECT_EQ(previews[i][0], 7 + 5 * i);
+      }
+    }
+    EXPECT_EQ(events.back().kind, Event::finished);
+    EXPECT_EQ(picture(*other), alone(1, kWays[0]));
+    EXPECT_EQ(picture(*another), alone(2, kWays[1]));
+    EXPECT_EQ(engine.stats().pictures, 2 + (steps == 7 ? 10 : 4));
   }
-  EXPECT_EQ(previews, 4);
-  EXPECT_EQ(pictures, 2);
-  EXPECT_EQ(events.back().kind, Event::finished);
-  EXPECT_EQ(picture(*other), alone(1, kWays[0]));
+}
+
+// One that is cancelled while some of its drawings wait for the others leaves nothing behind.
+TEST_F(EngineTest, CancelledWhileDrawingsWaitForOthers) {
+  Engine engine(*model, tokenizer, {.waiting = 200, .rows = 20});  // one or two at a time
+  DrawTask task{{}, {.steps = 200, .guidance = 3}, nullptr, 1, 4, "a red circle"};
+  for (uint64_t i = 0; i < 4; ++i) task.pictures.push_back(request(7 + i));
+  auto job = engine.submit(task, "a", later());
+  while (engine.stats().evaluations < 70) std::this_thread::yield();  // the first one has taken its quarter
+  job->cancel();
+  EXPECT_EQ(all(*job).back().kind, Event::cancelled);
+  EXPECT_EQ(engine.stats().pictures, 0);
+  EXPECT_EQ(picture(*draw_one(engine, 1, kWays[1])), alone(1, kWays[1]));
 }
 
 // One that is cancelled with half of its drawings done ends once, and the engine goes on.
