@@ -41,10 +41,12 @@ size_t best_of(std::span<const double> scores) {
   return size_t(std::max_element(scores.begin(), scores.end()) - scores.begin());
 }
 
-Thinning thinning(size_t n, int first_step, int steps) {
+std::vector<Thinning> thinnings(size_t n, int first_step, int steps) {
   const int taken = steps - first_step;
-  if (n < 2 || taken < kFewestStepsToThin) return {0, n};
-  return {first_step + taken / 4, (n + 3) / 4};
+  if (n < 2 || taken < kFewestStepsToThin) return {};
+  std::vector<Thinning> out{{first_step + taken / 4, (n + 1) / 2}};
+  if (const size_t left = (n + 3) / 4; left < out[0].left) out.push_back({first_step + taken / 2, left});
+  return out;
 }
 
 std::vector<size_t> likeliest(std::span<const double> scores, size_t left) {
@@ -98,16 +100,20 @@ std::vector<Kept> draw_best(const Model& m, const Tokenizer& tokenizer, std::spa
     }
   };
 
-  const Thinning usual = thinning(2, 0, o.steps);  // its step is the same for any number above 1
-  if (usual.step > 0) {
-    advance(batch, all, usual.step);
+  size_t most = 0;
+  for (const Wanted& w : wanted) most = std::max(most, w.seeds.size());
+  const auto longest = thinnings(most, 0, o.steps);  // those of fewer drawings come at the same steps, or not at all
+  for (size_t stage = 0; stage < longest.size(); ++stage) {
+    advance(batch, all, longest[stage].step);
     std::vector<size_t> stay;
     for_each_wanted([](const Drawing& d) { return d.guess(); },
                     [&](size_t w, const std::vector<Image>& guesses, size_t first) {
-                      const size_t left = thinning(guesses.size(), 0, o.steps).left;
-                      if (left == guesses.size()) return stay.push_back(first);
-                      for (const size_t i : likeliest(own_scores(m, tokenizer, wanted[w].words, guesses, by), left))
-                        stay.push_back(first + i);
+                      const auto own = thinnings(wanted[w].seeds.size(), 0, o.steps);
+                      std::vector<size_t> likely(guesses.size());
+                      std::iota(likely.begin(), likely.end(), 0);
+                      if (stage < own.size())
+                        likely = likeliest(own_scores(m, tokenizer, wanted[w].words, guesses, by), own[stage].left);
+                      for (const size_t i : likely) stay.push_back(first + i);
                     });
     std::sort(stay.begin(), stay.end());
     std::deque<Candidate> left;

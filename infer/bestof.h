@@ -2,9 +2,10 @@
 // say that is not the model's: duet eval generate --best-of.
 //
 // Not all that are begun are finished: how a picture is laid out is settled early, so after a quarter of the steps the model
-// reads what each is going to be (its guess of the clean picture) and the likeliest quarter goes on. That costs 0.44 of
-// drawing all, and chooses as well (assets/xs-128/README.md). Every drawing depends on its seed alone: the one that is kept is,
-// byte for byte, what its seed draws by itself.
+// reads what each is going to be (its guess of the clean picture) and the likelier half goes on, and after half of the steps
+// half of those (sequential halving: Karnin, Koren, Somekh 2013). That is half the work of drawing all, and chooses nearly
+// as well (assets/xs-128/README.md). Every drawing depends on its seed alone: the one that is kept is, byte for byte, what its
+// seed draws by itself.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -27,13 +28,13 @@ BestBy best_by(const std::string& name);  // of the names above
 std::vector<double> own_scores(const Model&, const Tokenizer&, const std::string& words, std::span<const Image>, BestBy);
 size_t best_of(std::span<const double> scores);  // the first of equals
 
-// When step `step` is taken, the `left` likeliest of n go on; step 0: all do, as so few steps leave nothing to save.
 struct Thinning {
-  int step = 0;
-  size_t left = 0;
+  int step = 0;     // when it is taken
+  size_t left = 0;  // the likeliest that go on
 };
-constexpr int kFewestStepsToThin = 8;
-Thinning thinning(size_t n, int first_step, int steps);  // first_step: as of Drawing
+constexpr int kFewestStepsToThin = 8;  // of fewer, too few are saved
+// The thinnings of n drawings in order; none where all are finished. first_step: as of Drawing.
+std::vector<Thinning> thinnings(size_t n, int first_step, int steps);
 // Places of the `left` highest scores, the highest first; of equals the first.
 std::vector<size_t> likeliest(std::span<const double> scores, size_t left);
 

@@ -6,7 +6,6 @@
 #include <map>
 #include <set>
 
-#include "infer/bestof.h"
 #include "kernels/error.h"
 
 namespace duet {
@@ -22,7 +21,7 @@ struct Job::State {
   // Of a picture that is the best of several drawings; places are those of the task's `pictures`.
   struct Choice {
     size_t left;                                // drawings that are not given up
-    size_t shown;                               // place of the one that previews show
+    size_t likeliest;                           // place of the one that previews show; before any is given up the first
     std::map<size_t, std::vector<float>> done;  // pixels by place
   };
   std::map<size_t, Choice> choices;  // by picture, from its first drawing's start to its end; of the engine thread
@@ -219,7 +218,7 @@ void Engine::admit_drawings() {
       Active& a = active_.back();
       rows += a.drawing.rows();
       const size_t n = size_t(task.best_of), picture = a.index / n;
-      a.halt = thinning(n, a.drawing.first_step(), a.drawing.steps()).step;
+      if (const auto all = thinnings_of(a); !all.empty()) a.halt = all[0].step;
       if (n > 1) a.job->choices.try_emplace(picture, Job::State::Choice{n, picture * n, {}});
     } catch (const std::exception& e) {
       end(next->job, {.kind = Event::refused, .text = e.what()});
@@ -275,25 +274,34 @@ void Engine::draw_step() {
   }
 }
 
-// When all drawings that a picture is chosen of have come as far, the likeliest go on.
+std::vector<Thinning> Engine::thinnings_of(const Active& a) const {
+  return thinnings(size_t(std::get<DrawTask>(a.job->task).best_of), a.drawing.first_step(), a.drawing.steps());
+}
+
+// When all drawings that a picture is still chosen of have come as far, the likeliest go on.
 void Engine::thin(const StatePtr& job, size_t picture) {
   const auto& task = std::get<DrawTask>(job->task);
-  const size_t n = size_t(task.best_of);
-  const auto other = [&](const Active& a) { return a.job != job || a.index / n != picture; };
+  auto& choice = job->choices[picture];
+  const auto other = [&](const Active& a) { return a.job != job || a.index / size_t(task.best_of) != picture; };
   const auto first = std::stable_partition(halting_.begin(), halting_.end(), other);
-  if (size_t(halting_.end() - first) < n) return;
+  if (size_t(halting_.end() - first) < choice.left) return;
   std::sort(first, halting_.end(), [](const Active& a, const Active& b) { return a.index < b.index; });
   std::vector<Image> guesses;
-  for (auto a = first; a != halting_.end(); ++a)
+  int shown = 0;
+  for (auto a = first; a != halting_.end(); ++a) {
     guesses.push_back(finished(a->drawing.guess().data(), a->drawing.width(), a->drawing.height(), task.options.finish));
-  const size_t left = thinning(n, first->drawing.first_step(), first->drawing.steps()).left;
-  auto stay = likeliest(own_scores(model_, tokenizer_, task.words, guesses, BestBy::both), left);
-  job->choices[picture].left = left, job->choices[picture].shown = first[int64_t(stay[0])].index;
-  job->left -= n - left;
+    shown = std::max(shown, a->shown);
+  }
+  const auto all = thinnings_of(*first);
+  const auto now = std::find_if(all.begin(), all.end(), [&](const Thinning&t) { return t.step == first->halt; }),
+             next = now + 1;
+  auto stay = likeliest(own_scores(model_, tokenizer_, task.words, guesses, BestBy::both), now->left);
+  job->left -= choice.left - stay.size();
+  choice.left = stay.size(), choice.likeliest = first[int64_t(stay[0])].index;
   std::sort(stay.begin(), stay.end());
   for (const size_t i : stay) {
-    resumed_.push_back(std::move(first[int64_t(i)]));
-    resumed_.back().halt = 0;
+    Active& a = resumed_.emplace_back(std::move(first[int64_t(i)]));
+    a.halt = next == all.end() ? 0 : next->step, a.shown = shown;
   }
   halting_.erase(first, halting_.end());
 }
@@ -333,8 +341,12 @@ void Engine::show(Active& a) {
   const Drawing& d = a.drawing;
   const auto& task = std::get<DrawTask>(a.job->task);
   const size_t picture = a.index / size_t(task.best_of);
-  if (a.halt || (task.best_of > 1 && a.index != a.job->choices[picture].shown)) return;
-  const int n = task.previews, first = std::max(d.first_step(), thinning(size_t(task.best_of), d.first_step(), d.steps()).step);
+  const int n = task.previews;
+  int first = d.first_step();
+  if (task.best_of > 1) {
+    if (const auto all = thinnings_of(a); !all.empty()) first = all[0].step;
+    if (d.step() <= first || a.index != a.job->choices[picture].likeliest) return;
+  }
   const double parts = std::max(5, n + 1), all = d.steps() - first;
   const auto due = [&](int i) {
     return i < n && d.step() - first >= std::max(1, int(all * (1 + (parts - 1) * i / n) / parts));

@@ -14,6 +14,7 @@
 #include <variant>
 #include <vector>
 
+#include "infer/bestof.h"
 #include "infer/classify.h"
 #include "infer/fairqueue.h"
 #include "infer/flowbatch.h"
@@ -28,8 +29,8 @@ struct DrawTask {
   DrawOptions options;
   std::shared_ptr<const Given> given;  // of all pictures; none: from noise alone
   int previews = 0;                    // of each picture, the first after a fifth of its steps at the latest
-  // Of each best_of drawings in a row the one that the model reads best as `words` is the picture; a quarter of the way the
-  // less likely ones are given up (infer/bestof.h), and previews show the likeliest from there on.
+  // Of each best_of drawings in a row the one that the model reads best as `words` is the picture; on the way the less
+  // likely ones are given up (infer/bestof.h), and previews show the likeliest from then on.
   int best_of = 1;
   std::string words = {};
 };
@@ -120,7 +121,7 @@ class Engine {
     StatePtr job;
     size_t index;
     Drawing drawing;
-    int halt = 0;   // after this step it waits for the others that its picture is chosen of; 0: it does not
+    int halt = 0;   // after this step it waits for the others that its picture is chosen of; 0: at none
     int shown = 0;  // previews
   };
   struct Reading {  // captions of some jobs, in one run
@@ -136,6 +137,7 @@ class Engine {
   void admit_drawings();
   void draw_step();
   void thin(const StatePtr&, size_t picture);
+  std::vector<Thinning> thinnings_of(const Active&) const;
   void show(Active&);
   void hand_over(const Active&);
   void admit_reading();
