@@ -26,12 +26,14 @@ namespace duet {
 namespace {
 
 constexpr int64_t kMostSeed = int64_t(1) << 53;  // JSON readers keep whole numbers up to here
+constexpr int kUsualBest = 4;                    // twice the time of one
 constexpr int kMostSize = 1024, kMostTokens = 64;
 constexpr size_t kMostWords = 1 << 20;  // bytes that are counted, though most are left out
 
 struct GenerateOptions {
   std::string prompt, prompts, out, negative, style;
-  int count = 1, size = 0, best = 1;
+  int count = 1, size = 0;
+  int best = 0;  // 0: kUsualBest where no seed is named and there are words to choose by, else 1
   int64_t seed = -1;
   DrawOptions draw;
   bool json = false, grid = false;
@@ -268,6 +270,7 @@ void generate(GenerateOptions o) {
   DrawnMeta settings;
   const std::string negative = clean_caption(utf8_or_refuse("--negative", o.negative), kMostWords);
   settings.negative = clean_caption(negative), settings.style = clean_caption(utf8_or_refuse("--style", o.style));
+  if (o.best == 0) o.best = o.seed < 0 && !clean_caption(prompts[0].words).empty() ? kUsualBest : 1;
   if (o.seed < 0) o.seed = std::random_device{}();
   if (const int64_t most = kMostSeed - (int64_t(o.count) * o.best - 1); o.seed > most)
     refuse("--seed ", o.seed, " is too large: the last picture's must be at most 2^53, so with as many the first at most ",
@@ -301,9 +304,10 @@ void add_draw_verbs(CLI::App& app) {
   verb->add_option("-n,--count", o->count, "how many, with seeds SEED, SEED+1 ... (with --best-of N: of N seeds each)")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  verb->add_option("--best-of", o->best, "draw as many for each and keep the one that the model reads best")
-      ->check(CLI::Range(1, 64))
-      ->capture_default_str();
+  verb->add_option("--best-of", o->best,
+                   "begin as many for each and keep the one that the model reads best (default: 4; with --seed 1, which is "
+                   "that seed's own)")
+      ->check(CLI::Range(1, 64));
   verb->add_option("--seed", o->seed, "0 and up; the same seed and settings give the same bytes (default: random, printed)")
       ->check(CLI::Range(int64_t(0), kMostSeed));
   verb->add_option("--size", o->size, "pixels a side (default: what the model learned; meant for up to twice that)")

@@ -1,7 +1,7 @@
 // Create: draws, changes a part, makes more like one; the grid in which pictures sharpen while they are drawn.
 import { askJson, base64Of, pictures, Refusal } from './api.js';
 import { $, chooseFiles, el, showError, speak, toast, wordButton, iconButton } from './dom.js';
-import { count, fill, lock, settings, startForm, takeSeed } from './form.js';
+import { count, fill, lock, ownSeed, settings, startForm, takeSeed } from './form.js';
 import { paint } from './mask.js';
 import { fitted, openPicture, settingsOf } from './picture.js';
 import * as store from './store.js';
@@ -9,6 +9,7 @@ import { alt, label, plain, say, t } from './strings.js';
 import { act, onAct, quick, tile, urlOf, view } from './viewer.js';
 
 const kPreviews = 8;     // of each picture
+const kBestOf = 4;       // drawings that each is the best of; words are needed to choose by
 const kMostSide = 2048;  // of a starting picture, in pixels: what the server takes
 const kTries = {
   en: ['a red circle above a blue star', 'a smiling yellow cat face', 'two green hearts', 'a house at night'],
@@ -169,6 +170,7 @@ function drawing(s, n, seed, pixels = 0) {
   if (s.negative) fields.negative_prompt = s.negative;
   if (s.style) fields.style = s.style;
   if (s.clean === false) fields.finish = 'raw';
+  if (s.best && s.prompt && !ownSeed()) fields.best_of = kBestOf;
   return fields;
 }
 

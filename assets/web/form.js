@@ -20,6 +20,11 @@ const ranges = ['guidance', 'steps'];
 const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0];
 const locked = () => $('lock').getAttribute('aria-pressed') === 'true';
 
+// What is locked is a picture's own seed, or one that somebody wrote: it is to draw that picture, not the best of several.
+// A seed by chance that is kept after drawing is to draw the same pictures again, chosen as they were.
+let own = false;
+export const ownSeed = () => locked() && own;
+
 export function lock(on) {
   $('lock').setAttribute('aria-pressed', String(on));
   $('lock').querySelector('use').setAttribute('href', on ? '#i-locked' : '#i-open');
@@ -30,7 +35,7 @@ export function lock(on) {
 // Throws, in words, if what is written is no seed.
 export function takeSeed() {
   const text = $('seed').value.trim();
-  if (!locked() || !text) $('seed').value = String(randomSeed());
+  if (!locked() || !text) $('seed').value = String(randomSeed()), own = false;
   const seed = Number($('seed').value);
   if (!/^\d+$/.test($('seed').value.trim()) || seed > kMostSeed) throw new Error(t('seed_bad'));
   return seed;
@@ -43,7 +48,7 @@ export function settings() {
   return {
     prompt: $('prompt').value.trim(), negative: $('negative').value.trim(), style: radio('style').value,
     size: side, steps: Number($('steps').value), guidance: Number($('guidance').value), transparent: $('transparent').checked,
-    clean: $('clean').checked,
+    clean: $('clean').checked, best: $('best').checked,
   };
 }
 
@@ -107,15 +112,15 @@ export function fill(s) {
   const size = s.size ?? (s.width && s.height ? `${s.width}x${s.height}` : undefined);
   if (size !== undefined) fillSizes(/^\d{1,4}x\d{1,4}$/.test(size) ? size : '');
   if (size === '') $('size').value = '';
-  for (const name of ['transparent', 'clean']) if (s[name] !== undefined) $(name).checked = s[name];
+  for (const name of ['transparent', 'clean', 'best']) if (s[name] !== undefined) $(name).checked = s[name];
   if (s.count) radio('count').value = String(s.count);
-  if (s.seed !== undefined && s.seed !== null) $('seed').value = String(s.seed);
+  if (s.seed !== undefined && s.seed !== null) $('seed').value = String(s.seed), own = s.own ?? true;
   showRanges();
   keep();
 }
 
 function keep() {
-  remember('draft', JSON.stringify({ ...settings(), seed: $('seed').value, count: count(), locked: locked() }));
+  remember('draft', JSON.stringify({ ...settings(), seed: $('seed').value, count: count(), locked: locked(), own }));
 }
 
 function restore() {
@@ -133,10 +138,10 @@ export function startForm() {
   $('cornermark').checked = recall('mark') === 'on';
   $('cornermark').onchange = () => remember('mark', $('cornermark').checked ? 'on' : 'off');
   $('lock').onclick = () => lock(!locked());
-  $('dice').onclick = () => (($('seed').value = String(randomSeed())), keep());
-  $('seed').oninput = () => lock($('seed').value !== '');
+  $('dice').onclick = () => (($('seed').value = String(randomSeed())), (own = false), keep());
+  $('seed').oninput = () => ((own = true), lock($('seed').value !== ''));
   $('form').addEventListener('input', () => (showRanges(), keep()));
-  $('defaults').onclick = () => fill({ ...settings(), ...usual, negative: '', size: '', transparent: true, clean: true });
+  $('defaults').onclick = () => fill({ ...settings(), ...usual, negative: '', size: '', transparent: true, clean: true, best: true });
   label($('lock'), 'seed_lock');
   tip($('lock'), 'seed_lock');
 }

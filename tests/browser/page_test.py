@@ -108,6 +108,30 @@ document.querySelector("[name=style][value=emoji]").click(); for (const id of ['
         self.assertEqual([f[k] for k in ('prompt', 'size', 'guidance', 'steps', 'negative_prompt', 'style', 'background', 'finish')],
                          ['강아지', '96x64', 4.5, 32, 'text', 'emoji', 'opaque', 'raw'])
 
+    def test_each_picture_is_the_best_of_four_but_where_a_seed_is_its_own(self):
+        def asked():
+            return [(f['seed'], f.get('best_of')) for f in self.asked('/v1/images/generations')]
+        self.draw('a cat', 1)
+        self.click('#lock')  # the same again
+        self.draw(n=1)
+        [(first, best), again] = asked()
+        self.assertEqual(best, 4)
+        self.assertEqual(again, (first, 4))
+        box = self.find('#seed')
+        box.clear()
+        box.send_keys('7')  # somebody's own
+        self.draw(n=1)
+        self.assertEqual(asked()[2], (7, None))
+        self.open()  # and still after a reload
+        self.draw(n=1)
+        self.assertEqual(asked()[3], (7, None))
+        self.click('#lock')
+        self.draw(n=1)
+        self.assertEqual(asked()[4][1], 4)
+        self.js("document.getElementById('settings').open = true; document.getElementById('best').click()")
+        self.draw(n=1)
+        self.assertEqual(asked()[5][1], None)
+
     def test_styles_are_those_the_model_knows(self):
         def offered():
             return self.js("return [...document.querySelectorAll('#styles label')].map(l => [l.control.value, l.textContent])")

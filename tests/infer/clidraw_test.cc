@@ -141,6 +141,28 @@ TEST_F(CliDrawTest, BestOfKeepsTheBestRead) {
   refused({"generate", "", "--best-of", "2", "-o", dir / "x.png"}, "--best-of needs words");
 }
 
+// Of four where no seed is named; a seed that is named draws its own picture, and so does one that was kept.
+TEST_F(CliDrawTest, WithoutASeedItIsTheBestOfFour) {
+  const auto seeds_of = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"generate", "a red circle", "--steps", "8", "-o", dir / "a.png"});
+    const Result r = run(more);
+    EXPECT_EQ(r.code, 0) << r.err;
+    const size_t at = r.err.find("seed ") + 5;
+    return r.err.substr(at, r.err.find(", 8 steps") - at);  // "5 to 8, kept 7", or "5"
+  };
+  const std::string chosen = seeds_of({});
+  uint64_t first = 0, last = 0, kept = 0;
+  ASSERT_EQ(std::sscanf(chosen.c_str(), "%lu to %lu, kept %lu", &first, &last, &kept), 3) << chosen;
+  EXPECT_EQ(last, first + 3);
+  const std::string best = bytes("a.png"), seed = std::to_string(kept);
+  EXPECT_EQ(seeds_of({"--seed", seed}), seed);
+  EXPECT_EQ(bytes("a.png"), best);
+  EXPECT_EQ(seeds_of({"--seed", std::to_string(first), "--best-of", "4"}), chosen);
+  EXPECT_EQ(bytes("a.png"), best);
+  EXPECT_EQ(seeds_of({"--best-of", "1"}).find("to"), std::string::npos);
+  EXPECT_EQ(run({"generate", "", "--steps", "2", "-o", dir / "b.png"}).err.find("kept"), std::string::npos);
+}
+
 // Each picture of a file's prompts is the one that the prompt alone draws, under the same name of the style.
 TEST_F(CliDrawTest, PromptsOfAFileDrawWhatEachDrawsAlone) {
   std::ofstream(dir / "prompts.txt") << "\xef\xbb\xbf"
