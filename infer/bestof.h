@@ -29,7 +29,7 @@ std::vector<double> own_scores(const Model&, const Tokenizer&, const std::string
 size_t best_of(std::span<const double> scores);  // the first of equals
 
 struct Thinning {
-  int step = 0;     // when it is taken
+  int step = 0;     // after this step
   size_t left = 0;  // the likeliest that go on
 };
 constexpr int kFewestStepsToThin = 8;  // of fewer, too few are saved

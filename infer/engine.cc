@@ -293,8 +293,9 @@ void Engine::thin(const StatePtr& job, size_t picture) {
     shown = std::max(shown, a->shown);
   }
   const auto all = thinnings_of(*first);
-  const auto now = std::find_if(all.begin(), all.end(), [&](const Thinning&t) { return t.step == first->halt; }),
-             next = now + 1;
+  auto now = all.begin();
+  while (now->step != first->halt) ++now;
+  const auto next = now + 1;
   auto stay = likeliest(own_scores(model_, tokenizer_, task.words, guesses, BestBy::both), now->left);
   job->left -= choice.left - stay.size();
   choice.left = stay.size(), choice.likeliest = first[int64_t(stay[0])].index;
