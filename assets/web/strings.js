@@ -43,7 +43,7 @@ const kWords = {
   negative_hint: ['text, frame', '글자, 테두리'],
   transparent: ['Transparent background', '투명한 배경'],
   clean: ['Clean edges and flat colours', '테두리와 단색을 매끈하게'],
-  best: ['Begin four, keep the best', '네 장을 시작해 가장 나은 그림만 남기기'],
+  best: ['Begin four of each, keep the best', '그림마다 네 장을 시작해 가장 나은 것만 남기기'],
   mark: ['Corner mark “AI” on downloads', '내려받는 그림 모서리에 AI 표시'],
   defaults: ['Back to the defaults', '기본값으로'],
   nothing_to_draw: ['Write what should be drawn first.', '무엇을 그릴지 먼저 써 주세요.'],
