@@ -70,9 +70,8 @@ std::vector<Field> drawing_fields(std::vector<Field> more) {
        double(kMostSeed)},
       {"negative_prompt", F::text, "words to steer away from", 0, kMostPrompt},
       {"best_of", F::integer,
-       "drawings begun for each picture, with seeds one up; on the way the model reads them, and after a quarter of the steps "
-       "half "
-       "go on, after half of the steps half of those (below 8 steps all do); the one that it reads best in the end is given, "
+       "drawings begun for each picture, with seeds one up; the model reads them on the way: half go on after a quarter of the "
+       "steps, half of those after half of the steps (below 8 steps all do). The one that it reads best in the end is given, "
        "with its own seed. Partial images show the likeliest",
        1, kMostBestOf},
       {"steps", F::integer, "steps from noise to picture", 1, kMostSteps},

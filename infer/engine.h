@@ -28,9 +28,9 @@ struct DrawTask {
   std::vector<DrawRequest> pictures;
   DrawOptions options;
   std::shared_ptr<const Given> given;  // of all pictures; none: from noise alone
-  int previews = 0;                    // of each picture, the first after a fifth of its steps at the latest
+  int previews = 0;                    // of each picture, the first after a fifth of the steps at the latest, see best_of
   // Of each best_of drawings in a row the one that the model reads best as `words` is the picture; on the way the less
-  // likely ones are given up (infer/bestof.h), and previews show the likeliest from then on.
+  // likely ones are given up (infer/bestof.h), and previews begin after that, of the likeliest.
   int best_of = 1;
   std::string words = {};
 };

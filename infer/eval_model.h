@@ -32,8 +32,8 @@ struct EvalModel {
 EvalModel eval_model(const Opened& opened, const DrawOptions&, int beam);
 
 // Gives the best of n drawings (infer/bestof.h) of each that is asked for, from its seed and mix(seed, 1), mix(seed, 2) ...
-EvalModel best_of(const EvalModel&, const Opened&, const DrawOptions&, int n,
-                  BestBy);  // `Opened` must live as long as the result
+// `opened` must live as long as the result.
+EvalModel best_of(const EvalModel&, const Opened& opened, const DrawOptions&, int n, BestBy);
 
 // A line on stderr that is written over where stderr is a terminal, else now and then a new one: what, share, time left.
 class Progress {

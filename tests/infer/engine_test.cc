@@ -126,7 +126,7 @@ TEST_F(EngineTest, OfSeveralDrawingsTheBestIsThePicture) {
   }
 }
 
-// One that is cancelled while some of its drawings wait for the others leaves nothing behind.
+// One that is cancelled while some of its drawings wait for the others ends once, and the engine goes on.
 TEST_F(EngineTest, CancelledWhileDrawingsWaitForOthers) {
   Engine engine(*model, tokenizer, {.waiting = 200, .rows = 20});  // one or two at a time
   DrawTask task{{}, {.steps = 200, .guidance = 3}, nullptr, 1, 4, "a red circle"};
