@@ -9,6 +9,7 @@
 #include "kernels/error.h"
 #include "kernels/files.h"
 #include "text/unicode.h"
+#include "vision/dicom.h"
 
 namespace duet {
 namespace fs = std::filesystem;
@@ -31,14 +32,14 @@ std::string lower_extension(const fs::path& p) {
 
 bool is_picture(const fs::path& p) {
   std::string e = lower_extension(p);
-  return e == ".png" || e == ".jpg" || e == ".jpeg" || e == ".webp";
+  return e == ".png" || e == ".jpg" || e == ".jpeg" || e == ".webp" || names_dicom(p.string());
 }
 
 // Formats that people have pictures in and nothing here reads.
 bool is_other_picture(const fs::path& p) {
   const std::string e = lower_extension(p);
-  for (const char* other : {".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".ico", ".psd",
-                            ".dcm", ".dicom", ".nii", ".mha"})
+  for (const char* other :
+       {".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".svg", ".ico", ".psd", ".nii", ".mha"})
     if (e == other) return true;
   return false;
 }
@@ -188,7 +189,7 @@ void read_folder(const std::string& folder, const EachRecord& each, const EachFa
       Meta meta;
       std::string empty;  // what was there, and had no words
       auto row = known.extract(name);
-      if (!is_picture(path)) return bad(name, "not PNG, JPEG or WebP", "");
+      if (!is_picture(path)) return bad(name, "not PNG, JPEG, WebP or DICOM", "");
       if (row) meta = std::move(row.mapped()), empty = "its line of metadata.jsonl has no 'caption'";
       else if (fs::exists(json))
         meta = parse_meta(slurp(json.string(), kMaxWords), json.string()), empty = json.string() + " has no 'caption'";

@@ -1,10 +1,13 @@
 #include "infer/api.h"
 
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <semaphore>
 
 #include "infer/base64.h"
 #include "infer/webfiles.h"
 #include "vision/codec.h"
+#include "vision/dicom.h"
 
 namespace duet {
 namespace {
@@ -173,7 +176,15 @@ Event Api::run(const Call& c, Task task, const std::function<bool(Event&)>& each
 
 Image Api::picture(std::span<const uint8_t> bytes, const std::string& param) {
   try {
+    if (is_dicom(bytes)) {  // in a process of its own in any case
+      static std::counting_semaphore<4> turns(4);
+      turns.acquire();
+      const std::unique_ptr<void, void (*)(void*)> release(&turns, [](void*) { turns.release(); });
+      return decode_dicom(bytes, param, kPictures);
+    }
     return decoder ? (*decoder)(bytes, param) : decode_strangers(bytes, param);
+  } catch (const DicomDied& e) {
+    throw HttpError(422, e.what(), param, "image_not_decoded");
   } catch (const DecoderDied& e) {
     throw HttpError(422, e.what(), param, "image_not_decoded");
   } catch (const Error& e) {

@@ -75,7 +75,7 @@ class Api final : public HttpService {
   // Gives the task to the engine and its events, but for the last one, to `each` (false: cancel). Returns the finished
   // event; any other end is an HttpError: 400, 429 with Retry-After, 499, 500, 504. The client's leaving cancels.
   Event run(const Call&, Task, const std::function<bool(Event&)>& each = {});
-  // JPEG, PNG or WebP, by `bytes` of parameter `param`; what cannot be read is HttpError 400, what ends its decoder 422.
+  // JPEG, PNG, WebP or DICOM, by `bytes` of parameter `param`; what cannot be read is HttpError 400, what ends its decoder 422.
   Image picture(std::span<const uint8_t> bytes, const std::string& param);
   // From a data URL, or plain base64. An address to fetch is refused: nothing is ever fetched.
   std::vector<uint8_t> inline_bytes(const std::string& url, const std::string& param);

@@ -158,7 +158,7 @@ void embed_verb(const EmbedArgs& o) {
 void add_read_verbs(CLI::App& app) {
   auto* caption = app.add_subcommand("caption", "say what is on pictures");
   auto c = std::make_shared<CaptionArgs>();
-  caption->add_option("IMAGE", c->pictures, "JPEG, PNG or WebP of any size, or folders of them")->required();
+  caption->add_option("IMAGE", c->pictures, "JPEG, PNG, WebP or DICOM of any size, or folders of them")->required();
   caption->add_option("--lang", c->lang, "en, ko or both")->check(CLI::IsMember({"en", "ko", "both"}))->capture_default_str();
   caption->add_option("--beam", c->beam, "wordings followed at a time; 1: the likeliest next word")
       ->check(CLI::Range(1, 64))
@@ -180,7 +180,7 @@ void add_read_verbs(CLI::App& app) {
 
   auto* classify = app.add_subcommand("classify", "which of some labels fits a picture, without training for them");
   auto l = std::make_shared<ClassifyArgs>();
-  classify->add_option("IMAGE", l->pictures, "JPEG, PNG or WebP of any size, or folders of them")->required();
+  classify->add_option("IMAGE", l->pictures, "JPEG, PNG, WebP or DICOM of any size, or folders of them")->required();
   classify->add_option("--labels", l->labels, "two or more, with commas between; English or Korean")->required();
   classify->add_option("--template", l->sentence, "sentence with {} for the label (default: a few built in for each language)");
   classify->add_option("--by", l->by, "embedding: the contrastive head; caption: how likely the model would say it")

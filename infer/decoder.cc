@@ -1,18 +1,13 @@
 #include "infer/decoder.h"
 
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
-#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,16 +17,10 @@
 #include <new>
 
 #include "kernels/error.h"
+#include "vision/lockdown.h"
 
 namespace duet {
 namespace {
-
-// A sanitizer's own bookkeeping needs far more memory and calls than a worker may have.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 // A worker's answer in its `out` file: this, then pixels (H,W,4) or the words of a refusal.
 struct Answer {
@@ -80,31 +69,6 @@ bool receive_job(int socket, int (&fds)[3], std::string& name) {
   std::memcpy(fds, CMSG_DATA(c), sizeof fds);
   name.assign(words, size_t(n));
   return true;
-}
-
-// From here on only computing, memory, and reading and writing what is open already; anything else ends the process.
-bool lock_down() {
-  if (kSanitized) return true;
-#if defined(__x86_64__)
-  constexpr uint32_t arch = AUDIT_ARCH_X86_64;
-#elif defined(__aarch64__)
-  constexpr uint32_t arch = AUDIT_ARCH_AARCH64;
-#endif
-  constexpr uint32_t allowed[] = {
-      __NR_read,         __NR_write,          __NR_lseek,         __NR_mmap,       __NR_munmap,      __NR_mremap,
-      __NR_mprotect,     __NR_madvise,        __NR_brk,           __NR_futex,      __NR_exit,        __NR_exit_group,
-      __NR_rt_sigreturn, __NR_rt_sigprocmask, __NR_clock_gettime, __NR_getrandom,  __NR_sched_yield, __NR_gettid,
-      __NR_getpid,       __NR_tgkill,         __NR_close,         __NR_newfstatat, __NR_fstat};
-  constexpr size_t n = std::size(allowed);
-  sock_filter f[n + 5];
-  f[0] = BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch));
-  f[1] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, arch, 0, uint8_t(n + 1));
-  f[2] = BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr));
-  for (size_t i = 0; i < n; ++i) f[3 + i] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, allowed[i], uint8_t(n - i), 0);
-  f[3 + n] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-  f[4 + n] = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-  const sock_fprog program{static_cast<unsigned short>(std::size(f)), f};
-  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
 // Ends this process when `parent` ends, or at once if it has.
@@ -174,7 +138,7 @@ void Decoder::make_workers(int socket) {
 }
 
 void Decoder::work(int in, int out, int done, const std::string& name) {
-  limit(RLIMIT_CORE, 0), limit(RLIMIT_AS, kSanitized ? INT64_MAX : bounds_.memory), limit(RLIMIT_CPU, bounds_.seconds),
+  limit(RLIMIT_CORE, 1), limit(RLIMIT_AS, kSanitized ? INT64_MAX : bounds_.memory), limit(RLIMIT_CPU, bounds_.seconds),
       limit(RLIMIT_NPROC, 0);
   const off_t size = lseek(in, 0, SEEK_END);
   const void* map = size > 0 ? mmap(nullptr, size_t(size), PROT_READ, MAP_PRIVATE, in, 0) : nullptr;

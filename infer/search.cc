@@ -13,6 +13,7 @@
 #include "kernels/parallel.h"
 #include "kernels/safetensors.h"
 #include "vision/codec.h"
+#include "vision/dicom.h"
 
 namespace duet {
 namespace fs = std::filesystem;
@@ -86,7 +87,7 @@ void write_cache(const std::string& path, const std::string& maker, const Galler
 bool has_picture_name(const std::string& path) {
   std::string e = fs::path(path).extension().string();
   for (char& c : e) c = char(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  return e == ".png" || e == ".jpg" || e == ".jpeg" || e == ".webp";
+  return e == ".png" || e == ".jpg" || e == ".jpeg" || e == ".webp" || names_dicom(path);
 }
 
 std::vector<std::string> list_pictures(const std::string& path) {
@@ -104,7 +105,7 @@ std::vector<std::string> list_pictures(const std::string& path) {
     }
   }
   std::sort(out.begin(), out.end());
-  if (out.empty()) refuse(path, ": no pictures in this folder (.png, .jpg, .jpeg, .webp)");
+  if (out.empty()) refuse(path, ": no pictures in this folder (.png, .jpg, .jpeg, .webp, .dcm)");
   return out;
 }
 

@@ -119,12 +119,18 @@ class Builder {
     int64_t alone = 0, units = 0;
     for (const auto& [split, n] : without_unit_) alone += n;
     for (const auto& [split, names] : units_) units += int64_t(names.size());
-    if (!o_.together.empty()) {
-      if (units == 0) refuse("--together ", shown(o_.together), ": none of the ", alone, " names has a match");
+    if (!o_.together.empty() && units == 0)
+      refuse("--together ", shown(o_.together), ": none of the ", alone, " names has a match");
+    if (units > 0) {
       log << fmt::format("kept together: {} units", units);
       for (const auto& [split, names] : units_) log << fmt::format(", {} in {}", names.size(), split);
-      log << (alone ? fmt::format("; {} pictures whose names have no match stand alone\n", alone) : "\n");
+      log << (alone ? fmt::format("; {} pictures that belong to none stand alone\n", alone) : "\n");
+      if (units == 1) log << "all of them belong to one: val and train cannot be told apart; name what does with --together\n";
     }
+    for (const auto& t : tallies_)
+      if (t.report.burned_in)
+        log << fmt::format("{}: {} pictures say that words of the patient are in their pixels; look before you pass them on\n",
+                           t.report.name, t.report.burned_in);
     std::string lacks;
     const auto val = categories_.find("val"), train = categories_.find("train");
     if (val != categories_.end() && train != categories_.end())

@@ -2,6 +2,7 @@
 #include <xxhash.h>
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -14,6 +15,7 @@
 #include "train/together.h"
 #include "train/words.h"
 #include "vision/codec.h"
+#include "vision/dicom.h"
 
 namespace duet {
 namespace fs = std::filesystem;
@@ -25,15 +27,13 @@ class Taker {
       : val_(options.val), together_(together), sink_(sink), report_(report) {}
 
   void take(Record&& r, std::string split) {
-    report_.found++;
+    if (is_dicom(r.image_bytes)) return take_dicom(std::move(r), split);
     auto bytes = std::make_shared<const std::vector<uint8_t>>(std::move(r.image_bytes));
     Candidate c;
     c.key = r.key;
     c.meta = std::move(r.meta);
-    if (c.meta.unit.empty()) c.meta.unit = together_(r.key);
-    c.split = !split.empty() ? split : is_val(c.meta.unit.empty() ? r.key : c.meta.unit) ? "val" : "train";
     c.draw = [bytes, name = r.key](int) { return decode_image(*bytes, name); };
-    sink_(std::move(c));
+    give(std::move(c), split, "");
   }
 
   void fault(const std::string& file, const std::string& reason, const std::string& detail) {
@@ -42,12 +42,46 @@ class Taker {
   }
 
  private:
+  // patient: what DICOM says of it, "" where it says nothing
+  void give(Candidate&& c, const std::string& split, const std::string& patient) {
+    report_.found++;
+    if (c.meta.unit.empty()) c.meta.unit = together_(c.key);
+    std::string one = c.meta.unit.empty() ? c.key : c.meta.unit;  // decides, whatever else is in the folder
+    if (c.meta.unit.empty() && !patient.empty()) {
+      one = patient;
+      c.meta.unit = "patient-" + std::to_string(patients_.emplace(patient, patients_.size() + 1).first->second);
+    }
+    c.split = !split.empty() ? split : is_val(one) ? "val" : "train";
+    sink_(std::move(c));
+  }
+
+  // Each frame is a picture. Those of one patient belong together; what is written of a patient is a number of its own here.
+  void take_dicom(Record&& r, const std::string& split) {
+    DicomHead head;
+    try {
+      head = read_dicom_head(r.image_bytes, r.key);
+    } catch (const Error& e) {
+      report_.found++;
+      return leave_out(report_, "not readable", e.what());
+    }
+    auto bytes = std::make_shared<const std::vector<uint8_t>>(std::move(r.image_bytes));
+    report_.burned_in += head.burned_in ? head.frames : 0;
+    for (int f = 0; f < head.frames; ++f) {
+      Candidate c;
+      c.key = head.frames == 1 ? r.key : r.key + "-frame-" + std::to_string(f + 1);
+      c.meta = r.meta;
+      c.draw = [bytes, name = c.key, f](int) { return decode_dicom(*bytes, name, {}, f); };
+      give(std::move(c), split, head.patient ? hex64(head.patient) : "");
+    }
+  }
+
   bool is_val(const std::string& one) const {
     const uint64_t h = XXH64(one.data(), one.size(), 0);
     return double(h % 20 * 500 + h / 20 % 500) < val_ * 10000;  // of a larger share the smaller is a part
   }
 
   double val_;
+  std::map<std::string, size_t> patients_;  // their numbers
   const Together& together_;
   const Sink& sink_;
   SourceReport& report_;
@@ -57,7 +91,7 @@ Record to_record(ShardSample&& s) {
   Record r{s.key, {}, {}};
   for (auto& [extension, bytes] : s.parts) {
     std::string e = extension.substr(extension.rfind('.') == extension.npos ? 0 : extension.rfind('.') + 1);
-    if (e == "png" || e == "jpg" || e == "jpeg" || e == "webp") r.image_bytes = std::move(bytes);
+    if (e == "png" || e == "jpg" || e == "jpeg" || e == "webp" || e == "dcm") r.image_bytes = std::move(bytes);
     else if (e == "json") r.meta = parse_meta(bytes, s.key + ".json");
     else if (e == "txt" && !r.meta.has_text()) r.meta.say_file(as_text(bytes));
   }

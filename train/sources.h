@@ -28,6 +28,7 @@ struct SourceReport {
   int64_t found = 0;                       // pictures looked at
   std::map<std::string, int64_t> dropped;  // reason -> how many
   std::vector<std::string> examples;       // "REASON: WHICH" of the first few of each reason
+  int64_t burned_in = 0;                   // pictures whose DICOM says that words of the patient are in the pixels
 };
 // Counts one that is left out, and names it while there are few of its reason.
 void leave_out(SourceReport&, const std::string& reason, const std::string& which);
@@ -38,7 +39,8 @@ using Sink = std::function<void(Candidate&&)>;
 struct OwnOptions {
   // A regular expression (ECMAScript); pictures whose names have the same match, or the same first ( ) of it, are in one split:
   // "patient[0-9]+" keeps the slices of a patient together. Empty or no match: each picture for itself. The match is the
-  // picture's Meta::unit; a folder of such a name is no category and no caption.
+  // picture's Meta::unit; a folder of such a name is no category and no caption. DICOM without a match, or a unit in its JSON,
+  // has its patient (id and issuer) as unit, under a number that is given out in order and means nothing elsewhere.
   std::string together;
   double val = 0.05;             // share of the pictures (or of what is kept together) that is val, above 0 and below 1
   bool folder_captions = false;  // a picture without words is captioned with the name of its folder
@@ -65,10 +67,11 @@ void find_icons(const SourceOptions&, const Sink&,
                 SourceReport&);                                      // Bootstrap icons; Papirus folders by colour and emblem
 void find_scenes(const SourceOptions&, const Sink&, SourceReport&);  // vision/scene.h, made on the spot
 
-// A person's own pictures: a folder of pictures (fusion/cocojson.h), a folder of WebDataset tars or one tar (splits in
-// train/, val/, heldout/, pairs/ are kept), or "captions.json" in COCO's format, with ":FOLDER" when the pictures are
-// not beside it. Captions of one's own pictures often repeat (class names), so a share of the pictures is val (a
-// twentieth unless the options say otherwise) and none is heldout.
+// A person's own pictures (PNG, JPEG, WebP; DICOM, of which each frame is one): a folder of pictures (fusion/cocojson.h), a
+// folder of WebDataset tars or one tar (splits in train/, val/, heldout/, pairs/ are kept), or "captions.json" in COCO's
+// format, with
+// ":FOLDER" when the pictures are not beside it. Captions of one's own pictures often repeat (class names), so a share of the
+// pictures is val (a twentieth unless the options say otherwise) and none is heldout.
 void find_own(const std::string& path, const OwnOptions&, const Sink&, SourceReport&);
 
 // "table:FOLDER/NAME.tsv": pictures (PNG, JPEG, WebP, SVG) in FOLDER and a table of them: UTF-8, tab-separated, a line

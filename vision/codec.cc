@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kernels/error.h"
+#include "vision/dicom.h"
 #include "vision/formats.h"
 
 namespace duet {
@@ -27,6 +28,7 @@ Image decode_image(std::span<const uint8_t> bytes, const std::string& name, cons
   if (has(0, "\xff\xd8", 2)) return decode_jpeg(bytes, name, limits);
   if (has(0, "\x89PNG", 4)) return decode_png(bytes, name, limits);
   if (has(0, "RIFF", 4) && has(8, "WEBP", 4)) return decode_webp(bytes, name, limits);
+  if (is_dicom(bytes)) return decode_dicom(bytes, name, limits);
   const char* kind = has(0, "GIF8", 4)                              ? "a GIF file"
                      : has(0, "BM", 2)                              ? "a BMP file"
                      : has(0, "II*", 3) || has(0, "MM\0*", 4)       ? "a TIFF file"

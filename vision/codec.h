@@ -21,8 +21,9 @@ struct Limits {
   int64_t max_bytes = 64 << 20;     // of the encoded file
 };
 
-// JPEG, PNG or WebP, told apart by their first bytes. `name` stands in the error text. Orientation from EXIF is
-// applied; CMYK becomes RGB, 16 bits become 8, of an animation the first picture is taken; colour profiles are ignored.
+// JPEG, PNG, WebP or DICOM (vision/dicom.h; of several frames the first), told apart by their first bytes. `name` stands in the
+// error text. Orientation from EXIF is applied; CMYK becomes RGB, 16 bits become 8, of an animation the first picture is taken;
+// colour profiles are ignored.
 Image decode_image(std::span<const uint8_t> bytes, const std::string& name, const Limits& limits = {});
 Image load_image(const std::string& path, const Limits& limits = {});
 

@@ -413,7 +413,7 @@ TEST(Folder, SaysWhatItLeavesOut) {
                                                        {"b.png", "caption is not UTF-8"},
                                                        {"c.png", "no caption"},
                                                        {"e.png", "no caption"},
-                                                       {"f.gif", "not PNG, JPEG or WebP"}}));
+                                                       {"f.gif", "not PNG, JPEG, WebP or DICOM"}}));
   EXPECT_NE(c.detail.at("a.png").find("a.txt: byte 0 (0xb0)"), std::string::npos) << c.detail.at("a.png");
   EXPECT_NE(c.detail.at("b.png").find("b.txt: byte 0 (0xff)"), std::string::npos) << c.detail.at("b.png");
   EXPECT_NE(c.detail.at("c.png").find("c.json has no 'caption'"), std::string::npos) << c.detail.at("c.png");

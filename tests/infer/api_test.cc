@@ -7,6 +7,8 @@
 #include "infer/bestof.h"
 #include "infer/pngmeta.h"
 #include "tests/infer/served.h"
+#include "tests/vision/rawdicom.h"
+#include "vision/dicom.h"
 #include "vision/patch.h"
 
 namespace duet {
@@ -404,6 +406,24 @@ TEST_F(ApiTest, Embeddings) {
   for (const Json& bad : {Json(""), Json(7), Json::array(), Json({1, "a"}), Json({{{"image", "zzz"}}}), Json({-1})})
     refused("/v1/embeddings", {{"input", bad}}, "input");
   refused("/v1/embeddings", {{"input", "a"}, {"dimensions", 3}}, "dimensions");
+}
+
+// A scan is read as the file says it is shown, and of the patient nothing comes back.
+TEST_F(ApiTest, Dicom) {
+  rawdicom::Grey scan{.columns = 24, .rows = 16, .stored = {}};
+  for (int i = 0; i < 24 * 16; ++i) scan.stored.push_back(i * 37 % 1000);
+  const auto url = [](const rawdicom::Raw& bytes) { return "data:application/dicom;base64," + to_base64(bytes); };
+  const Json as_dicom = post("/v1/classify", {{"image", url(scan.bytes())}, {"labels", {"cat", "dog"}}});
+  EXPECT_EQ(as_dicom["data"],
+            post("/v1/classify", {{"image", url_of(decode_dicom(scan.bytes(), "scan"))}, {"labels", {"cat", "dog"}}})["data"]);
+  scan.photometric = "MONOCHROME1";
+  EXPECT_NE(as_dicom["data"], post("/v1/classify", {{"image", url(scan.bytes())}, {"labels", {"cat", "dog"}}})["data"]);
+  auto cut = scan.bytes();
+  cut.resize(400);
+  const Reply r = call("POST", "/v1/classify", Json{{"image", url(cut)}, {"labels", {"cat", "dog"}}}.dump());
+  refused(r, 400, "image");
+  EXPECT_NE(r.body.find("this DICOM file is damaged"), r.body.npos) << r.body;
+  EXPECT_EQ(r.body.find("SECRET"), r.body.npos);
 }
 
 TEST_F(ApiTest, Classify) {

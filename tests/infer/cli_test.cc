@@ -14,6 +14,7 @@
 #include "infer/sampler.h"
 #include "kernels/files.h"
 #include "tests/infer/clirun.h"
+#include "tests/vision/rawdicom.h"
 #include "vision/draw.h"
 
 namespace duet {
@@ -308,6 +309,12 @@ TEST_F(CliTest, ClassifyPrintsProbabilitiesAndTemplates) {
     EXPECT_EQ(j["results"][0]["probabilities"].size(), 3u);
     EXPECT_NEAR(sum, 1, 1e-9);
   }
+  const auto scan = rawdicom::Grey{}.bytes();
+  std::filesystem::create_directory(dir / "scans");
+  write_file(dir / "scans/IM0001", std::string_view(reinterpret_cast<const char*>(scan.data()), scan.size()));
+  const Result folder = run({"classify", dir / "scans", "--labels", "cat,dog"});
+  EXPECT_EQ(folder.code, 0) << folder.err;
+  EXPECT_NE(folder.out.find("IM0001:"), folder.out.npos) << folder.out;
   refused({"classify", dir / "a.png", "--labels", "cat"}, "two or more");
   refused({"classify", dir / "a.png", "--labels", "cat,dog", "--template", "photo"}, "{}");
 }

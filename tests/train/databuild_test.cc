@@ -12,6 +12,7 @@
 #include "kernels/error.h"
 #include "kernels/parallel.h"
 #include "tests/train/faketree.h"
+#include "tests/vision/rawdicom.h"
 #include "train/datashow.h"
 #include "train/neardup.h"
 #include "train/words.h"
@@ -135,10 +136,11 @@ TEST(DataBuild, OwnFolderAndTarsKeepTheirWords) {
   const std::string log = build(t, t / "out", {t / "mine"});
   const auto j = nlohmann::json::parse(slurp(t / "out/dataset.json"))["sources"][0];
   EXPECT_EQ(j["found"], 69);
-  EXPECT_EQ(j["dropped"], nlohmann::json({{"no caption", 7}, {"not PNG, JPEG or WebP", 1}, {"caption is not UTF-8", 1}}));
+  EXPECT_EQ(j["dropped"],
+            nlohmann::json({{"no caption", 7}, {"not PNG, JPEG, WebP or DICOM", 1}, {"caption is not UTF-8", 1}}));
   EXPECT_NE(log.find("no caption: wordless4.png: no wordless4.txt or wordless4.json beside it\n"), std::string::npos) << log;
   EXPECT_EQ(log.find("wordless5.png"), std::string::npos) << "the first few are named";
-  EXPECT_NE(log.find("not PNG, JPEG or WebP: moving.gif\n"), std::string::npos) << log;
+  EXPECT_NE(log.find("not PNG, JPEG, WebP or DICOM: moving.gif\n"), std::string::npos) << log;
   EXPECT_NE(log.find("caption is not UTF-8: old.png: "), std::string::npos) << log;
   EXPECT_EQ(log.find("\xef\xbf\xbd"), std::string::npos);
   Dataset train = Dataset::open(t / "out", "train");
@@ -194,6 +196,57 @@ TEST(DataBuild, WhatIsKeptTogetherIsInOneSplit) {
             std::string::npos);
   EXPECT_NE(refusal([&] { splits("p[0-9", 0.2); }).find("--together 'p[0-9': not a regular expression"), std::string::npos);
   EXPECT_NE(refusal([&] { splits("", 1); }).find("--val 1: "), std::string::npos);
+}
+
+// A patient's DICOM files and frames are on one side, and no word of who it is in the data set, its log or its name.
+TEST(DataBuild, DicomKeepsPatientsTogetherAndSaysNothingOfThem) {
+  TestFolder t;
+  const auto scan = [](int number, int frames, const std::string& patient, bool burned_in) {
+    rawdicom::Grey g{.columns = 32, .rows = 32, .frames = frames, .stored = {}, .patient = patient, .burned_in = burned_in};
+    for (int f = 0; f < std::max(frames, 1); ++f) {
+      const Image image = picture(number + f);
+      for (int i = 0; i < 32 * 32; ++i) g.stored.push_back(image.at(4 + i % 32, 4 + i / 32)[0] * 9 + i % 7);
+    }
+    const auto bytes = g.bytes();
+    return std::string(bytes.begin(), bytes.end());
+  };
+  const auto build_scans = [&] {
+    std::ostringstream log;
+    BuildOptions o{{t / "scans"}, t / "out", 32, t.path.string()};
+    o.folder_captions = true, o.val = 0.3;
+    build_data(o, log);
+    return log.str();
+  };
+  int number = 0;
+  for (int p = 0; p < 12; ++p, number += 8) {
+    const std::string folder = join("scans/", p % 2 ? "cyst" : "normal", "/"), id = join("SECRET-", p);
+    put(t / join(folder, "IM", p, "a"), scan(number, 0, id, p == 3));
+    put(t / join(folder, "IM", p, "b.dcm"), scan(number + 1, 3, id, false));
+  }
+  put(t / "scans/cyst/broken.dcm", scan(0, 0, "SECRET-1", false).substr(0, 500));
+  const std::string log = build_scans();
+  std::map<std::string, std::set<std::string>> splits;  // of each unit
+  int64_t pictures = 0;
+  for (const char* split : {"train", "val"}) {
+    const Dataset d = Dataset::open(t / "out", split);
+    for (int64_t i = 0; i < d.size(); ++i, ++pictures) {
+      EXPECT_EQ(d.meta(i).unit.rfind("patient-", 0), 0u) << d.meta(i).unit;
+      EXPECT_EQ(d.meta(i).caption, d.meta(i).group);
+      splits[d.meta(i).unit].insert(split);
+    }
+  }
+  EXPECT_EQ(pictures, 48) << log;
+  EXPECT_EQ(splits.size(), 12u);
+  for (const auto& [unit, in] : splits) EXPECT_EQ(in.size(), 1u) << unit;
+  EXPECT_NE(log.find("kept together: 12 units"), std::string::npos) << log;
+  EXPECT_NE(log.find("1 pictures say that words of the patient are in their pixels"), std::string::npos) << log;
+  EXPECT_NE(log.find("not readable: cyst/broken: this DICOM file is damaged"), std::string::npos) << log;
+  for (const auto& [file, text] : files_of(t / "out")) EXPECT_EQ(text.find("SECRET"), text.npos) << file;
+  EXPECT_EQ(log.find("SECRET"), log.npos);
+
+  std::filesystem::remove_all(t / "scans");
+  for (int i = 0; i < 6; ++i) put(t / join("scans/normal/", i, ".dcm"), scan(i, 0, "SAME", false));
+  EXPECT_NE(build_scans().find("all of them belong to one: val and train cannot be told apart"), std::string::npos);
 }
 
 // Class, then patient, then slices: the patient is neither the category nor the caption, and what val lacks is said.

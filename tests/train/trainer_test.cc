@@ -75,8 +75,8 @@ TEST(Trainer, OverfitsOneBatch) {
     last.total.backward();
     o.step(step, 0.01 * std::min(1.0, 1.1 - double(step) / kSteps));
   }
-  std::printf("one batch: flow %.4f -> %.2e, caption %.3f -> %.2e, contrast %.3f -> %.2e\n", first.flow, last.flow,
-              first.caption, last.caption, first.contrast, last.contrast);
+  std::printf("one batch: flow %.4f -> %.2e, caption %.3f -> %.2e, contrast %.3f -> %.2e\n", double(first.flow),
+              double(last.flow), double(first.caption), double(last.caption), double(first.contrast), double(last.contrast));
   EXPECT_LT(last.flow, 0.01 * first.flow);
   EXPECT_LT(last.caption, 0.01 * first.caption);
   EXPECT_LT(last.contrast, 0.01 * first.contrast);

@@ -1,0 +1,182 @@
+#include "vision/dicom.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "kernels/error.h"
+#include "vision/dicom/wire.h"
+#include "vision/formats.h"
+
+namespace duet {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr auto kLongest = std::chrono::seconds(30);
+constexpr uint64_t kMostWords = 1000;
+
+struct Descriptor {
+  int fd = -1;
+  explicit Descriptor(int f) : fd(f) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() { close(); }
+  void close() {
+    if (fd >= 0) ::close(fd);
+    fd = -1;
+  }
+};
+
+std::string helper() {
+  std::error_code none;
+  const fs::path beside = fs::read_symlink("/proc/self/exe", none).parent_path() / "duet-dicom";
+  if (!fs::exists(beside, none))
+    refuse("DICOM needs the program duet-dicom beside this one, and ", beside.string(), " is not there; './dev build' makes both");
+  return beside.string();
+}
+
+// A file without a name that holds the bytes; DCMTK checks lengths against a file's end, which it does not do in memory.
+int nameless_file(std::span<const uint8_t> bytes, const std::string& name, const Limits& limits) {
+  if (!is_dicom(bytes)) refuse(name, ": no DICOM file: 'DICM' is not at byte 128");
+  if (int64_t(bytes.size()) > limits.max_bytes)
+    refuse(name, ": ", bytes.size(), " bytes is more than is read here (", limits.max_bytes, "); make it smaller first");
+  const int fd = memfd_create("dicom", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (fd < 0) refuse(name, ": no memory for a DICOM file: ", std::strerror(errno));
+  for (size_t at = 0; at < bytes.size();) {
+    const ssize_t n = write(fd, bytes.data() + at, bytes.size() - at);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      ::close(fd);
+      refuse(name, ": no memory for a DICOM file of ", bytes.size(), " bytes");
+    }
+    at += size_t(n);
+  }
+  lseek(fd, 0, SEEK_SET);
+  return fd;
+}
+
+class Child {
+ public:
+  Child(int file, int frame, const Limits& limits, const std::string& name) {
+    const std::string program = helper();
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) refuse(name, ": no pipe for a DICOM file: ", std::strerror(errno));
+    out_.fd = ends[0];
+    Descriptor theirs(ends[1]);
+    const std::string words[] = {program, std::to_string(frame), std::to_string(limits.max_pixels), std::to_string(limits.max_side)};
+    char* argv[] = {const_cast<char*>(words[0].c_str()), const_cast<char*>(words[1].c_str()), const_cast<char*>(words[2].c_str()),
+                    const_cast<char*>(words[3].c_str()), nullptr};
+    char* env[] = {nullptr};
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_adddup2(&files, file, 0);
+    posix_spawn_file_actions_adddup2(&files, theirs.fd, 1);
+    posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
+    const int failed = posix_spawn(&pid_, program.c_str(), &files, nullptr, argv, env);
+    posix_spawn_file_actions_destroy(&files);
+    if (failed) refuse(name, ": ", program, " cannot be started: ", std::strerror(failed));
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  ~Child() { end(); }
+
+  // Exactly n bytes; false: it has ended before, or its time is over.
+  bool read(void* to, uint64_t n) {
+    for (auto* at = static_cast<uint8_t*>(to); n > 0;) {
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until_ - std::chrono::steady_clock::now()).count();
+      pollfd p{out_.fd, POLLIN, 0};
+      const int ready = left > 0 ? poll(&p, 1, int(left)) : 0;
+      if (ready < 0 && errno == EINTR) continue;
+      if (ready <= 0) return late_ = true, false;
+      const ssize_t got = ::read(out_.fd, at, size_t(n));
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) return false;
+      at += got, n -= uint64_t(got);
+    }
+    return true;
+  }
+  bool late() const { return late_; }
+
+ private:
+  void end() {
+    if (pid_ <= 0) return;
+    kill(pid_, SIGKILL);
+    while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+
+  pid_t pid_ = 0;
+  Descriptor out_{-1};
+  std::chrono::steady_clock::time_point until_ = std::chrono::steady_clock::now() + kLongest;
+  bool late_ = false;
+};
+
+[[noreturn]] void gone(const Child& child, const std::string& name) {
+  throw DicomDied(join(name, ": this DICOM file is damaged: the process that reads it ",
+                       child.late() ? "found no end" : "ended before it was done"));
+}
+
+// What comes first of the answer; refuses in the words of a refusal.
+dicom::Head ask(Child& child, const std::string& name) {
+  dicom::Head head;
+  if (!child.read(&head, sizeof head) || head.magic != dicom::kMagic) gone(child, name);
+  if (!head.refused) return head;
+  std::string why(size_t(std::min(head.bytes, kMostWords)), ' ');
+  if (!child.read(why.data(), why.size())) gone(child, name);
+  refuse(name, ": ", why);
+}
+dicom::Head ask(Child&& child, const std::string& name) { return ask(child, name); }
+
+DicomHead known(const dicom::Head& h) { return {int(h.frames), h.patient, h.burned_in != 0}; }
+
+}  // namespace
+
+bool is_dicom(std::span<const uint8_t> bytes) { return bytes.size() >= 132 && std::memcmp(bytes.data() + 128, "DICM", 4) == 0; }
+
+bool names_dicom(const std::string& path) {
+  std::string e = fs::path(path).extension().string();
+  for (char& c : e) c = char(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  if (e == ".dcm" || e == ".dicom" || e == ".ima") return true;
+  // A number after the last dot is the end of a UID.
+  if (e.find_first_not_of(".0123456789") != e.npos) return false;
+  std::ifstream file(path, std::ios::binary);
+  uint8_t start[132] = {};
+  file.read(reinterpret_cast<char*>(start), sizeof start);
+  return file && is_dicom(start);
+}
+
+DicomHead read_dicom_head(std::span<const uint8_t> bytes, const std::string& name, const Limits& limits) {
+  const Descriptor file(nameless_file(bytes, name, limits));
+  return known(ask(Child(file.fd, -1, limits, name), name));
+}
+
+Image decode_dicom(std::span<const uint8_t> bytes, const std::string& name, const Limits& limits, int frame) {
+  if (frame < 0) refuse(name, ": frame ", frame, " is asked for; the first is 0");
+  const Descriptor file(nameless_file(bytes, name, limits));
+  Child child(file.fd, frame, limits, name);
+  const dicom::Head head = ask(child, name);
+  check_size(head.width, head.height, name, limits);
+  const size_t N = size_t(head.width) * head.height, C = head.channels;
+  if ((C != 1 && C != 3) || head.bytes != N * C) gone(child, name);
+  std::vector<uint8_t> values(N * C);
+  if (!child.read(values.data(), values.size())) gone(child, name);
+  Image image(int(head.width), int(head.height));
+  for (size_t i = 0; i < N; ++i) {
+    const uint8_t* v = &values[i * C];
+    uint8_t* to = &image.rgba[i * 4];
+    to[0] = v[0], to[1] = v[C / 2], to[2] = v[C - 1], to[3] = 255;
+  }
+  return image;
+}
+
+}  // namespace duet

@@ -1,0 +1,203 @@
+// duet-dicom: reads one foreign DICOM file by DCMTK and gives its pixels, see wire.h and vision/dicom.h. It can open no file to
+// write, start no process and reach no network that it was not given, and ends itself when it takes too much.
+#include <dcmtk/config/osconfig.h>
+
+#include <dcmtk/dcmdata/dcfilefo.h>
+#include <dcmtk/dcmdata/dcrledrg.h>
+#include <dcmtk/dcmdata/dctk.h>
+#include <dcmtk/dcmdata/dcuid.h>
+#include <dcmtk/dcmimage/diregist.h>
+#include <dcmtk/dcmimgle/dcmimage.h>
+#include <dcmtk/dcmjpeg/djdecode.h>
+#include <dcmtk/dcmjpls/djdecode.h>
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "vision/dicom/grey.h"
+#include "vision/dicom/wire.h"
+#include "vision/lockdown.h"
+
+namespace {
+
+using duet::dicom::Head;
+
+void put(const void* from, size_t n) {
+  for (auto* at = static_cast<const char*>(from); n > 0;) {
+    const ssize_t put = write(1, at, n);
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) _exit(1);
+    at += put, n -= size_t(put);
+  }
+}
+
+[[noreturn]] void refuse(const std::string& why) {
+  Head head;
+  head.refused = 1, head.bytes = why.size();
+  put(&head, sizeof head), put(why.data(), why.size());
+  _exit(0);
+}
+
+void limit(decltype(RLIMIT_AS) what, uint64_t to) {
+  const rlimit most{to, to};
+  if (setrlimit(what, &most) != 0) refuse("limits for reading DICOM cannot be set here");
+}
+
+void shut_in() {
+  if (!duet::kSanitized) limit(RLIMIT_AS, uint64_t(1536) << 20);
+  limit(RLIMIT_CPU, 20);
+  limit(RLIMIT_FSIZE, 0);
+  limit(RLIMIT_CORE, 1);  // no patient in a crash dump; 0 would still dump where the system pipes dumps to a program (core(5))
+  syscall(SYS_close_range, 3u, ~0u, 0u);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
+uint64_t patient_of(DcmDataset& d) {
+  OFString id, issuer;
+  if (d.findAndGetOFString(DCM_PatientID, id).bad() || id.empty()) return 0;
+  d.findAndGetOFString(DCM_IssuerOfPatientID, issuer);
+  const std::string all = std::string(issuer.c_str()) + '\0' + id.c_str();
+  const uint64_t h = XXH3_64bits(all.data(), all.size());
+  return h ? h : 1;
+}
+
+// Of the compressed syntaxes DCMTK reads these; the rest is known by name, so that a person learns what to do.
+void check_syntax(const DcmXfer& syntax) {
+  switch (syntax.getXfer()) {
+    case EXS_JPEG2000LosslessOnly:
+    case EXS_JPEG2000:
+    case EXS_JPEG2000MulticomponentLosslessOnly:
+    case EXS_JPEG2000Multicomponent:
+      refuse("its pixels are JPEG 2000, which is not read here; 'gdcmconv --raw IN OUT' (package libgdcm-tools) unpacks it");
+    case EXS_Unknown: refuse("its transfer syntax is none that is known here");
+    default: break;
+  }
+  const std::string name = syntax.getXferName();
+  for (const char* video : {"MPEG", "HEVC"})
+    if (name.find(video) != name.npos) refuse("it holds a video (" + name + "); save the frames that matter as pictures");
+}
+
+void check_pixels(DcmDataset& d, int64_t max_pixels, int max_side) {
+  Uint16 rows = 0, columns = 0;
+  const bool there = d.findAndGetUint16(DCM_Rows, rows).good() && d.findAndGetUint16(DCM_Columns, columns).good();
+  if (!d.tagExists(DCM_PixelData)) {
+    OFString kind;
+    d.findAndGetOFString(DCM_SOPClassUID, kind);
+    const char* name = dcmFindNameOfUID(kind.c_str());
+    refuse("it holds no picture" + (name ? " (it is a " + std::string(name) + ")" : std::string()) + "; leave it out");
+  }
+  if (!there || rows == 0 || columns == 0) refuse("its header says " + std::to_string(columns) + " x " + std::to_string(rows) + " pixels; the file is damaged");
+  Uint16 allocated = 0;
+  d.findAndGetUint16(DCM_BitsAllocated, allocated);
+  if (allocated > 16 && d.getOriginalXfer() == EXS_BigEndianExplicit)  // DCMTK swaps them by halves
+    refuse("its pixels are big-endian of " + std::to_string(allocated) + " bits, which are not read here; save it as Explicit VR Little Endian");
+  if (columns > max_side || rows > max_side || int64_t(rows) * columns > max_pixels)
+    refuse(std::to_string(columns) + " x " + std::to_string(rows) + " pixels is more than is read here (" + std::to_string(max_pixels) +
+           " pixels, no side over " + std::to_string(max_side) + "); make it smaller first");
+}
+
+// A number that a header makes up costs its reader a picture each.
+void check_frames(DcmDataset& d, int64_t frames) {
+  DcmElement* e = nullptr;
+  auto* pixels = d.findAndGetElement(DCM_PixelData, e).good() ? dynamic_cast<DcmPixelData*>(e) : nullptr;
+  if (!pixels) refuse("its pixels are damaged");
+  int64_t most = 0;
+  DcmPixelSequence* fragments = nullptr;
+  if (DcmXfer(d.getOriginalXfer()).isEncapsulated()) {  // after a table of offsets one for each frame, at least
+    if (pixels->getEncapsulatedRepresentation(d.getOriginalXfer(), nullptr, fragments).good() && fragments)
+      most = int64_t(fragments->card()) - 1;
+  } else {
+    Uint16 rows = 0, columns = 0, samples = 1, bits = 8;
+    OFString kind;
+    d.findAndGetUint16(DCM_Rows, rows), d.findAndGetUint16(DCM_Columns, columns);
+    d.findAndGetUint16(DCM_SamplesPerPixel, samples), d.findAndGetUint16(DCM_BitsAllocated, bits);
+    d.findAndGetOFString(DCM_PhotometricInterpretation, kind);
+    if (kind == "YBR_FULL_422" || kind == "YBR_PARTIAL_422") samples = 2;
+    if (samples == 0 || bits == 0 || bits > 64) refuse("an attribute has a value that cannot be: samples per pixel or bits allocated");
+    most = int64_t(pixels->getLength()) * 8 / (int64_t(rows) * columns * samples * bits);
+  }
+  if (frames > most)
+    refuse("its header says " + std::to_string(frames) + (frames == 1 ? " frame" : " frames") + ", and it has the pixels of " +
+           std::to_string(most) + "; the file is damaged");
+}
+
+const char* why(EI_Status s) {
+  switch (s) {
+    case EIS_MissingAttribute: return "an attribute that pictures need is missing";
+    case EIS_InvalidValue: return "an attribute has a value that cannot be";
+    case EIS_NotSupportedValue: return "an attribute has a value that is not read here";
+    case EIS_MemoryFailure: return "it needs more memory than is given to it";
+    case EIS_InvalidImage: return "its pixels are damaged";
+    default: return "its pixels cannot be read";
+  }
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  if (count != 4) {
+    std::fprintf(stderr, "duet-dicom serves duet, which starts it where it meets a DICOM file\n");
+    return 2;
+  }
+  shut_in();
+  const long frame = std::atol(arguments[1]), max_pixels = std::atol(arguments[2]), max_side = std::atol(arguments[3]);
+  OFLog::configure(OFLogger::OFF_LOG_LEVEL);
+  DJDecoderRegistration::registerCodecs();
+  DJLSDecoderRegistration::registerCodecs();
+  DcmRLEDecoderRegistration::registerCodecs();
+
+  if (!dcmDataDict.isDictionaryLoaded()) refuse("DCMTK's dictionary is not there; install the package libdcmtk17 anew");
+  // DCMTK opens the file anew for its larger attributes.
+  if (!duet::lock_down(true)) refuse("a process cannot be shut in on this system, and foreign files are read in such a one");
+
+  DcmFileFormat file;
+  if (file.loadFile("/proc/self/fd/0").bad()) refuse("this DICOM file is damaged: its attributes end before they should, or are none");
+  DcmDataset& d = *file.getDataset();
+  check_syntax(DcmXfer(d.getOriginalXfer()));
+  check_pixels(d, max_pixels, int(max_side));
+  Sint32 frames = 1;
+  if (d.tagExists(DCM_NumberOfFrames) && (d.findAndGetSint32(DCM_NumberOfFrames, frames).bad() || frames < 1))
+    refuse("its number of frames is none that can be; the file is damaged");
+  check_frames(d, frames);
+  if (frame >= frames)
+    refuse("frame " + std::to_string(frame) + " is asked for; it has " + std::to_string(frames) + " (0 to " + std::to_string(frames - 1) + ")");
+
+  Head head;
+  head.frames = uint32_t(frames), head.patient = patient_of(d);
+  OFString burned;
+  d.findAndGetOFString(DCM_BurnedInAnnotation, burned);
+  head.burned_in = burned == "YES";
+  if (frame < 0) put(&head, sizeof head), _exit(0);
+
+  DicomImage image(&d, d.getOriginalXfer(), CIF_UsePartialAccessToPixelData | CIF_IgnoreModalityTransformation,
+                         (unsigned long)frame, 1);
+  if (image.getStatus() != EIS_Normal) refuse(std::string("this DICOM file cannot be shown: ") + why(image.getStatus()));
+  head.width = uint32_t(image.getWidth()), head.height = uint32_t(image.getHeight());
+  std::vector<uint8_t> values;
+  const void* pixels = nullptr;
+  if (image.isMonochrome()) {
+    std::string wrong;
+    values = duet::dicom::grey(d, image, frame, wrong);
+    if (values.empty()) refuse("this DICOM file cannot be shown: " + wrong);
+    head.channels = 1, pixels = values.data();
+  } else {
+    head.channels = 3, pixels = image.getOutputData(8);
+  }
+  head.bytes = uint64_t(head.width) * head.height * head.channels;
+  if (!pixels || (head.channels == 3 && image.getOutputDataSize(8) < head.bytes))
+    refuse("this DICOM file cannot be shown: its pixels cannot be read");
+  put(&head, sizeof head), put(pixels, size_t(head.bytes));
+  _exit(0);
+}

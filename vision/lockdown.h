@@ -1,0 +1,17 @@
+// For a process that is about to read foreign bytes.
+#pragma once
+
+namespace duet {
+
+// A sanitizer's own bookkeeping needs far more memory and calls than such a process may have.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
+// From here on only computing, memory, and reading and writing what is open already; anything else ends the process (seccomp).
+// may_open: files may be opened to be read, too. false: this system does not know how.
+bool lock_down(bool may_open = false);
+
+}  // namespace duet
