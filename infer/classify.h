@@ -1,5 +1,6 @@
 // Zero-shot classes: labels in words, put into sentences, compared with a picture.
 #pragma once
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -9,6 +10,9 @@
 #include "vision/image.h"
 
 namespace duet {
+
+// Pictures -> for each the probability of each class; each sums to 1.
+using Probabilities = std::function<std::vector<std::vector<double>>(std::span<const Image>)>;
 
 enum class ClassifyBy { embedding, caption };
 

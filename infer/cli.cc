@@ -195,6 +195,14 @@ const std::string& utf8_or_refuse(const char* what, const std::string& text) {
   return text;
 }
 
+Calibration calibration_for(const std::string& path, const Opened& opened) {
+  Calibration c = load_calibration(path);
+  if (c.weights_xxh3 != hex64(opened.loaded.hash))
+    refuse(path, ": was learnt of other weights than ", opened.loaded.path,
+           "; learn it anew: duet eval classify ... --calibrate FILE");
+  return c;
+}
+
 bool names_picture(const std::string& s) {
   std::error_code none;
   return std::filesystem::exists(s, none) || has_picture_name(s);

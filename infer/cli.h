@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "infer/calibration.h"
 #include "infer/open.h"
 #include "vision/image.h"
 
@@ -47,6 +48,9 @@ void check_draw_options(const DrawOptions&);     // refuses an interval that end
 
 // The text, or a refusal that names the first byte that is not UTF-8.
 const std::string& utf8_or_refuse(const char* what, const std::string& text);
+
+// Read from a file; refuses one of other weights.
+Calibration calibration_for(const std::string& path, const Opened&);
 
 // Whether an argument that may be a text or a picture is a picture: there is such a file or folder, or it is named like one.
 bool names_picture(const std::string& argument);

@@ -6,8 +6,10 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "infer/bestof.h"
+#include "infer/calibration.h"
 #include "infer/classify.h"
 #include "infer/cli.h"
 #include "infer/eval_binding.h"
@@ -18,6 +20,7 @@
 #include "infer/guess.h"
 #include "infer/sampler.h"
 #include "kernels/files.h"
+#include "kernels/random.h"
 #include "vision/codec.h"
 #include "vision/draw.h"
 
@@ -30,7 +33,7 @@ struct EvalOptions {
   OpenOptions open;
   DrawOptions draw;
   std::vector<std::string> dirs;
-  std::string split = "heldout", lang = "en", json, sheet, results, refs, sentence, by = "embedding";
+  std::string split = "heldout", lang = "en", json, sheet, results, refs, sentence, by = "embedding", calibrate, calibration;
   int n = 200, batch = 24, beam = 4, show = 12, best = 1;
   uint64_t seed = 1;
   bool plain = false, deep = false, among_train = false;
@@ -242,9 +245,15 @@ void run_retrieval(const EvalOptions& o) {
   report(o, j, heading("Retrieval on " + o.split + ", per cent", o, opened) + e.table());
 }
 
-void run_classify(const EvalOptions& o) {
+void run_classify(EvalOptions o) {
   check_targets(o);
+  if (!o.calibrate.empty()) check_target("--calibrate", o.calibrate);
   const Opened opened = open_model(o.open);
+  std::optional<Calibration> known_calibration;
+  if (!o.calibration.empty()) {
+    known_calibration = calibration_for(o.calibration, opened);
+    o.by = known_calibration->by, o.sentence = known_calibration->sentence;
+  }
   const EvalSet set = load_set(o.dirs.at(0), o.split, opened.size());
   std::vector<Meta> known;  // all categories of training may be said, also those that the split lacks
   if (o.split != "train" && has_split(o.dirs[0], "train")) {
@@ -257,9 +266,42 @@ void run_classify(const EvalOptions& o) {
            labels.empty() ? "its pictures have no categories" : "all its pictures have one category, " + labels[0],
            "; build it from a folder with a folder of pictures for each category, or name one as 'group' in each "
            "picture's .json");
+  if (known_calibration && known_calibration->labels != labels)
+    refuse(o.calibration, ": is of other classes than ", o.dirs[0], " has; calibrate anew with --calibrate");
   const Classifier classifier(opened.model(), opened.tokenizer(), labels, o.sentence,
                               o.by == "caption" ? ClassifyBy::caption : ClassifyBy::embedding);
-  const ClassifyEval e = eval_classify(classifier, set, labels, o.deep, o.seed);
+  const ClassifyEval raw = eval_classify(classifier, set, labels, o.deep, o.seed);
+  ClassifyEval e = raw;
+  std::string sets;
+  Json sets_json;
+  if (known_calibration) {
+    for (auto& p : e.probabilities) p = at_temperature(p, known_calibration->temperature);
+    e.measures = class_measures(e.probabilities, e.truth, units_of(e.unit), mix(o.seed, 3));
+    const SetMeasures m = measure_sets(*known_calibration, raw.probabilities, raw.truth, units_of(raw.unit), mix(o.seed, 4));
+    sets = fmt::format("sets made to hold the truth in {:.0f} %: hold it in {:.1f} %{}; {:.2f} classes on average\n",
+                       100 * Calibration::kCoverage, 100 * m.coverage,
+                       m.coverage_interval.known() ? fmt::format(" (95 % {:.1f} .. {:.1f})", 100 * m.coverage_interval.low,
+                                                                 100 * m.coverage_interval.high)
+                                                   : "",
+                       m.size);
+    sets_json = {{"made_for", Calibration::kCoverage},
+                 {"hold_truth", m.coverage},
+                 {"interval_95", of(m.coverage_interval)},
+                 {"mean_size", m.size}};
+  }
+  if (!o.calibrate.empty()) {
+    Calibration c = calibrate(raw.probabilities, raw.truth, units_of(raw.unit), mix(o.seed, 5));
+    c.labels = labels, c.by = o.by, c.sentence = o.sentence, c.weights_xxh3 = hex64(opened.loaded.hash);
+    save_calibration(o.calibrate, c);
+    sets = fmt::format("{}: temperature {:.2f}{}, of {} pictures{}; report on others\n", o.calibrate, c.temperature,
+                       c.resampled.size() < 40
+                           ? ""
+                           : fmt::format(" (95 % {:.2f} .. {:.2f})", middle_95(c.resampled).low, middle_95(c.resampled).high),
+                       c.pictures, c.units < c.pictures ? fmt::format(" of {} units", c.units) : "");
+    if (c.q >= 1)
+      sets += fmt::format("too few for sets that leave out a class: {:.0f} % take 9 units at least\n",
+                          100 * Calibration::kCoverage);
+  }
   const ClassSummary& s = e.summary;
   const ClassMeasures& m = e.measures;
   Json j = header("classify", o, opened);
@@ -279,6 +321,7 @@ void run_classify(const EvalOptions& o) {
   j["calibration"] = {
       {"error", m.calibration_error}, {"by_chance_alone", m.calibration_by_chance}, {"mean_confidence", m.confidence}};
   j["resampled_units"] = m.units;
+  if (known_calibration) j["temperature"] = known_calibration->temperature, j["sets"] = sets_json;
   for (size_t c = 0; c < e.labels.size(); ++c)
     j["by_class"][e.labels[c]] = {{"right", s.right[c]},
                                   {"total", s.total[c]},
@@ -295,7 +338,7 @@ void run_classify(const EvalOptions& o) {
                                 {"guess", e.labels[size_t(e.guess[i])]},
                                 {"unit", e.unit[i]},
                                 {"probabilities", e.probabilities[i]}});
-  report(o, j, heading("Classes of " + set.name + ", " + o.split + ", by " + o.by, o, opened) + e.table());
+  report(o, j, heading("Classes of " + set.name + ", " + o.split + ", by " + o.by, o, opened) + e.table() + sets);
 }
 
 void run_caption(const EvalOptions& o) {
@@ -396,6 +439,13 @@ void add_eval_verbs(CLI::App& app) {
   classify->add_option("--by", c.by, "embedding or caption likelihood")
       ->check(CLI::IsMember({"embedding", "caption"}))
       ->capture_default_str();
+  auto* learn = classify->add_option(
+      "--calibrate", c.calibrate,
+      "learn from this split what its probabilities are worth, into this file (.json): infer/calibration.h");
+  classify
+      ->add_option("--calibration", c.calibration,
+                   "such a file, learnt of another split: its probabilities and sets are judged")
+      ->excludes(learn);
   classify->callback([&c] { run_classify(c); });
 
   auto* caption = eval->add_subcommand("caption", "caption pictures and compare with what people wrote");

@@ -1,13 +1,21 @@
+#include <fmt/format.h>
+
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 
+#include "infer/calibration.h"
 #include "infer/classify.h"
 #include "infer/cli.h"
+#include "infer/occlusion.h"
 #include "infer/reader.h"
 #include "kernels/error.h"
+#include "kernels/files.h"
 #include "text/unicode.h"
+#include "vision/codec.h"
 
 namespace duet {
 namespace {
@@ -58,7 +66,7 @@ void caption_verb(const CaptionArgs& o) {
 
 struct ClassifyArgs {
   std::vector<std::string> pictures;
-  std::string labels, sentence, by = "embedding";
+  std::string labels, sentence, by = "embedding", calibration, overlays;
   int top = 5;
   bool json = false;
   OpenOptions open;
@@ -74,37 +82,91 @@ std::vector<std::string> split_labels(const std::string& text) {
   return out;
 }
 
-void classify_verb(const ClassifyArgs& o) {
-  const auto labels = split_labels(utf8_or_refuse("--labels", o.labels));
+// FOLDER/NAME.png, NAME-2.png ...: of the pictures of one call none takes another's place.
+std::string overlay_file(const std::string& folder, const std::string& picture, std::set<std::string>& taken) {
+  const std::string name = std::filesystem::path(picture).stem().string();
+  std::string file = name;
+  for (int n = 2; !taken.insert(file).second; ++n) file = name + "-" + std::to_string(n);
+  return folder + "/" + file + ".png";
+}
+
+std::string set_words(const Calibrated& c, const std::vector<std::string>& labels) {
+  std::string out;
+  for (const size_t l : c.set) out += (out.empty() ? "" : ", ") + labels[l];
+  return out.empty() ? "none" : out;
+}
+
+void classify_verb(ClassifyArgs o) {
+  if (o.labels.empty() && o.calibration.empty()) refuse("--labels is needed: two or more, with commas between");
+  auto labels = split_labels(utf8_or_refuse("--labels", o.labels));
   utf8_or_refuse("--template", o.sentence);
+  if (!o.overlays.empty()) check_folder_target("--overlay", o.overlays);
   const Opened opened = open_model(o.open);
+  std::optional<Calibration> calibration;
+  if (!o.calibration.empty()) {
+    calibration = calibration_for(o.calibration, opened);
+    labels = calibration->labels, o.sentence = calibration->sentence, o.by = calibration->by;
+  }
   const Classifier classify(opened.model(), opened.tokenizer(), labels, o.sentence,
                             o.by == "caption" ? ClassifyBy::caption : ClassifyBy::embedding);
   const auto head = [&] {
     std::printf("by %s, templates:", o.by.c_str());
     for (const auto& t : classify.templates()) std::printf(" \"%s\"", t.c_str());
-    std::printf("\n");
+    std::printf("%s\n", calibration ? ", calibrated" : "");
   };
+  if (!o.overlays.empty()) make_folder(o.overlays);
+  std::set<std::string> taken;
   Json list = Json::array();
   const auto bad = for_pictures(o.pictures, opened.size(), [&](const auto& paths, const auto& images) {
     const auto all = classify(images);
     if (!o.json && list.empty()) head();
     for (size_t i = 0; i < paths.size(); ++i) {
+      Calibrated c;
+      if (calibration) c = calibrated(*calibration, all[i]);
+      const std::vector<double>& p = calibration ? c.p : all[i];
+      const auto interval = [&](size_t l) { return calibration ? c.interval_95[l] : kNoInterval; };
       std::vector<size_t> order(labels.size());
       for (size_t l = 0; l < order.size(); ++l) order[l] = l;
-      std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return all[i][a] > all[i][b]; });
-      Json probabilities;
-      for (size_t l : order) probabilities[labels[l]] = all[i][l];
-      list.push_back({{"file", paths[i]}, {"label", labels[order[0]]}, {"probabilities", probabilities}});
+      std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return p[a] > p[b]; });
+      Json one = {{"file", paths[i]}, {"label", labels[order[0]]}};
+      for (size_t l : order) one["probabilities"][labels[l]] = p[l];
+      if (calibration) {
+        for (size_t l : order)
+          if (const auto in = interval(l); in.known()) one["intervals_95"][labels[l]] = {in.low, in.high};
+        one["set_90"] = Json::array();
+        for (size_t l : c.set) one["set_90"].push_back(labels[l]);
+      }
+      if (!o.overlays.empty()) {
+        const std::string file = overlay_file(o.overlays, paths[i], taken);
+        const Heat heat = occlusion([&](std::span<const Image> views) { return classify(views); }, images[i], order[0],
+                                    int(opened.model().config.patch));
+        const std::string words = fmt::format("{} {:.3f}", labels[order[0]], p[order[0]]);
+        write_file_atomic(file, encode_png(overlay(images[i], heat, words)));
+        one["overlay"] = file;
+        if (!o.json) std::fprintf(stderr, "%s\n", file.c_str());
+      }
+      list.push_back(std::move(one));
       if (o.json) continue;
       std::printf("%s:", paths[i].c_str());
-      for (size_t k = 0; k < std::min(order.size(), size_t(o.top)); ++k)
-        std::printf("%s %s %.3f", k ? "," : "", labels[order[k]].c_str(), all[i][order[k]]);
+      for (size_t k = 0; k < std::min(order.size(), size_t(o.top)); ++k) {
+        std::printf("%s %s %.3f", k ? "," : "", labels[order[k]].c_str(), p[order[k]]);
+        if (const auto in = interval(order[k]); in.known()) std::printf(" (%.3f .. %.3f)", in.low, in.high);
+      }
+      if (calibration) std::printf("; 90 %%: %s", set_words(c, labels).c_str());
       std::printf("\n");
     }
   });
   add_bad(list, bad);
-  if (o.json) print({{"by", o.by}, {"templates", classify.templates()}, {"results", list}});
+  if (o.json) {
+    Json j = {{"by", o.by}, {"templates", classify.templates()}};
+    if (calibration)
+      j["calibration"] = {{"file", o.calibration},
+                          {"temperature", calibration->temperature},
+                          {"pictures", calibration->pictures},
+                          {"units", calibration->units}};
+    j["results"] = list;
+    print(j);
+  }
   refuse_if_any(bad);
 }
 
@@ -181,7 +243,7 @@ void add_read_verbs(CLI::App& app) {
   auto* classify = app.add_subcommand("classify", "which of some labels fits a picture, without training for them");
   auto l = std::make_shared<ClassifyArgs>();
   classify->add_option("IMAGE", l->pictures, "JPEG, PNG, WebP or DICOM of any size, or folders of them")->required();
-  classify->add_option("--labels", l->labels, "two or more, with commas between; English or Korean")->required();
+  classify->add_option("--labels", l->labels, "two or more, with commas between; English or Korean");
   classify->add_option("--template", l->sentence, "sentence with {} for the label (default: a few built in for each language)");
   classify->add_option("--by", l->by, "embedding: the contrastive head; caption: how likely the model would say it")
       ->check(CLI::IsMember({"embedding", "caption"}))
@@ -189,6 +251,12 @@ void add_read_verbs(CLI::App& app) {
   classify->add_option("--top", l->top, "labels printed for each picture")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
+  classify->add_option(
+      "--calibration", l->calibration,
+      "file of 'duet eval classify --calibrate': its labels, probabilities that mean what they say with intervals, "
+      "and the labels that hold the truth in 90 %");
+  classify->add_option("--overlay", l->overlays,
+                       "folder for pictures of where the model finds the first label (infer/occlusion.h)");
   classify->add_flag("--json", l->json, "all probabilities, and the templates used");
   add_open_options(classify, l->open);
   classify->footer(

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "infer/classify.h"
 #include "infer/classmeasures.h"
 #include "infer/eval_model.h"
 #include "infer/eval_stats.h"
@@ -49,7 +50,6 @@ struct ClassifyEval {
 };
 // classify: pictures -> for each the probability of each label. Intervals resample pictures of the same Meta::unit as
 // one.
-using Probabilities = std::function<std::vector<std::vector<double>>(std::span<const Image>)>;
 ClassifyEval eval_classify(const Probabilities& classify, const EvalSet&, const std::vector<std::string>& labels, bool deep,
                            uint64_t seed);
 

@@ -41,7 +41,8 @@ std::string helper() {
   std::error_code none;
   const fs::path beside = fs::read_symlink("/proc/self/exe", none).parent_path() / "duet-dicom";
   if (!fs::exists(beside, none))
-    refuse("DICOM needs the program duet-dicom beside this one, and ", beside.string(), " is not there; './dev build' makes both");
+    refuse("DICOM needs the program duet-dicom beside this one, and ", beside.string(),
+           " is not there; './dev build' makes both");
   return beside.string();
 }
 
@@ -73,9 +74,10 @@ class Child {
     if (pipe2(ends, O_CLOEXEC) != 0) refuse(name, ": no pipe for a DICOM file: ", std::strerror(errno));
     out_.fd = ends[0];
     Descriptor theirs(ends[1]);
-    const std::string words[] = {program, std::to_string(frame), std::to_string(limits.max_pixels), std::to_string(limits.max_side)};
-    char* argv[] = {const_cast<char*>(words[0].c_str()), const_cast<char*>(words[1].c_str()), const_cast<char*>(words[2].c_str()),
-                    const_cast<char*>(words[3].c_str()), nullptr};
+    const std::string words[] = {program, std::to_string(frame), std::to_string(limits.max_pixels),
+                                 std::to_string(limits.max_side)};
+    char* argv[] = {const_cast<char*>(words[0].c_str()), const_cast<char*>(words[1].c_str()),
+                    const_cast<char*>(words[2].c_str()), const_cast<char*>(words[3].c_str()), nullptr};
     char* env[] = {nullptr};
     posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
@@ -93,7 +95,8 @@ class Child {
   // Exactly n bytes; false: it has ended before, or its time is over.
   bool read(void* to, uint64_t n) {
     for (auto* at = static_cast<uint8_t*>(to); n > 0;) {
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until_ - std::chrono::steady_clock::now()).count();
+      const auto left =
+          std::chrono::duration_cast<std::chrono::milliseconds>(until_ - std::chrono::steady_clock::now()).count();
       pollfd p{out_.fd, POLLIN, 0};
       const int ready = left > 0 ? poll(&p, 1, int(left)) : 0;
       if (ready < 0 && errno == EINTR) continue;

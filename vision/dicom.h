@@ -1,11 +1,12 @@
 // DICOM pictures (PS3.5, PS3.10), as a viewer would show them: the pixel pipeline of PS3.3 C.11 in its order. Stored values go
-// through rescale slope and intercept or the modality LUT; then through the file's first VOI LUT, or without one its first window,
-// with the function it names (LINEAR, LINEAR_EXACT, SIGMOID), or without one the least to the greatest value of the picture; then
-// MONOCHROME1 is inverted. Colour (RGB, YBR, PALETTE) becomes RGB. 8 bits come out. Overlay planes and pixel spacing are not used.
+// through rescale slope and intercept or the modality LUT; then through the file's first VOI LUT, or without one its first
+// window, with the function it names (LINEAR, LINEAR_EXACT, SIGMOID), or without one the least to the greatest value of the
+// picture; then MONOCHROME1 is inverted. Colour (RGB, YBR, PALETTE) becomes RGB. 8 bits come out. Overlay planes and pixel
+// spacing are not used.
 //
 // The bytes are foreign and DCMTK parses them, which is not made for that: it runs in a process of its own, the program
-// duet-dicom beside this one, with limits on memory and time, from a file that has no name; what it is killed by is an error here
-// and no more. No word of the header's (names, dates, numbers of a patient) leaves that process, nor stands in an error.
+// duet-dicom beside this one, with limits on memory and time, from a file that has no name; what it is killed by is an error
+// here and no more. No word of the header's (names, dates, numbers of a patient) leaves that process, nor stands in an error.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -18,8 +19,8 @@ namespace duet {
 
 struct DicomHead {
   int frames = 1;
-  uint64_t patient = 0;  // the same for files of one patient id and issuer; 0: there is none. To compare in memory: who knows an
-                         // id can find this number, so it is not to be written down
+  uint64_t patient = 0;    // the same for files of one patient id and issuer; 0: there is none. To compare in memory: who knows
+                           // an id can find this number, so it is not to be written down
   bool burned_in = false;  // the file says that words of the patient are in its pixels (BurnedInAnnotation)
 };
 

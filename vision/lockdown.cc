@@ -25,7 +25,8 @@ bool lock_down(bool may_open) {
       __NR_mprotect,     __NR_madvise,        __NR_brk,           __NR_futex,      __NR_exit,        __NR_exit_group,
       __NR_rt_sigreturn, __NR_rt_sigprocmask, __NR_clock_gettime, __NR_getrandom,  __NR_sched_yield, __NR_gettid,
       __NR_getpid,       __NR_tgkill,         __NR_close,         __NR_newfstatat, __NR_fstat};
-  const sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW), end = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
+  const sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+                    end = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
   std::vector<sock_filter> f = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, arch)),
                                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, arch, 1, 0), end,
                                 BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};

@@ -74,8 +74,41 @@ TEST_F(CliDataTest, ASetWithoutCategoriesSaysHowToGiveSome) {
   build("set", {{"val", 2}});
   refused({"eval", "classify", dir / "set", "--split", "val"},
           "its pictures have no categories; build it from a folder with a folder");
-  build("with", {{"val", 4}}, true);
+  build("with", {{"train", 12}, {"val", 4}}, true);
   EXPECT_EQ(run({"eval", "classify", dir / "with", "--split", "val", "--json", dir / "c.json"}).code, 0);
+
+  // What train says of its probabilities, told of val and of a picture.
+  const std::string file = dir / "calibration.json";
+  Result r = run({"eval", "classify", dir / "with", "--split", "train", "--template", "scan of {}", "--calibrate", file});
+  EXPECT_EQ(r.code, 0) << r.err;
+  EXPECT_NE(r.out.find("calibration.json: temperature "), r.out.npos) << r.out;
+  r = run({"eval", "classify", dir / "with", "--split", "val", "--calibration", file, "--json", dir / "warm.json"});
+  EXPECT_EQ(r.code, 0) << r.err;
+  EXPECT_NE(r.out.find("sets made to hold the truth in 90 %"), r.out.npos) << r.out;
+  const auto warm = nlohmann::json::parse(read_file(dir / "warm.json", 1 << 20));
+  EXPECT_EQ(warm["templates"], nlohmann::json({"scan of {}"})) << "as it was calibrated";
+  EXPECT_GT(warm["temperature"].get<double>(), 0);
+  save_picture(dir / "one.png", tiny_picture(3));
+  r = run({"classify", dir / "one.png", "--calibration", file, "--json", "--overlay", dir / "heat"});
+  ASSERT_EQ(r.code, 0) << r.err;
+  const auto j = nlohmann::json::parse(r.out);
+  const auto& one = j["results"][0];
+  double sum = 0;
+  for (const auto& [label, p] : one["probabilities"].items()) {
+    sum += p.get<double>();
+    EXPECT_LE(one["intervals_95"][label][0].get<double>(), p.get<double>() + 1e-9) << label;
+    EXPECT_GE(one["intervals_95"][label][1].get<double>(), p.get<double>() - 1e-9) << label;
+  }
+  EXPECT_NEAR(sum, 1, 1e-9);
+  EXPECT_EQ(one["set_90"][0], one["label"]);
+  EXPECT_EQ(decode_image(as_bytes(read_file(one["overlay"].get<std::string>(), 1 << 20)), "overlay").width, 512);
+  std::string other = read_file(file, 1 << 20);
+  const size_t at = other.find("weights_xxh3") + 16;
+  other[at] = other[at] == '0' ? '1' : '0';
+  write_file(dir / "other.json", other);
+  refused({"classify", dir / "one.png", "--calibration", dir / "other.json"}, "was learnt of other weights");
+  refused({"classify", dir / "one.png"}, "--labels is needed");
+  EXPECT_EQ(run({"eval", "classify", dir / "with", "--calibrate", file, "--calibration", file}).code, 2);
   const auto c = nlohmann::json::parse(read_file(dir / "c.json", 1 << 20));
   ASSERT_EQ(c["predictions"].size(), c["n"].get<size_t>());
   for (const auto& p : c["predictions"]) {

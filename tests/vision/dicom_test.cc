@@ -1,5 +1,5 @@
-// DICOM as a viewer shows it: every rule by hand; and that a hostile file costs one refusal, in which no word of its header stands.
-// tests/vision/dicom_peer.py compares with pydicom.
+// DICOM as a viewer shows it: every rule by hand; and that a hostile file costs one refusal, in which no word of its header
+// stands. tests/vision/dicom_peer.py compares with pydicom.
 #include "vision/dicom.h"
 
 #include <gtest/gtest.h>
@@ -82,7 +82,8 @@ TEST(Dicom, WindowsOfEveryFunction) {
   EXPECT_EQ(shown({.more = window("150", "101")}), (std::vector<int>{0, 1, 255, 255})) << "from 99.5 to 199.5";
   EXPECT_EQ(shown({.more = window("150", "200", "LINEAR_EXACT")}), (std::vector<int>{0, 64, 191, 255}));
   std::vector<int> sigmoid;
-  for (const double v : {0.0, 100.0, 200.0, 300.0}) sigmoid.push_back(int(std::lround(255 / (1 + std::exp(-4 * (v - 150) / 200)))));
+  for (const double v : {0.0, 100.0, 200.0, 300.0})
+    sigmoid.push_back(int(std::lround(255 / (1 + std::exp(-4 * (v - 150) / 200)))));
   EXPECT_EQ(shown({.more = window("150", "200", "SIGMOID")}), sigmoid);
   EXPECT_EQ(shown({.more = window("150.5\\7", "1\\9")}), (std::vector<int>{0, 0, 255, 255})) << "the first of two; a step";
   EXPECT_EQ(shown({.more = window("150", "0")}), (std::vector<int>{0, 85, 170, 255})) << "no window has that width";
@@ -158,7 +159,7 @@ TEST(Dicom, Colour) {
   EXPECT_EQ(colour("RGB", 0, {10, 20, 30, 40, 50, 60}), want);
   EXPECT_EQ(colour("RGB", 1, {10, 40, 20, 50, 30, 60}), want);
   const auto red = colour("YBR_FULL", 0, {76, 85, 255, 255, 128, 128});
-  for (const auto &[i, v] : {std::pair(0, 254), std::pair(1, 0), std::pair(2, 0)}) EXPECT_NEAR(red[size_t(i)], v, 2) << i;
+  for (const auto& [i, v] : {std::pair(0, 254), std::pair(1, 0), std::pair(2, 0)}) EXPECT_NEAR(red[size_t(i)], v, 2) << i;
   for (size_t i = 4; i < 8; ++i) EXPECT_NEAR(red[i], 255, 2) << i;
 }
 

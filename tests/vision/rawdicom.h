@@ -24,7 +24,9 @@ inline void element(Raw& out, uint32_t tag, const std::string& vr, Raw value, in
   else put16(out, n);
   append(out, value);
 }
-inline void text(Raw& out, uint32_t tag, const std::string& vr, const std::string& s) { element(out, tag, vr, Raw(s.begin(), s.end())); }
+inline void text(Raw& out, uint32_t tag, const std::string& vr, const std::string& s) {
+  element(out, tag, vr, Raw(s.begin(), s.end()));
+}
 inline void words(Raw& out, uint32_t tag, const std::string& vr, const std::vector<int>& v) {
   Raw value;
   for (const int w : v) put16(value, uint32_t(w) & 0xffff);
@@ -33,7 +35,8 @@ inline void words(Raw& out, uint32_t tag, const std::string& vr, const std::vect
 // A sequence of the given items, each a data set.
 inline void sequence(Raw& out, uint32_t tag, const std::vector<Raw>& items) {
   Raw value;
-  for (const Raw& item : items) put16(value, 0xfffe), put16(value, 0xe000), put32(value, uint32_t(item.size())), append(value, item);
+  for (const Raw& item : items)
+    put16(value, 0xfffe), put16(value, 0xe000), put32(value, uint32_t(item.size())), append(value, item);
   element(out, tag, "SQ", value);
 }
 

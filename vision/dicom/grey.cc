@@ -1,7 +1,6 @@
 #include "vision/dicom/grey.h"
 
 #include <dcmtk/config/osconfig.h>
-
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmimgle/dcmimage.h>
 #include <dcmtk/dcmimgle/dipixel.h>
@@ -13,7 +12,8 @@
 namespace duet::dicom {
 namespace {
 
-// Where an attribute of a macro stands: enhanced files have it for each frame or for all of them, others in the data set itself.
+// Where an attribute of a macro stands: enhanced files have it for each frame or for all of them, others in the data set
+// itself.
 DcmItem* holder(DcmDataset& d, long frame, const DcmTagKey& macro) {
   DcmItem *group = nullptr, *item = nullptr;
   if (d.findAndGetSequenceItem(DCM_PerFrameFunctionalGroupsSequence, group, frame).good() &&
@@ -80,12 +80,24 @@ std::vector<double> stored(const DiPixel& p) {
   std::vector<double> out(size_t(p.getCount()));
   const auto take = [&](const auto* from) { std::copy(from, from + out.size(), out.begin()); };
   switch (p.getRepresentation()) {
-    case EPR_Uint8: take(static_cast<const Uint8*>(p.getData())); break;
-    case EPR_Sint8: take(static_cast<const Sint8*>(p.getData())); break;
-    case EPR_Uint16: take(static_cast<const Uint16*>(p.getData())); break;
-    case EPR_Sint16: take(static_cast<const Sint16*>(p.getData())); break;
-    case EPR_Uint32: take(static_cast<const Uint32*>(p.getData())); break;
-    case EPR_Sint32: take(static_cast<const Sint32*>(p.getData())); break;
+    case EPR_Uint8:
+      take(static_cast<const Uint8*>(p.getData()));
+      break;
+    case EPR_Sint8:
+      take(static_cast<const Sint8*>(p.getData()));
+      break;
+    case EPR_Uint16:
+      take(static_cast<const Uint16*>(p.getData()));
+      break;
+    case EPR_Sint16:
+      take(static_cast<const Sint16*>(p.getData()));
+      break;
+    case EPR_Uint32:
+      take(static_cast<const Uint32*>(p.getData()));
+      break;
+    case EPR_Sint32:
+      take(static_cast<const Sint32*>(p.getData()));
+      break;
   }
   return out;
 }

@@ -1,7 +1,6 @@
 // duet-dicom: reads one foreign DICOM file by DCMTK and gives its pixels, see wire.h and vision/dicom.h. It can open no file to
 // write, start no process and reach no network that it was not given, and ends itself when it takes too much.
 #include <dcmtk/config/osconfig.h>
-
 #include <dcmtk/dcmdata/dcfilefo.h>
 #include <dcmtk/dcmdata/dcrledrg.h>
 #include <dcmtk/dcmdata/dctk.h>
@@ -81,8 +80,10 @@ void check_syntax(const DcmXfer& syntax) {
     case EXS_JPEG2000MulticomponentLosslessOnly:
     case EXS_JPEG2000Multicomponent:
       refuse("its pixels are JPEG 2000, which is not read here; 'gdcmconv --raw IN OUT' (package libgdcm-tools) unpacks it");
-    case EXS_Unknown: refuse("its transfer syntax is none that is known here");
-    default: break;
+    case EXS_Unknown:
+      refuse("its transfer syntax is none that is known here");
+    default:
+      break;
   }
   const std::string name = syntax.getXferName();
   for (const char* video : {"MPEG", "HEVC"})
@@ -98,14 +99,16 @@ void check_pixels(DcmDataset& d, int64_t max_pixels, int max_side) {
     const char* name = dcmFindNameOfUID(kind.c_str());
     refuse("it holds no picture" + (name ? " (it is a " + std::string(name) + ")" : std::string()) + "; leave it out");
   }
-  if (!there || rows == 0 || columns == 0) refuse("its header says " + std::to_string(columns) + " x " + std::to_string(rows) + " pixels; the file is damaged");
+  if (!there || rows == 0 || columns == 0)
+    refuse("its header says " + std::to_string(columns) + " x " + std::to_string(rows) + " pixels; the file is damaged");
   Uint16 allocated = 0;
   d.findAndGetUint16(DCM_BitsAllocated, allocated);
   if (allocated > 16 && d.getOriginalXfer() == EXS_BigEndianExplicit)  // DCMTK swaps them by halves
-    refuse("its pixels are big-endian of " + std::to_string(allocated) + " bits, which are not read here; save it as Explicit VR Little Endian");
+    refuse("its pixels are big-endian of " + std::to_string(allocated) +
+           " bits, which are not read here; save it as Explicit VR Little Endian");
   if (columns > max_side || rows > max_side || int64_t(rows) * columns > max_pixels)
-    refuse(std::to_string(columns) + " x " + std::to_string(rows) + " pixels is more than is read here (" + std::to_string(max_pixels) +
-           " pixels, no side over " + std::to_string(max_side) + "); make it smaller first");
+    refuse(std::to_string(columns) + " x " + std::to_string(rows) + " pixels is more than is read here (" +
+           std::to_string(max_pixels) + " pixels, no side over " + std::to_string(max_side) + "); make it smaller first");
 }
 
 // A number that a header makes up costs its reader a picture each.
@@ -125,7 +128,8 @@ void check_frames(DcmDataset& d, int64_t frames) {
     d.findAndGetUint16(DCM_SamplesPerPixel, samples), d.findAndGetUint16(DCM_BitsAllocated, bits);
     d.findAndGetOFString(DCM_PhotometricInterpretation, kind);
     if (kind == "YBR_FULL_422" || kind == "YBR_PARTIAL_422") samples = 2;
-    if (samples == 0 || bits == 0 || bits > 64) refuse("an attribute has a value that cannot be: samples per pixel or bits allocated");
+    if (samples == 0 || bits == 0 || bits > 64)
+      refuse("an attribute has a value that cannot be: samples per pixel or bits allocated");
     most = int64_t(pixels->getLength()) * 8 / (int64_t(rows) * columns * samples * bits);
   }
   if (frames > most)
@@ -135,12 +139,18 @@ void check_frames(DcmDataset& d, int64_t frames) {
 
 const char* why(EI_Status s) {
   switch (s) {
-    case EIS_MissingAttribute: return "an attribute that pictures need is missing";
-    case EIS_InvalidValue: return "an attribute has a value that cannot be";
-    case EIS_NotSupportedValue: return "an attribute has a value that is not read here";
-    case EIS_MemoryFailure: return "it needs more memory than is given to it";
-    case EIS_InvalidImage: return "its pixels are damaged";
-    default: return "its pixels cannot be read";
+    case EIS_MissingAttribute:
+      return "an attribute that pictures need is missing";
+    case EIS_InvalidValue:
+      return "an attribute has a value that cannot be";
+    case EIS_NotSupportedValue:
+      return "an attribute has a value that is not read here";
+    case EIS_MemoryFailure:
+      return "it needs more memory than is given to it";
+    case EIS_InvalidImage:
+      return "its pixels are damaged";
+    default:
+      return "its pixels cannot be read";
   }
 }
 
@@ -163,7 +173,8 @@ int main(int count, char** arguments) {
   if (!duet::lock_down(true)) refuse("a process cannot be shut in on this system, and foreign files are read in such a one");
 
   DcmFileFormat file;
-  if (file.loadFile("/proc/self/fd/0").bad()) refuse("this DICOM file is damaged: its attributes end before they should, or are none");
+  if (file.loadFile("/proc/self/fd/0").bad())
+    refuse("this DICOM file is damaged: its attributes end before they should, or are none");
   DcmDataset& d = *file.getDataset();
   check_syntax(DcmXfer(d.getOriginalXfer()));
   check_pixels(d, max_pixels, int(max_side));
@@ -172,7 +183,8 @@ int main(int count, char** arguments) {
     refuse("its number of frames is none that can be; the file is damaged");
   check_frames(d, frames);
   if (frame >= frames)
-    refuse("frame " + std::to_string(frame) + " is asked for; it has " + std::to_string(frames) + " (0 to " + std::to_string(frames - 1) + ")");
+    refuse("frame " + std::to_string(frame) + " is asked for; it has " + std::to_string(frames) + " (0 to " +
+           std::to_string(frames - 1) + ")");
 
   Head head;
   head.frames = uint32_t(frames), head.patient = patient_of(d);
@@ -182,7 +194,7 @@ int main(int count, char** arguments) {
   if (frame < 0) put(&head, sizeof head), _exit(0);
 
   DicomImage image(&d, d.getOriginalXfer(), CIF_UsePartialAccessToPixelData | CIF_IgnoreModalityTransformation,
-                         (unsigned long)frame, 1);
+                   (unsigned long)frame, 1);
   if (image.getStatus() != EIS_Normal) refuse(std::string("this DICOM file cannot be shown: ") + why(image.getStatus()));
   head.width = uint32_t(image.getWidth()), head.height = uint32_t(image.getHeight());
   std::vector<uint8_t> values;
