@@ -17,9 +17,10 @@
 namespace duet {
 namespace {
 
-constexpr double kLeast = 1e-12;         // a probability is taken as at least this
+constexpr double kLeast = 1e-12;                 // a probability is taken as at least this
 constexpr double kLowest = 0.02, kHighest = 50;  // temperatures
-constexpr size_t kResamplings = 200, kFewResamplings = 50, kMany = 1000000;  // of the temperature; so many probabilities are many
+constexpr size_t kResamplings = 200, kFewResamplings = 50,
+                 kMany = 1000000;  // of the temperature; so many probabilities are many
 constexpr const char* kFormat = "duet-calibration-1";
 
 // Items as ln p of each class less that of the likeliest, so that nothing is taken apart twice.
@@ -63,7 +64,8 @@ std::vector<double> below_likeliest(std::span<const double> p) {
 }
 
 // The least q at which the share of cases whose truth has p >= 1 - q, of those seen and one to come, reaches the coverage.
-double conformal(const std::vector<std::vector<double>>& p, std::span<const int> truth, std::span<const size_t> unit, size_t units) {
+double conformal(const std::vector<std::vector<double>>& p, std::span<const int> truth, std::span<const size_t> unit,
+                 size_t units) {
   std::vector<double> size(units);
   for (const size_t u : unit) ++size[u];
   std::vector<std::pair<double, double>> score;  // and its share of a case
@@ -87,7 +89,8 @@ std::vector<double> at_temperature(std::span<const double> p, double temperature
 
 Calibration calibrate(const std::vector<std::vector<double>>& probabilities, std::span<const int> truth,
                       std::span<const int64_t> unit, uint64_t seed) {
-  CHECK(probabilities.size() == truth.size() && (unit.empty() || unit.size() == truth.size()), probabilities.size(), " and ", truth.size());
+  CHECK(probabilities.size() == truth.size() && (unit.empty() || unit.size() == truth.size()), probabilities.size(), " and ",
+        truth.size());
   if (probabilities.empty()) refuse("nothing to learn a temperature from");
   const size_t n = truth.size();
   std::map<int64_t, size_t> numbers;
@@ -128,8 +131,8 @@ Calibrated calibrated(const Calibration& c, std::span<const double> p) {
   return out;
 }
 
-SetMeasures measure_sets(const Calibration& c, const std::vector<std::vector<double>>& probabilities, std::span<const int> truth,
-                         std::span<const int64_t> unit, uint64_t seed) {
+SetMeasures measure_sets(const Calibration& c, const std::vector<std::vector<double>>& probabilities,
+                         std::span<const int> truth, std::span<const int64_t> unit, uint64_t seed) {
   SetMeasures m;
   std::vector<double> holds;
   for (size_t i = 0; i < truth.size(); ++i) {
@@ -169,7 +172,8 @@ Calibration load_calibration(const std::string& path) {
   const std::string text = read_file(path, 1 << 24);
   if (auto error = parser.parse(text).get(root)) refuse(path, ": not JSON (", simdjson::error_message(error), ")");
   const auto key = [&](const char* name, auto& to, const char* kind) {
-    if (root[name].get(to)) refuse(path, ": key '", name, "': expected ", kind, "; 'duet eval classify --calibrate' writes such files");
+    if (root[name].get(to))
+      refuse(path, ": key '", name, "': expected ", kind, "; 'duet eval classify --calibrate' writes such files");
   };
   const auto number = [&](const char* name, double low, double high) {
     double v = 0;
@@ -193,7 +197,8 @@ Calibration load_calibration(const std::string& path) {
   }
   c.pictures = int64_t(number("pictures", 1, 1e15)), c.units = int64_t(number("units", 1, 1e15));
   c.temperature = number("temperature", kLowest / 2, kHighest * 2), c.q = number("set_q", 0, 1);
-  if (number("set_coverage", 0, 1) != Calibration::kCoverage) refuse(path, ": key 'set_coverage': ", Calibration::kCoverage, " is made here");
+  if (number("set_coverage", 0, 1) != Calibration::kCoverage)
+    refuse(path, ": key 'set_coverage': ", Calibration::kCoverage, " is made here");
   key("temperatures_resampled", list, "a list of numbers");
   for (const dom::element e : list) {
     double t = 0;

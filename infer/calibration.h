@@ -4,7 +4,8 @@
 // - sets of classes that hold the truth in a given share of cases (split conformal; arXiv 2107.07511), whatever the model:
 //   all classes whose probability is at least 1 - q. Pictures of one unit (a patient) count as one case together
 //   (Dunn, Wasserman, Ramdas 2022, arXiv 1809.07441: pooled cases).
-// All of it holds for pictures like those it is learnt from: of another scanner, or with other shares of the classes, it does not.
+// All of it holds for pictures like those it is learnt from: of another scanner, or with other shares of the classes, it does
+// not.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -29,7 +30,8 @@ struct Calibration {
 // p^(1/temperature), normalized.
 std::vector<double> at_temperature(std::span<const double> p, double temperature);
 
-// temperature, resampled, q, pictures, units. probabilities (items, classes), truth and unit as of class_measures(). Refuses none.
+// temperature, resampled, q, pictures, units. probabilities (items, classes), truth and unit as of class_measures(). Refuses
+// none.
 Calibration calibrate(const std::vector<std::vector<double>>& probabilities, std::span<const int> truth,
                       std::span<const int64_t> unit, uint64_t seed);
 

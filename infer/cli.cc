@@ -2,7 +2,10 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -13,6 +16,7 @@
 #include "infer/search.h"
 #include "kernels/error.h"
 #include "kernels/parallel.h"
+#include "kernels/quote.h"
 #include "text/unicode.h"
 #include "vision/codec.h"
 
@@ -203,6 +207,25 @@ Calibration calibration_for(const std::string& path, const Opened& opened) {
   return c;
 }
 
+void add_window_option(CLI::App* app, std::string& window) {
+  app->add_option(
+      "--window", window,
+      "CENTER/WIDTH of grey DICOM instead of each file's own, in the units of its values (CT of the lung: -600/1500)");
+}
+
+std::optional<Window> window_of(const std::string& text) {
+  if (text.empty()) return {};
+  Window w;
+  const char *end = text.data() + text.size(), *slash = std::find(text.data(), end, '/');
+  const auto center = std::from_chars(text.data(), slash, w.center);
+  if (slash == end || center.ec != std::errc() || center.ptr != slash || !std::isfinite(w.center))
+    refuse("--window ", shown(text), ": expected CENTER/WIDTH, for example -600/1500");
+  const auto width = std::from_chars(slash + 1, end, w.width);
+  if (width.ec != std::errc() || width.ptr != end || !std::isfinite(w.width) || w.width <= 0)
+    refuse("--window ", shown(text), ": a width above 0 is expected after the /");
+  return w;
+}
+
 bool names_picture(const std::string& s) {
   std::error_code none;
   return std::filesystem::exists(s, none) || has_picture_name(s);
@@ -210,7 +233,7 @@ bool names_picture(const std::string& s) {
 
 std::vector<BadPicture> for_pictures(
     const std::vector<std::string>& given, int size,
-    const std::function<void(const std::vector<std::string>&, const std::vector<Image>&)>& piece) {
+    const std::function<void(const std::vector<std::string>&, const std::vector<Image>&)>& piece, const Limits& limits) {
   constexpr size_t kPiece = 16;
   std::vector<BadPicture> bad;
   const auto blame = [&](const std::string& path, const std::string& why) {
@@ -231,7 +254,7 @@ std::vector<BadPicture> for_pictures(
     std::vector<std::string> why(n);
     parallel_for(int64_t(n), [&](int64_t i) {
       try {
-        read[size_t(i)] = model_view(load_image(paths[first + size_t(i)]), size);
+        read[size_t(i)] = model_view(load_image(paths[first + size_t(i)], limits), size);
       } catch (const Error& e) {
         why[size_t(i)] = e.what();
       }

@@ -2,11 +2,13 @@
 #pragma once
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "infer/calibration.h"
 #include "infer/open.h"
+#include "vision/codec.h"
 #include "vision/image.h"
 
 namespace duet {
@@ -62,7 +64,11 @@ struct BadPicture {
 };
 std::vector<BadPicture> for_pictures(
     const std::vector<std::string>& files_and_folders, int size,
-    const std::function<void(const std::vector<std::string>& paths, const std::vector<Image>& images)>& piece);
+    const std::function<void(const std::vector<std::string>& paths, const std::vector<Image>& images)>& piece,
+    const Limits& limits = {});
+// --window CENTER/WIDTH, and what it says; empty: none. Refuses what is no window.
+void add_window_option(CLI::App*, std::string& window);
+std::optional<Window> window_of(const std::string& text);
 void refuse_if_any(const std::vector<BadPicture>&);  // at the end of a verb: exit 1
 
 }  // namespace duet

@@ -37,7 +37,12 @@ void add_data_verbs(CLI::App& app) {
   build->add_option("--val", o.val, "of your own pictures: the share that is kept apart as val")->capture_default_str();
   build->add_flag("--folder-captions", o.folder_captions,
                   "of your own pictures: one without words is captioned with the name of its folder");
-  build->callback([] { build_data(o, std::cout); });
+  static std::string window;
+  add_window_option(build, window);
+  build->callback([] {
+    o.window = window_of(window);
+    build_data(o, std::cout);
+  });
 
   auto* show = data->add_subcommand("show", "a contact sheet of a data set");
   struct Show {

@@ -28,6 +28,7 @@ void add_bad(Json& list, const std::vector<BadPicture>& bad) {
 }
 
 struct CaptionArgs {
+  std::string window;
   std::vector<std::string> pictures;
   std::string lang = "en";
   int beam = 4;
@@ -39,32 +40,36 @@ struct CaptionArgs {
 void caption_verb(const CaptionArgs& o) {
   const Opened opened = open_model(o.open);
   Json list = Json::array();
-  const auto bad = for_pictures(o.pictures, opened.size(), [&](const auto& paths, const auto& images) {
-    std::vector<std::vector<Caption>> said;
-    std::vector<std::string> langs;
-    for (const char* lang : {"en", "ko"}) {
-      if (o.lang != "both" && o.lang != lang) continue;
-      CaptionOptions c;
-      c.korean = std::string_view(lang) == "ko", c.beam = o.beam, c.sample = o.sample;
-      langs.push_back(lang), said.push_back(caption_pictures(opened.model(), opened.tokenizer(), images, c));
-    }
-    for (size_t i = 0; i < paths.size(); ++i) {
-      Json captions = Json::array();
-      for (size_t l = 0; l < langs.size(); ++l) {
-        const Caption& c = said[l][i];
-        captions.push_back({{"lang", langs[l]}, {"text", c.text}, {"log_prob", c.log_prob}, {"tokens", c.ids.size()}});
-        if (!o.json) std::printf("%s: %s\n", paths[i].c_str(), c.text.c_str());
-      }
-      list.push_back({{"file", paths[i]}, {"captions", captions}});
-    }
-    std::fflush(stdout);
-  });
+  const auto bad = for_pictures(
+      o.pictures, opened.size(),
+      [&](const auto& paths, const auto& images) {
+        std::vector<std::vector<Caption>> said;
+        std::vector<std::string> langs;
+        for (const char* lang : {"en", "ko"}) {
+          if (o.lang != "both" && o.lang != lang) continue;
+          CaptionOptions c;
+          c.korean = std::string_view(lang) == "ko", c.beam = o.beam, c.sample = o.sample;
+          langs.push_back(lang), said.push_back(caption_pictures(opened.model(), opened.tokenizer(), images, c));
+        }
+        for (size_t i = 0; i < paths.size(); ++i) {
+          Json captions = Json::array();
+          for (size_t l = 0; l < langs.size(); ++l) {
+            const Caption& c = said[l][i];
+            captions.push_back({{"lang", langs[l]}, {"text", c.text}, {"log_prob", c.log_prob}, {"tokens", c.ids.size()}});
+            if (!o.json) std::printf("%s: %s\n", paths[i].c_str(), c.text.c_str());
+          }
+          list.push_back({{"file", paths[i]}, {"captions", captions}});
+        }
+        std::fflush(stdout);
+      },
+      {.window = window_of(o.window)});
   add_bad(list, bad);
   if (o.json) print(list);
   refuse_if_any(bad);
 }
 
 struct ClassifyArgs {
+  std::string window;
   std::vector<std::string> pictures;
   std::string labels, sentence, by = "embedding", calibration, overlays;
   int top = 5;
@@ -117,45 +122,48 @@ void classify_verb(ClassifyArgs o) {
   if (!o.overlays.empty()) make_folder(o.overlays);
   std::set<std::string> taken;
   Json list = Json::array();
-  const auto bad = for_pictures(o.pictures, opened.size(), [&](const auto& paths, const auto& images) {
-    const auto all = classify(images);
-    if (!o.json && list.empty()) head();
-    for (size_t i = 0; i < paths.size(); ++i) {
-      Calibrated c;
-      if (calibration) c = calibrated(*calibration, all[i]);
-      const std::vector<double>& p = calibration ? c.p : all[i];
-      const auto interval = [&](size_t l) { return calibration ? c.interval_95[l] : kNoInterval; };
-      std::vector<size_t> order(labels.size());
-      for (size_t l = 0; l < order.size(); ++l) order[l] = l;
-      std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return p[a] > p[b]; });
-      Json one = {{"file", paths[i]}, {"label", labels[order[0]]}};
-      for (size_t l : order) one["probabilities"][labels[l]] = p[l];
-      if (calibration) {
-        for (size_t l : order)
-          if (const auto in = interval(l); in.known()) one["intervals_95"][labels[l]] = {in.low, in.high};
-        one["set_90"] = Json::array();
-        for (size_t l : c.set) one["set_90"].push_back(labels[l]);
-      }
-      if (!o.overlays.empty()) {
-        const std::string file = overlay_file(o.overlays, paths[i], taken);
-        const Heat heat = occlusion([&](std::span<const Image> views) { return classify(views); }, images[i], order[0],
-                                    int(opened.model().config.patch));
-        const std::string words = fmt::format("{} {:.3f}", labels[order[0]], p[order[0]]);
-        write_file_atomic(file, encode_png(overlay(images[i], heat, words)));
-        one["overlay"] = file;
-        if (!o.json) std::fprintf(stderr, "%s\n", file.c_str());
-      }
-      list.push_back(std::move(one));
-      if (o.json) continue;
-      std::printf("%s:", paths[i].c_str());
-      for (size_t k = 0; k < std::min(order.size(), size_t(o.top)); ++k) {
-        std::printf("%s %s %.3f", k ? "," : "", labels[order[k]].c_str(), p[order[k]]);
-        if (const auto in = interval(order[k]); in.known()) std::printf(" (%.3f .. %.3f)", in.low, in.high);
-      }
-      if (calibration) std::printf("; 90 %%: %s", set_words(c, labels).c_str());
-      std::printf("\n");
-    }
-  });
+  const auto bad =
+      for_pictures(o.pictures, opened.size(),
+                   [&](const auto& paths, const auto& images) {
+                     const auto all = classify(images);
+                     if (!o.json && list.empty()) head();
+                     for (size_t i = 0; i < paths.size(); ++i) {
+                       Calibrated c;
+                       if (calibration) c = calibrated(*calibration, all[i]);
+                       const std::vector<double>& p = calibration ? c.p : all[i];
+                       const auto interval = [&](size_t l) { return calibration ? c.interval_95[l] : kNoInterval; };
+                       std::vector<size_t> order(labels.size());
+                       for (size_t l = 0; l < order.size(); ++l) order[l] = l;
+                       std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return p[a] > p[b]; });
+                       Json one = {{"file", paths[i]}, {"label", labels[order[0]]}};
+                       for (size_t l : order) one["probabilities"][labels[l]] = p[l];
+                       if (calibration) {
+                         for (size_t l : order)
+                           if (const auto in = interval(l); in.known()) one["intervals_95"][labels[l]] = {in.low, in.high};
+                         one["set_90"] = Json::array();
+                         for (size_t l : c.set) one["set_90"].push_back(labels[l]);
+                       }
+                       if (!o.overlays.empty()) {
+                         const std::string file = overlay_file(o.overlays, paths[i], taken);
+                         const Heat heat = occlusion([&](std::span<const Image> views) { return classify(views); }, images[i],
+                                                     order[0], int(opened.model().config.patch));
+                         const std::string words = fmt::format("{} {:.3f}", labels[order[0]], p[order[0]]);
+                         write_file_atomic(file, encode_png(overlay(images[i], heat, words)));
+                         one["overlay"] = file;
+                         if (!o.json) std::fprintf(stderr, "%s\n", file.c_str());
+                       }
+                       list.push_back(std::move(one));
+                       if (o.json) continue;
+                       std::printf("%s:", paths[i].c_str());
+                       for (size_t k = 0; k < std::min(order.size(), size_t(o.top)); ++k) {
+                         std::printf("%s %s %.3f", k ? "," : "", labels[order[k]].c_str(), p[order[k]]);
+                         if (const auto in = interval(order[k]); in.known()) std::printf(" (%.3f .. %.3f)", in.low, in.high);
+                       }
+                       if (calibration) std::printf("; 90 %%: %s", set_words(c, labels).c_str());
+                       std::printf("\n");
+                     }
+                   },
+                   {.window = window_of(o.window)});
   add_bad(list, bad);
   if (o.json) {
     Json j = {{"by", o.by}, {"templates", classify.templates()}};
@@ -171,6 +179,7 @@ void classify_verb(ClassifyArgs o) {
 }
 
 struct EmbedArgs {
+  std::string window;
   std::vector<std::string> items;
   bool text = false, json = false;
   OpenOptions open;
@@ -187,13 +196,15 @@ void embed_verb(const EmbedArgs& o) {
   std::vector<std::vector<float>> rows;
   const auto take = [&](const std::string& name, const float* row) { names.push_back(name), rows.emplace_back(row, row + E); };
   Json list = Json::array();
-  const auto bad = for_pictures(pictures, opened.size(), [&](const auto& paths, const auto& images) {
-    const Tensor t = embed_pictures(opened.model(), images);
-    for (size_t i = 0; i < paths.size(); ++i) {
-      take(paths[i], t.data() + int64_t(i) * E);
-      list.push_back({{"file", paths[i]}, {"embedding", rows.back()}});
-    }
-  });
+  const auto bad = for_pictures(pictures, opened.size(),
+                                [&](const auto& paths, const auto& images) {
+                                  const Tensor t = embed_pictures(opened.model(), images);
+                                  for (size_t i = 0; i < paths.size(); ++i) {
+                                    take(paths[i], t.data() + int64_t(i) * E);
+                                    list.push_back({{"file", paths[i]}, {"embedding", rows.back()}});
+                                  }
+                                },
+                                {.window = window_of(o.window)});
   const Tensor t = embed_texts(opened.model(), opened.tokenizer(), texts);
   for (size_t i = 0; i < texts.size(); ++i) {
     take(texts[i], t.data() + int64_t(i) * E);
@@ -236,6 +247,7 @@ void add_read_verbs(CLI::App& app) {
       ->capture_default_str();
   caption->add_option("--seed", c->sample.seed, "of what is drawn")->capture_default_str();
   caption->add_flag("--json", c->json, "captions with their log-probabilities");
+  add_window_option(caption, c->window);
   add_open_options(caption, c->open);
   caption->footer("  duet caption cat.png photos/ --lang both");
   caption->callback([c] { caption_verb(*c); });
@@ -258,6 +270,7 @@ void add_read_verbs(CLI::App& app) {
   classify->add_option("--overlay", l->overlays,
                        "folder for pictures of where the model finds the first label (infer/occlusion.h)");
   classify->add_flag("--json", l->json, "all probabilities, and the templates used");
+  add_window_option(classify, l->window);
   add_open_options(classify, l->open);
   classify->footer(
       "  duet classify photos/ --labels \"cat,dog,airplane\"\n  duet classify a.png --labels \"고양이,개\" --by caption");
@@ -268,6 +281,7 @@ void add_read_verbs(CLI::App& app) {
   embed->add_option("ITEM", e->items, "pictures or folders (by their names), and texts")->required();
   embed->add_flag("--text", e->text, "take every ITEM as a text");
   embed->add_flag("--json", e->json, "print the vectors; without it, the table of cosines between all items");
+  add_window_option(embed, e->window);
   add_open_options(embed, e->open);
   embed->footer("  duet embed cat.png \"a cat\" \"자동차\"\n  duet embed photos/ --json > vectors.json");
   embed->callback([e] { embed_verb(*e); });

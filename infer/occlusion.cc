@@ -11,9 +11,9 @@
 namespace duet {
 namespace {
 
-constexpr int kCover = 2;               // cells a side
-constexpr double kFaint = 0.1;          // a fall of the log odds that is worth little colour
-constexpr double kFullest = 0.65;       // of the colour over the picture
+constexpr int kCover = 2;          // cells a side
+constexpr double kFaint = 0.1;     // a fall of the log odds that is worth little colour
+constexpr double kFullest = 0.65;  // of the colour over the picture
 constexpr int kSide = 512, kWords = 20, kSmall = 14, kMargin = 8;
 constexpr uint8_t kFor[3] = {230, 97, 1}, kAgainst[3] = {30, 100, 200};
 
@@ -69,8 +69,10 @@ Image overlay(const Image& view, const Heat& heat, const std::string& words) {
   double most = kFaint;
   for (const double c : heat.cells) most = std::max(most, std::abs(c));
   const bool korean = has_hangul(words);
-  const char* meaning = korean ? "주황: 이 이름에 가깝게 하는 곳, 파랑: 멀게 하는 곳" : "orange: speaks for it, blue: against it";
-  const char* warning = korean ? "모델이 본 것을 보여 줄 뿐 진단이 아닙니다. 연구용" : "shows what the model looks at; research use only, no diagnosis";
+  const char* meaning =
+      korean ? "주황: 이 이름에 가깝게 하는 곳, 파랑: 멀게 하는 곳" : "orange: speaks for it, blue: against it";
+  const char* warning = korean ? "모델이 본 것을 보여 줄 뿐 진단이 아닙니다. 연구용"
+                               : "shows what the model looks at; research use only, no diagnosis";
   Image out(kSide, kSide + 4 * kMargin + kWords + 2 * kSmall);
   fill(out, 0, 0, out.width, out.height, 0xffffffff);
   for (int y = 0; y < kSide; ++y)

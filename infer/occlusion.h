@@ -11,16 +11,17 @@
 namespace duet {
 
 struct Heat {
-  int side = 0;               // cells a side
-  std::vector<double> cells;  // (side, side): mean fall of ln p / (1 - p) of the label over the covers that lie on it; above 0 speaks for it
+  int side = 0;  // cells a side
+  std::vector<double>
+      cells;  // (side, side): mean fall of ln p / (1 - p) of the label over the covers that lie on it; above 0 speaks for it
 };
-// view: square, as the model sees it; patch: pixels a side of a cell, of which the view has a whole number, two at least. A cover is
-// two cells wide and has the mean colour of what is visible.
+// view: square, as the model sees it; patch: pixels a side of a cell, of which the view has a whole number, two at least. A
+// cover is two cells wide and has the mean colour of what is visible.
 Heat occlusion(const Probabilities&, const Image& view, size_t label, int patch);
 
-// The picture in grey, 512 pixels a side, on white where it is transparent; orange where it speaks for the label, blue where against
-// (colours that all kinds of colour vision tell apart), fuller where more; below it `words` and, smaller, what the colours mean and
-// that it is no diagnosis, in Korean where the words hold Hangul.
+// The picture in grey, 512 pixels a side, on white where it is transparent; orange where it speaks for the label, blue where
+// against (colours that all kinds of colour vision tell apart), fuller where more; below it `words` and, smaller, what the
+// colours mean and that it is no diagnosis, in Korean where the words hold Hangul.
 Image overlay(const Image& view, const Heat&, const std::string& words);
 
 }  // namespace duet

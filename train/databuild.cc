@@ -90,7 +90,7 @@ class Builder {
 
   void take(const std::string& source) {
     Tally& tally = tallies_.emplace_back();
-    SourceOptions s{o_.cache, o_.scenes, o_.seed, o_.styles, {o_.together, o_.val, o_.folder_captions}};
+    SourceOptions s{o_.cache, o_.scenes, o_.seed, o_.styles, {o_.together, o_.val, o_.folder_captions, o_.window}};
     own_ = !is_builtin_source(source) && !is_table_source(source);
     prefix_ = is_builtin_source(source) ? source : fs::path(source).stem().string();
     find_source(
@@ -289,6 +289,7 @@ std::string describe(const BuildOptions& o, const Builder& builder, const std::v
     sources.push_back(s);
   }
   j["format"] = kFormat, j["size"] = o.size, j["seed"] = o.seed, j["counts"] = counts;
+  if (o.window) j["window"] = {o.window->center, o.window->width};
   j["concepts"] = builder.concepts(), j["styles"] = builder.styles(), j["sources"] = sources;
   j["hash"] = fmt::format("xxh64:{:016x}", hash_files(files));
   return j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";

@@ -1,9 +1,12 @@
 // `duet data build`: sources -> clean, split, packed pictures with words.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
+
+#include "vision/codec.h"
 
 namespace duet {
 
@@ -15,10 +18,11 @@ struct BuildOptions {
   int64_t scenes = 20000;            // training scenes of the source `scenes`
   uint64_t seed = 1;                 // of the scenes; nothing else is random
   int limit = 0;                     // pictures kept per source; 0: all
-  std::string styles;                // of tables: what their styles are called, see train/sources.h; empty: beside each
-  std::string together;              // of one's own pictures, see OwnOptions
+  std::string styles = {};           // of tables: what their styles are called, see train/sources.h; empty: beside each
+  std::string together = {};         // of one's own pictures, see OwnOptions
   double val = 0.05;
   bool folder_captions = false;
+  std::optional<Window> window = {};  // of one's own DICOM, see Limits
 };
 
 // Writes OUT/{train,val,heldout,pairs}/000000.tar ... (fusion/shards.h) and, last, OUT/dataset.json: format, size,

@@ -24,7 +24,7 @@ namespace {
 class Taker {
  public:
   Taker(const OwnOptions& options, const Together& together, const Sink& sink, SourceReport& report)
-      : val_(options.val), together_(together), sink_(sink), report_(report) {}
+      : val_(options.val), limits_{.window = options.window}, together_(together), sink_(sink), report_(report) {}
 
   void take(Record&& r, std::string split) {
     if (is_dicom(r.image_bytes)) return take_dicom(std::move(r), split);
@@ -70,7 +70,7 @@ class Taker {
       Candidate c;
       c.key = head.frames == 1 ? r.key : r.key + "-frame-" + std::to_string(f + 1);
       c.meta = r.meta;
-      c.draw = [bytes, name = c.key, f](int) { return decode_dicom(*bytes, name, {}, f); };
+      c.draw = [bytes, name = c.key, limits = limits_, f](int) { return decode_dicom(*bytes, name, limits, f); };
       give(std::move(c), split, head.patient ? hex64(head.patient) : "");
     }
   }
@@ -81,6 +81,7 @@ class Taker {
   }
 
   double val_;
+  Limits limits_;
   std::map<std::string, size_t> patients_;  // their numbers
   const Together& together_;
   const Sink& sink_;

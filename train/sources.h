@@ -4,12 +4,13 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "fusion/shards.h"
 #include "train/fetch.h"
-#include "vision/image.h"
+#include "vision/codec.h"
 
 namespace duet {
 
@@ -41,16 +42,17 @@ struct OwnOptions {
   // "patient[0-9]+" keeps the slices of a patient together. Empty or no match: each picture for itself. The match is the
   // picture's Meta::unit; a folder of such a name is no category and no caption. DICOM without a match, or a unit in its JSON,
   // has its patient (id and issuer) as unit, under a number that is given out in order and means nothing elsewhere.
-  std::string together;
-  double val = 0.05;             // share of the pictures (or of what is kept together) that is val, above 0 and below 1
-  bool folder_captions = false;  // a picture without words is captioned with the name of its folder
+  std::string together = {};
+  double val = 0.05;                  // share of the pictures (or of what is kept together) that is val, above 0 and below 1
+  bool folder_captions = false;       // a picture without words is captioned with the name of its folder
+  std::optional<Window> window = {};  // of DICOM, see Limits
 };
 
 struct SourceOptions {
-  std::string cache;       // of packages, see train/fetch.h
-  int64_t scenes = 20000;  // training scenes; a twentieth of it for val and as many for heldout, 64 at least
-  uint64_t seed = 1;       // of the scenes
-  std::string styles;      // of tables, see find_table
+  std::string cache;        // of packages, see train/fetch.h
+  int64_t scenes = 20000;   // training scenes; a twentieth of it for val and as many for heldout, 64 at least
+  uint64_t seed = 1;        // of the scenes
+  std::string styles = {};  // of tables, see find_table
   OwnOptions own = {};
 };
 

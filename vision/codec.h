@@ -4,6 +4,7 @@
 // JPEG by libjpeg-turbo, PNG by libpng, WebP by libwebp; their headers stay inside vision/{jpeg,png,webp}.cc.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,10 +16,16 @@
 
 namespace duet {
 
+// Of DICOM, in what the stored values mean (CT: Hounsfield units); see vision/dicom.h.
+struct Window {
+  double center = 0, width = 0;  // width above 0
+};
+
 struct Limits {
-  int64_t max_pixels = 50'000'000;  // width * height; decoding needs 4 to 12 bytes of memory per pixel
-  int max_side = 16384;             // pixels
-  int64_t max_bytes = 64 << 20;     // of the encoded file
+  int64_t max_pixels = 50'000'000;    // width * height; decoding needs 4 to 12 bytes of memory per pixel
+  int max_side = 16384;               // pixels
+  int64_t max_bytes = 64 << 20;       // of the encoded file
+  std::optional<Window> window = {};  // of grey DICOM, in the place of the file's own; nothing to other formats
 };
 
 // JPEG, PNG, WebP or DICOM (vision/dicom.h; of several frames the first), told apart by their first bytes. `name` stands in the

@@ -1,6 +1,7 @@
 #include "vision/dicom.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/mman.h>
@@ -74,17 +75,20 @@ class Child {
     if (pipe2(ends, O_CLOEXEC) != 0) refuse(name, ": no pipe for a DICOM file: ", std::strerror(errno));
     out_.fd = ends[0];
     Descriptor theirs(ends[1]);
-    const std::string words[] = {program, std::to_string(frame), std::to_string(limits.max_pixels),
-                                 std::to_string(limits.max_side)};
-    char* argv[] = {const_cast<char*>(words[0].c_str()), const_cast<char*>(words[1].c_str()),
-                    const_cast<char*>(words[2].c_str()), const_cast<char*>(words[3].c_str()), nullptr};
+    std::vector<std::string> words = {program, std::to_string(frame), std::to_string(limits.max_pixels),
+                                      std::to_string(limits.max_side)};
+    if (limits.window)
+      for (const double v : {limits.window->center, limits.window->width}) words.push_back(fmt::format("{}", v));
+    std::vector<char*> argv;
+    for (auto& w : words) argv.push_back(w.data());
+    argv.push_back(nullptr);
     char* env[] = {nullptr};
     posix_spawn_file_actions_t files;
     posix_spawn_file_actions_init(&files);
     posix_spawn_file_actions_adddup2(&files, file, 0);
     posix_spawn_file_actions_adddup2(&files, theirs.fd, 1);
     posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
-    const int failed = posix_spawn(&pid_, program.c_str(), &files, nullptr, argv, env);
+    const int failed = posix_spawn(&pid_, program.c_str(), &files, nullptr, argv.data(), env);
     posix_spawn_file_actions_destroy(&files);
     if (failed) refuse(name, ": ", program, " cannot be started: ", std::strerror(failed));
   }

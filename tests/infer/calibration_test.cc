@@ -128,7 +128,8 @@ TEST(Calibration, TheFileSaysItAll) {
   const std::string path = (std::filesystem::path(testing::TempDir()) / "calibration.json").string();
   const World w = world(50, 2, 2, 5);
   Calibration c = calibrate(w.p, w.truth, w.unit, 1);
-  c.labels = {"a", "\xea\xb3\xa0\xec\x96\x91\xec\x9d\xb4", "c", "d"}, c.by = "caption", c.sentence = "scan of {}", c.weights_xxh3 = "12";
+  c.labels = {"a", "\xea\xb3\xa0\xec\x96\x91\xec\x9d\xb4", "c", "d"}, c.by = "caption", c.sentence = "scan of {}",
+  c.weights_xxh3 = "12";
   save_calibration(path, c);
   const Calibration r = load_calibration(path);
   EXPECT_EQ(r.labels, c.labels);

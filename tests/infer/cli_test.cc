@@ -315,6 +315,11 @@ TEST_F(CliTest, ClassifyPrintsProbabilitiesAndTemplates) {
   const Result folder = run({"classify", dir / "scans", "--labels", "cat,dog"});
   EXPECT_EQ(folder.code, 0) << folder.err;
   EXPECT_NE(folder.out.find("IM0001:"), folder.out.npos) << folder.out;
+  const Result narrow = run({"classify", dir / "scans", "--labels", "cat,dog", "--window", "-10/20"});
+  EXPECT_EQ(narrow.code, 0) << narrow.err;
+  EXPECT_NE(narrow.out, folder.out) << "all of it is above 0, and white";
+  for (const char* bad : {"40", "40/", "/80", "40/0", "40/-1", "a/80", "40/80/1", "nan/1", "1/inf"})
+    refused({"classify", dir / "scans", "--labels", "cat,dog", "--window", bad}, "--window ");
   refused({"classify", dir / "a.png", "--labels", "cat"}, "two or more");
   refused({"classify", dir / "a.png", "--labels", "cat,dog", "--template", "photo"}, "{}");
 }

@@ -70,7 +70,7 @@ TEST(Occlusion, TheOverlayIsOrangeForAndBlueAgainst) {
   for (int c = 0; c < 3; ++c) EXPECT_EQ(o.at(400, 100)[c], 128);
   EXPECT_GT(o.height, o.width) << "words below";
   h.cells = {1e-4, 0, 0, 0};
-  EXPECT_NEAR(overlay(grey, h, "")  .at(100, 100)[0], 128, 1) << "next to nothing gets next to no colour";
+  EXPECT_NEAR(overlay(grey, h, "").at(100, 100)[0], 128, 1) << "next to nothing gets next to no colour";
 }
 
 }  // namespace

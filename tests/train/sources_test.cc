@@ -183,7 +183,9 @@ TEST(Emoji, NamesInTwoLanguagesAndOneSkinTone) {
   EXPECT_EQ(turkey->meta.style, "emoji");
   EXPECT_EQ(turkey->draw(64).at(20, 20)[3], 255);
   for (auto& c : all) {
-    if (c.key != "1f983") EXPECT_EQ(c.subject, "turkey") << "a skin tone falls where its base falls";
+    if (c.key != "1f983") {
+      EXPECT_EQ(c.subject, "turkey") << "a skin tone falls where its base falls";
+    }
   }
 }
 

@@ -407,7 +407,9 @@ TEST(Trainer, SurvivesKill9) {
         ::kill(child, SIGKILL);
         ++killed;
       }
-      if (!ended) ASSERT_EQ(waitpid(child, &status, 0), child);
+      if (!ended) {
+        ASSERT_EQ(waitpid(child, &status, 0), child);
+      }
       for (const auto& e : fs::directory_iterator(out)) saving += e.path().filename().string().starts_with(".tmp");
       const auto found = newest_checkpoint(out);
       ASSERT_TRUE(found) << "after kill " << killed;

@@ -61,6 +61,13 @@ Raw both(Raw a, const Raw& b) {
   return a;
 }
 
+Raw lut(const std::vector<int>& descriptor, const std::vector<int>& data, const std::string& vr = "US") {
+  Raw item;
+  rawdicom::words(item, 0x00283002, vr, descriptor);
+  rawdicom::words(item, 0x00283006, "OW", data);
+  return item;
+}
+
 TEST(Dicom, WithoutAWindowTheRangeOfThePicture) {
   EXPECT_EQ(shown({}), (std::vector<int>{0, 85, 170, 255}));
   EXPECT_EQ(shown({.stored = {7, 7, 7, 7}}), (std::vector<int>{0, 0, 0, 0}));
@@ -100,11 +107,16 @@ TEST(Dicom, RescaleComesBeforeTheWindowAndPolarityAfter) {
   EXPECT_NE(refusal(Grey{.more = rescale("0", "0")}.bytes()).find("slope is 0"), std::string::npos);
 }
 
-Raw lut(const std::vector<int>& descriptor, const std::vector<int>& data, const std::string& vr = "US") {
-  Raw item;
-  rawdicom::words(item, 0x00283002, vr, descriptor);
-  rawdicom::words(item, 0x00283006, "OW", data);
-  return item;
+TEST(Dicom, AWindowThatIsAskedForTakesThePlaceOfTheFiles) {
+  Grey g{.photometric = "MONOCHROME1", .more = both(window("150", "101"), rescale("-1000", "2"))};
+  rawdicom::sequence(g.more, 0x00283010, {lut({1, 0, 8}, {9, 9})});
+  const auto with = [&](double center, double width) {
+    Limits limits;
+    limits.window = {center, width};
+    return values(decode_dicom(g.bytes(), "scan", limits));
+  };
+  EXPECT_EQ(with(-700, 400), (std::vector<int>{255, 191, 64, 0})) << "-1000, -800, -600, -400";
+  EXPECT_EQ(with(-700.5, 0.125), (std::vector<int>{255, 255, 0, 0}));
 }
 
 TEST(Dicom, LookUpTables) {

@@ -123,7 +123,8 @@ struct Padding {
 
 }  // namespace
 
-std::vector<uint8_t> grey(DcmDataset& d, const DicomImage& image, long frame, std::string& why) {
+std::vector<uint8_t> grey(DcmDataset& d, const DicomImage& image, long frame, std::string& why, double asked_center,
+                          double asked_width) {
   const DiPixel* pixels = image.getInterData();
   const size_t N = size_t(image.getWidth()) * image.getHeight();
   if (!pixels || pixels->getCount() < N) return why = "its pixels are damaged", std::vector<uint8_t>{};
@@ -163,8 +164,10 @@ std::vector<uint8_t> grey(DcmDataset& d, const DicomImage& image, long frame, st
   DcmItem& voi = *holder(d, frame, DCM_FrameVOILUTSequence);
   DcmItem* voi_item = nullptr;
   double center = 0, width = 0;
-  if (voi.findAndGetSequenceItem(DCM_VOILUTSequence, voi_item, 0).good() ||
-      d.findAndGetSequenceItem(DCM_VOILUTSequence, voi_item, 0).good()) {
+  if (asked_width > 0) {
+    for (double& x : v) x = std::clamp((x - asked_center) / asked_width + 0.5, 0.0, 1.0);
+  } else if (voi.findAndGetSequenceItem(DCM_VOILUTSequence, voi_item, 0).good() ||
+             d.findAndGetSequenceItem(DCM_VOILUTSequence, voi_item, 0).good()) {
     Lut window;
     if (!read_lut(*voi_item, is_signed, window)) return why = "its VOI LUT is damaged", std::vector<uint8_t>{};
     for (double& x : v) x = std::min(window(x) / window.most, 1.0);

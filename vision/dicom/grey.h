@@ -12,6 +12,8 @@ namespace duet::dicom {
 
 // 8 bits for each pixel of the one frame that `image` holds, which is frame `frame` of the file. `image` was made with
 // CIF_IgnoreModalityTransformation. Empty, with `why` said, where an attribute has a value that cannot be.
-std::vector<uint8_t> grey(DcmDataset&, const DicomImage& image, long frame, std::string& why);
+// width above 0: that window, LINEAR_EXACT, in the place of the file's VOI LUT or window.
+std::vector<uint8_t> grey(DcmDataset&, const DicomImage& image, long frame, std::string& why, double center = 0,
+                          double width = 0);
 
 }  // namespace duet::dicom

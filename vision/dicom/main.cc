@@ -157,7 +157,7 @@ const char* why(EI_Status s) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count != 4) {
+  if (count != 4 && count != 6) {
     std::fprintf(stderr, "duet-dicom serves duet, which starts it where it meets a DICOM file\n");
     return 2;
   }
@@ -201,7 +201,8 @@ int main(int count, char** arguments) {
   const void* pixels = nullptr;
   if (image.isMonochrome()) {
     std::string wrong;
-    values = duet::dicom::grey(d, image, frame, wrong);
+    values = duet::dicom::grey(d, image, frame, wrong, count == 6 ? std::atof(arguments[4]) : 0,
+                               count == 6 ? std::atof(arguments[5]) : 0);
     if (values.empty()) refuse("this DICOM file cannot be shown: " + wrong);
     head.channels = 1, pixels = values.data();
   } else {

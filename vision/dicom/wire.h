@@ -1,7 +1,7 @@
 // What duet and duet-dicom say to each other. In: the file is standard input, the order the arguments
-// FRAME MAX_PIXELS MAX_SIDE (FRAME -1: no pixels are asked for). Out, on standard output: a Head, then its bytes: pixels
-// (H,W,channels) or, in words for a person, why there are none ("the header says ...", to stand after the file's name). Both
-// sides are one build.
+// FRAME MAX_PIXELS MAX_SIDE [CENTER WIDTH] (FRAME -1: no pixels are asked for). Out, on standard output: a Head, then its
+// bytes: pixels (H,W,channels) or, in words for a person, why there are none ("the header says ...", to stand after the file's
+// name). Both sides are one build.
 #pragma once
 #include <cstdint>
 
