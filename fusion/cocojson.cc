@@ -44,10 +44,16 @@ bool is_other_picture(const fs::path& p) {
   return false;
 }
 
-// Path under the folder without its extension; a dot left in the last part would end the key early in a tar.
+// Without the ending of a picture; what follows a dot in "1.2.840.17" is none.
+fs::path without_ending(fs::path p) {
+  const std::string e = lower_extension(p);
+  if (e.find_first_not_of(".0123456789") != e.npos) p.replace_extension();
+  return p;
+}
+
+// Path under the folder without its ending; a dot left in the last part would end the key early in a tar.
 std::string key_of(const fs::path& relative) {
-  fs::path p = relative;
-  p.replace_extension();
+  const fs::path p = without_ending(relative);
   std::string last = p.filename().string();
   std::replace(last.begin(), last.end(), '.', '_');
   return (p.parent_path() / last).generic_string();
@@ -179,9 +185,8 @@ void read_folder(const std::string& folder, const EachRecord& each, const EachFa
   if (fs::exists(table)) known = read_jsonl(table.string());
 
   for (const std::string& name : files) {
-    fs::path path = fs::path(folder) / name, json = path, txt = path;
-    json.replace_extension(".json");
-    txt.replace_extension(".txt");
+    const fs::path path = fs::path(folder) / name, json = without_ending(path).concat(".json"),
+                   txt = without_ending(path).concat(".txt");
     fs::path category;
     for (const fs::path& part : fs::path(name).parent_path())
       if (!no_word || !no_word(part.string())) category /= part;

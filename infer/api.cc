@@ -183,6 +183,8 @@ Image Api::picture(std::span<const uint8_t> bytes, const std::string& param) {
       return decode_dicom(bytes, param, kPictures);
     }
     return decoder ? (*decoder)(bytes, param) : decode_strangers(bytes, param);
+  } catch (const DicomUnavailable&) {
+    throw HttpError(500, "this server cannot read DICOM", param, "dicom_unavailable");
   } catch (const DicomDied& e) {
     throw HttpError(422, e.what(), param, "image_not_decoded");
   } catch (const DecoderDied& e) {

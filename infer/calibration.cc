@@ -7,7 +7,6 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
-#include <set>
 
 #include "kernels/error.h"
 #include "kernels/files.h"
@@ -38,7 +37,8 @@ struct Items {
       sum += weight[i] * (std::log(total) - below[i][size_t(truth[i])] / t);
       all += weight[i];
     }
-    return sum / all;
+    const double far = std::log(t);
+    return (sum + far * far / 2) / (all + 1);  // the prior
   }
 
   // It has one valley in 1/T, being convex there: golden section over ln T.
@@ -53,6 +53,16 @@ struct Items {
     }
     return std::exp((a + b) / 2);
   }
+
+  bool all_right(std::span<const double> weight) const {
+    for (size_t i = 0; i < below.size(); ++i)
+      if (weight[i] > 0 && below[i][size_t(truth[i])] < 0) return false;
+    return true;
+  }
+  double temperature(std::span<const double> weight) const {
+    const double t = fit(weight);
+    return all_right(weight) ? std::max(t, 1.0) : t;
+  }
 };
 
 std::vector<double> below_likeliest(std::span<const double> p) {
@@ -63,7 +73,7 @@ std::vector<double> below_likeliest(std::span<const double> p) {
   return out;
 }
 
-// The least q at which the share of cases whose truth has p >= 1 - q, of those seen and one to come, reaches the coverage.
+// The least q at which the share of cases whose truth has 1 - p <= q, of those seen and one to come, reaches the coverage.
 double conformal(const std::vector<std::vector<double>>& p, std::span<const int> truth, std::span<const size_t> unit,
                  size_t units) {
   std::vector<double> size(units);
@@ -100,17 +110,18 @@ Calibration calibrate(const std::vector<std::vector<double>>& probabilities, std
   c.pictures = int64_t(n), c.units = unit.empty() ? int64_t(n) : int64_t(numbers.size());
   Items items{{}, truth};
   for (const auto& p : probabilities) items.below.push_back(below_likeliest(p));
-  c.temperature = items.fit(std::vector<double>(n, 1));
-  c.resampled.resize(c.units < 2 ? 0 : n * probabilities[0].size() > kMany ? kFewResamplings : kResamplings);
+  const std::vector<double> once(n, 1);
+  c.temperature = items.temperature(once);
+  c.resampled.resize(c.units < 2 || items.all_right(once)  ? 0
+                     : n * probabilities[0].size() > kMany ? kFewResamplings
+                                                           : kResamplings);
   parallel_for(int64_t(c.resampled.size()), [&](int64_t r) {
     const auto drawn = resample_counts(c.units, mix(seed, uint64_t(r)));
     std::vector<double> weight(n);
     for (size_t i = 0; i < n; ++i) weight[i] = drawn[of[i]];
-    c.resampled[size_t(r)] = items.fit(weight);
+    c.resampled[size_t(r)] = items.temperature(weight);
   });
-  std::vector<std::vector<double>> warm;
-  for (const auto& p : probabilities) warm.push_back(at_temperature(p, c.temperature));
-  c.q = conformal(warm, truth, of, size_t(c.units));
+  c.q = conformal(probabilities, truth, of, size_t(c.units));
   return c;
 }
 
@@ -122,31 +133,36 @@ Calibrated calibrated(const Calibration& c, std::span<const double> p) {
     const auto other = at_temperature(p, t);
     for (size_t l = 0; l < p.size(); ++l) each[l].push_back(other[l]);
   }
-  for (auto& values : each) out.interval_95.push_back(values.size() < 40 ? kNoInterval : middle_95(std::move(values)));
+  for (size_t l = 0; l < p.size(); ++l) {
+    Interval in = each[l].size() < 40 ? kNoInterval : middle_95(std::move(each[l]));
+    if (in.known()) in = {std::min(in.low, out.p[l]), std::max(in.high, out.p[l])};
+    out.interval_95.push_back(in);
+  }
   std::vector<size_t> order(p.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return out.p[a] > out.p[b]; });
   for (const size_t l : order)
-    if (out.p[l] >= 1 - c.q) out.set.push_back(l);
+    if (1 - p[l] <= c.q) out.set.push_back(l);
   return out;
 }
 
 SetMeasures measure_sets(const Calibration& c, const std::vector<std::vector<double>>& probabilities,
                          std::span<const int> truth, std::span<const int64_t> unit, uint64_t seed) {
-  SetMeasures m;
-  std::vector<double> holds;
+  std::map<int64_t, size_t> numbers;
+  std::vector<double> pictures, holds, sizes;  // of each unit
   for (size_t i = 0; i < truth.size(); ++i) {
+    const size_t u = unit.empty() ? i : numbers.emplace(unit[i], numbers.size()).first->second;
+    if (u == pictures.size()) pictures.push_back(0), holds.push_back(0), sizes.push_back(0);
     const auto set = calibrated(c, probabilities[i]).set;
-    holds.push_back(double(std::count(set.begin(), set.end(), size_t(truth[i]))));
-    m.size += double(set.size()) / double(truth.size());
+    pictures[u]++, sizes[u] += double(set.size());
+    holds[u] += double(std::count(set.begin(), set.end(), size_t(truth[i])));
   }
-  std::vector<int64_t> alone;
-  if (unit.empty()) alone.resize(truth.size()), std::iota(alone.begin(), alone.end(), 0), unit = alone;
-  m.coverage = mean(holds), m.coverage_interval = bootstrap_units(holds, unit, seed);
-  // Resampling what always holds would be certain of it: Clopper and Pearson's interval of the units.
-  const double units = double(std::set<int64_t>(unit.begin(), unit.end()).size()), far = std::pow(0.025, 1 / units);
-  if (m.coverage_interval.known() && std::all_of(holds.begin(), holds.end(), [&](double h) { return h == holds[0]; }))
-    m.coverage_interval = holds[0] == 1 ? Interval{far, 1} : Interval{0, 1 - far};
+  for (size_t u = 0; u < pictures.size(); ++u) holds[u] /= pictures[u], sizes[u] /= pictures[u];
+  SetMeasures m{mean(holds), mean(sizes), kNoInterval};
+  if (holds.size() < 2) return m;
+  // Resampling what always holds would be certain of it: Clopper and Pearson's interval.
+  const double far = std::pow(0.025, 1 / double(holds.size()));
+  m.coverage_interval = m.coverage == 1 ? Interval{far, 1} : m.coverage == 0 ? Interval{0, 1 - far} : bootstrap(holds, seed);
   return m;
 }
 

@@ -1,9 +1,11 @@
 // Probabilities that mean what they say, learnt from pictures whose class is known and that were not trained on:
-// - one temperature for all (Guo et al. 2017, arXiv 1706.04599): p becomes p^(1/T), normalized. The likeliest class stays so;
+// - one temperature for all (Guo et al. 2017, arXiv 1706.04599): p becomes p^(1/T), normalized. The likeliest class stays so.
+//   Pictures that are all told right do not say how sure a model may be: T is then at least 1, and ln T is held near 0 as by
+//   one picture more (a normal prior of deviation 1), which few pictures feel and many do not;
 // - what that temperature is uncertain by, of few pictures: it is fitted anew to pictures drawn with replacement;
-// - sets of classes that hold the truth in a given share of cases (split conformal; arXiv 2107.07511), whatever the model:
-//   all classes whose probability is at least 1 - q. Pictures of one unit (a patient) count as one case together
-//   (Dunn, Wasserman, Ramdas 2022, arXiv 1809.07441: pooled cases).
+// - sets of classes that hold the truth in a given share of cases (split conformal; Angelopoulos and Bates 2021, arXiv
+//   2107.07511), whatever the model: all classes with 1 - p <= q, p being the model's own. A case is a unit (a patient), and
+//   its pictures share it (Lee, Barber, Willett 2023, arXiv 2306.06342).
 // All of it holds for pictures like those it is learnt from: of another scanner, or with other shares of the classes, it does
 // not.
 #pragma once
@@ -22,7 +24,7 @@ struct Calibration {
   std::string by = "embedding", sentence;  // as of Classifier; empty: the built-in templates
   std::string weights_xxh3;                // of the model it belongs to
   double temperature = 1;
-  std::vector<double> resampled;  // temperatures
+  std::vector<double> resampled;  // temperatures; none where all pictures are told right, or are of one unit
   double q = 1;                   // of the sets; 1: all classes, where there are too few units to leave any out
   int64_t pictures = 0, units = 0;
 };
@@ -36,13 +38,16 @@ Calibration calibrate(const std::vector<std::vector<double>>& probabilities, std
                       std::span<const int64_t> unit, uint64_t seed);
 
 struct Calibrated {
-  std::vector<double> p;              // of each class
-  std::vector<Interval> interval_95;  // what the temperature leaves open; of what the model does not know it says nothing
-  std::vector<size_t> set;            // the classes of the set, the likeliest first
+  std::vector<double> p;  // of each class
+  // What the temperature leaves open, and p itself; of what the model does not know it says nothing. None where that is not
+  // known.
+  std::vector<Interval> interval_95;
+  std::vector<size_t> set;  // the classes of the set, the likeliest first
 };
 Calibrated calibrated(const Calibration&, std::span<const double> p);
 
-// What the sets are worth on other pictures: how often they hold the truth (interval of units), and classes a set on average.
+// What the sets are worth on other pictures: how often they hold the truth, and classes a set; means over units of their means,
+// and the 95 % interval of units.
 struct SetMeasures {
   double coverage = 0, size = 0;
   Interval coverage_interval;

@@ -19,6 +19,7 @@
 #include "kernels/quote.h"
 #include "text/unicode.h"
 #include "vision/codec.h"
+#include "vision/dicom.h"
 
 namespace duet {
 namespace {
@@ -241,9 +242,11 @@ std::vector<BadPicture> for_pictures(
     bad.push_back({path, why});
   };
   std::vector<std::string> paths;
+  std::vector<bool> of_folder;
   for (const auto& g : given) {
     try {
-      for (auto& p : list_pictures(g)) paths.push_back(std::move(p));
+      const bool folder = std::filesystem::is_directory(g);
+      for (auto& p : list_pictures(g)) paths.push_back(std::move(p)), of_folder.push_back(folder);
     } catch (const Error& e) {
       blame(g, e.what());
     }
@@ -252,9 +255,12 @@ std::vector<BadPicture> for_pictures(
     const size_t n = std::min(kPiece, paths.size() - first);
     std::vector<std::optional<Image>> read(n);
     std::vector<std::string> why(n);
+    std::vector<char> passed(n);  // a report beside the pictures of a DICOM folder, say
     parallel_for(int64_t(n), [&](int64_t i) {
       try {
         read[size_t(i)] = model_view(load_image(paths[first + size_t(i)], limits), size);
+      } catch (const DicomHoldsNone& e) {
+        why[size_t(i)] = e.what(), passed[size_t(i)] = of_folder[first + size_t(i)];
       } catch (const Error& e) {
         why[size_t(i)] = e.what();
       }
@@ -263,6 +269,7 @@ std::vector<BadPicture> for_pictures(
     std::vector<Image> images;
     for (size_t i = 0; i < n; ++i) {
       if (read[i]) names.push_back(paths[first + i]), images.push_back(std::move(*read[i]));
+      else if (passed[i]) std::fprintf(stderr, "duet: passed over %s\n", why[i].c_str());
       else blame(paths[first + i], why[i]);
     }
     if (!images.empty()) piece(names, images);

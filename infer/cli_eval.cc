@@ -435,17 +435,20 @@ void add_eval_verbs(CLI::App& app) {
   EvalOptions& c = options("classify");
   add_sets(classify, c, false), add_split(classify, c), add_common(classify, c);
   classify->add_flag("--deep", c.deep, "the last folder of a category instead of the first");
-  classify->add_option("--template", c.sentence, "sentence with {} for the label (default: the built-in ones)");
-  classify->add_option("--by", c.by, "embedding or caption likelihood")
-      ->check(CLI::IsMember({"embedding", "caption"}))
-      ->capture_default_str();
+  auto* sentence =
+      classify->add_option("--template", c.sentence, "sentence with {} for the label (default: the built-in ones)");
+  auto* by = classify->add_option("--by", c.by, "embedding or caption likelihood")
+                 ->check(CLI::IsMember({"embedding", "caption"}))
+                 ->capture_default_str();
   auto* learn = classify->add_option(
       "--calibrate", c.calibrate,
       "learn from this split what its probabilities are worth, into this file (.json): infer/calibration.h");
   classify
       ->add_option("--calibration", c.calibration,
                    "such a file, learnt of another split: its probabilities and sets are judged")
-      ->excludes(learn);
+      ->excludes(learn)
+      ->excludes(sentence)
+      ->excludes(by);
   classify->callback([&c] { run_classify(c); });
 
   auto* caption = eval->add_subcommand("caption", "caption pictures and compare with what people wrote");

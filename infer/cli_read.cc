@@ -89,7 +89,9 @@ std::vector<std::string> split_labels(const std::string& text) {
 
 // FOLDER/NAME.png, NAME-2.png ...: of the pictures of one call none takes another's place.
 std::string overlay_file(const std::string& folder, const std::string& picture, std::set<std::string>& taken) {
-  const std::string name = std::filesystem::path(picture).stem().string();
+  const std::filesystem::path path(picture);
+  const bool ending = path.extension().string().find_first_not_of(".0123456789") != std::string::npos;  // not of a UID
+  const std::string name = (ending ? path.stem() : path.filename()).string();
   std::string file = name;
   for (int n = 2; !taken.insert(file).second; ++n) file = name + "-" + std::to_string(n);
   return folder + "/" + file + ".png";
@@ -255,18 +257,23 @@ void add_read_verbs(CLI::App& app) {
   auto* classify = app.add_subcommand("classify", "which of some labels fits a picture, without training for them");
   auto l = std::make_shared<ClassifyArgs>();
   classify->add_option("IMAGE", l->pictures, "JPEG, PNG, WebP or DICOM of any size, or folders of them")->required();
-  classify->add_option("--labels", l->labels, "two or more, with commas between; English or Korean");
-  classify->add_option("--template", l->sentence, "sentence with {} for the label (default: a few built in for each language)");
-  classify->add_option("--by", l->by, "embedding: the contrastive head; caption: how likely the model would say it")
-      ->check(CLI::IsMember({"embedding", "caption"}))
-      ->capture_default_str();
+  auto* labels = classify->add_option("--labels", l->labels, "two or more, with commas between; English or Korean");
+  auto* sentence = classify->add_option("--template", l->sentence,
+                                        "sentence with {} for the label (default: a few built in for each language)");
+  auto* by = classify->add_option("--by", l->by, "embedding: the contrastive head; caption: how likely the model would say it")
+                 ->check(CLI::IsMember({"embedding", "caption"}))
+                 ->capture_default_str();
   classify->add_option("--top", l->top, "labels printed for each picture")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
-  classify->add_option(
-      "--calibration", l->calibration,
-      "file of 'duet eval classify --calibrate': its labels, probabilities that mean what they say with intervals, "
-      "and the labels that hold the truth in 90 %");
+  classify
+      ->add_option(
+          "--calibration", l->calibration,
+          "file of 'duet eval classify --calibrate': its labels, probabilities that mean what they say with intervals, "
+          "and the labels that hold the truth in 90 %")
+      ->excludes(labels)
+      ->excludes(sentence)
+      ->excludes(by);
   classify->add_option("--overlay", l->overlays,
                        "folder for pictures of where the model finds the first label (infer/occlusion.h)");
   classify->add_flag("--json", l->json, "all probabilities, and the templates used");

@@ -26,9 +26,10 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kSplits[] = {"train", "val", "heldout", "pairs"};
-constexpr size_t kChunk = 256;          // candidates drawn in parallel, then judged in order
-constexpr int64_t kPerShard = 4096;     // samples, about 30 MB at 64 pixels
-constexpr size_t kMostCategories = 64;  // of which it is said that val lacks them
+constexpr size_t kChunk = 256;            // candidates drawn in parallel, then judged in order
+constexpr int64_t kMostHeld = 256 << 20;  // bytes of files that wait for that
+constexpr int64_t kPerShard = 4096;       // samples, about 30 MB at 64 pixels
+constexpr size_t kMostCategories = 64;    // of which it is said that val lacks them
 constexpr const char* kFormat = "duet-dataset-1";
 
 struct Tally {
@@ -96,8 +97,9 @@ class Builder {
     find_source(
         source, s,
         [&](Candidate&& c) {
+          held_ += c.held;
           waiting_.push_back(std::move(c));
-          if (waiting_.size() >= kChunk) settle(tally);
+          if (waiting_.size() >= kChunk || held_ > kMostHeld) settle(tally);
         },
         tally.report);
     settle(tally);
@@ -119,8 +121,10 @@ class Builder {
     int64_t alone = 0, units = 0;
     for (const auto& [split, n] : without_unit_) alone += n;
     for (const auto& [split, names] : units_) units += int64_t(names.size());
-    if (!o_.together.empty() && units == 0)
-      refuse("--together ", shown(o_.together), ": none of the ", alone, " names has a match");
+    int64_t asked = 0, matched = 0;
+    for (const auto& t : tallies_) asked += t.report.asked, matched += t.report.matched;
+    if (!o_.together.empty() && asked > 0 && matched == 0)
+      refuse("--together ", shown(o_.together), ": none of the ", asked, " names has a match");
     if (units > 0) {
       log << fmt::format("kept together: {} units", units);
       for (const auto& [split, names] : units_) log << fmt::format(", {} in {}", names.size(), split);
@@ -160,7 +164,7 @@ class Builder {
     bool full = o_.limit > 0 && tally.kept >= o_.limit;
     parallel_for(full ? 0 : int64_t(waiting_.size()), [&](int64_t i) { draw(waiting_[size_t(i)], drawn[size_t(i)]); });
     for (size_t i = 0; i < waiting_.size(); i++) judge(waiting_[i], drawn[i], tally);
-    waiting_.clear();
+    waiting_.clear(), held_ = 0;
   }
 
   void draw(Candidate& c, Drawn& d) const {
@@ -250,6 +254,7 @@ class Builder {
   bool own_ = false;  // the source at hand is a person's own
   std::vector<std::unique_ptr<ShardWriter>> writers_;
   std::vector<Candidate> waiting_;
+  int64_t held_ = 0;  // bytes of theirs
   NearDuplicates near_;
   std::vector<Pair> drawn_;  // of the pictures in near_
   std::set<Pair> twins_;

@@ -30,7 +30,7 @@ class Taker {
     if (is_dicom(r.image_bytes)) return take_dicom(std::move(r), split);
     auto bytes = std::make_shared<const std::vector<uint8_t>>(std::move(r.image_bytes));
     Candidate c;
-    c.key = r.key;
+    c.key = r.key, c.held = int64_t(bytes->size());
     c.meta = std::move(r.meta);
     c.draw = [bytes, name = r.key](int) { return decode_image(*bytes, name); };
     give(std::move(c), split, "");
@@ -42,10 +42,10 @@ class Taker {
   }
 
  private:
-  // patient: what DICOM says of it, "" where it says nothing
+  // patient: by what DICOM says of it; "" of other pictures
   void give(Candidate&& c, const std::string& split, const std::string& patient) {
     report_.found++;
-    if (c.meta.unit.empty()) c.meta.unit = together_(c.key);
+    if (c.meta.unit.empty()) report_.asked++, c.meta.unit = together_(c.key), report_.matched += !c.meta.unit.empty();
     std::string one = c.meta.unit.empty() ? c.key : c.meta.unit;  // decides, whatever else is in the folder
     if (c.meta.unit.empty() && !patient.empty()) {
       one = patient;
@@ -68,10 +68,11 @@ class Taker {
     report_.burned_in += head.burned_in ? head.frames : 0;
     for (int f = 0; f < head.frames; ++f) {
       Candidate c;
+      c.held = f ? 0 : int64_t(bytes->size());
       c.key = head.frames == 1 ? r.key : r.key + "-frame-" + std::to_string(f + 1);
       c.meta = r.meta;
       c.draw = [bytes, name = c.key, limits = limits_, f](int) { return decode_dicom(*bytes, name, limits, f); };
-      give(std::move(c), split, head.patient ? hex64(head.patient) : "");
+      give(std::move(c), split, head.patient ? hex64(head.patient) : r.key);
     }
   }
 

@@ -19,6 +19,7 @@ struct Candidate {
   Meta meta;                            // as it will be written; at least one caption
   std::string subject;                  // the concept that decides the split (train/words.h); empty: concept_of(meta.caption)
   std::string split;                    // train, val, heldout or pairs where the source decides; else empty
+  int64_t held = 0;                     // bytes that `draw` holds, where they are many
   bool ready = false;                   // the picture is composed at its size: no trimming, and equals may repeat (scenes)
   std::function<Image(int size)> draw;  // any shape, about `size` pixels or larger; throws Error; called from many threads
 };
@@ -29,6 +30,7 @@ struct SourceReport {
   int64_t found = 0;                       // pictures looked at
   std::map<std::string, int64_t> dropped;  // reason -> how many
   std::vector<std::string> examples;       // "REASON: WHICH" of the first few of each reason
+  int64_t asked = 0, matched = 0;          // one's own pictures whose names --together was tried on; that it fitted
   int64_t burned_in = 0;                   // pictures whose DICOM says that words of the patient are in the pixels
 };
 // Counts one that is left out, and names it while there are few of its reason.

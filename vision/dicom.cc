@@ -42,8 +42,8 @@ std::string helper() {
   std::error_code none;
   const fs::path beside = fs::read_symlink("/proc/self/exe", none).parent_path() / "duet-dicom";
   if (!fs::exists(beside, none))
-    refuse("DICOM needs the program duet-dicom beside this one, and ", beside.string(),
-           " is not there; './dev build' makes both");
+    throw DicomUnavailable(join("DICOM needs the program duet-dicom beside this one, and ", beside.string(),
+                                " is not there; './dev build' makes both"));
   return beside.string();
 }
 
@@ -90,11 +90,11 @@ class Child {
     posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
     const int failed = posix_spawn(&pid_, program.c_str(), &files, nullptr, argv.data(), env);
     posix_spawn_file_actions_destroy(&files);
-    if (failed) refuse(name, ": ", program, " cannot be started: ", std::strerror(failed));
+    if (failed) throw DicomUnavailable(join(program, " cannot be started: ", std::strerror(failed)));
   }
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
-  ~Child() { end(); }
+  ~Child() { end(true); }
 
   // Exactly n bytes; false: it has ended before, or its time is over.
   bool read(void* to, uint64_t n) {
@@ -112,14 +112,30 @@ class Child {
     }
     return true;
   }
-  bool late() const { return late_; }
+  // What ended it before it was done.
+  [[noreturn]] void gone(const std::string& name) {
+    const int status = end(late_);
+    const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+      throw DicomUnavailable("duet-dicom does not run here; is the package libdcmtk17 there?");
+    throw DicomDied(join(name, ": the process that reads this DICOM file ",
+                         late_ || signal == SIGXCPU ? "took too long; the file is damaged, or made to do harm"
+                         : signal == SIGSYS
+                             ? "did what it may not; the file is made to do harm, or a library is newer than duet"
+                         : signal == SIGKILL ? "was ended; is there memory left?"
+                                             : "broke down; the file is damaged, or made to do harm"));
+  }
 
  private:
-  void end() {
-    if (pid_ <= 0) return;
-    kill(pid_, SIGKILL);
-    while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  // Its status. killed: it does not end by itself.
+  int end(bool killed) {
+    if (pid_ <= 0) return 0;
+    if (killed) kill(pid_, SIGKILL);
+    int status = 0;
+    while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
     }
+    pid_ = 0;
+    return status;
   }
 
   pid_t pid_ = 0;
@@ -128,23 +144,18 @@ class Child {
   bool late_ = false;
 };
 
-[[noreturn]] void gone(const Child& child, const std::string& name) {
-  throw DicomDied(join(name, ": this DICOM file is damaged: the process that reads it ",
-                       child.late() ? "found no end" : "ended before it was done"));
-}
-
 // What comes first of the answer; refuses in the words of a refusal.
 dicom::Head ask(Child& child, const std::string& name) {
   dicom::Head head;
-  if (!child.read(&head, sizeof head) || head.magic != dicom::kMagic) gone(child, name);
+  if (!child.read(&head, sizeof head) || head.magic != dicom::kMagic) child.gone(name);
   if (!head.refused) return head;
   std::string why(size_t(std::min(head.bytes, kMostWords)), ' ');
-  if (!child.read(why.data(), why.size())) gone(child, name);
+  if (!child.read(why.data(), why.size())) child.gone(name);
+  for (char& c : why) c = c >= ' ' && c <= '~' ? c : '?';  // a file may have made it say anything
+  if (head.refused == 2) throw DicomHoldsNone(name + ": " + why);
   refuse(name, ": ", why);
 }
 dicom::Head ask(Child&& child, const std::string& name) { return ask(child, name); }
-
-DicomHead known(const dicom::Head& h) { return {int(h.frames), h.patient, h.burned_in != 0}; }
 
 }  // namespace
 
@@ -155,7 +166,7 @@ bool names_dicom(const std::string& path) {
   for (char& c : e) c = char(c >= 'A' && c <= 'Z' ? c + 32 : c);
   if (e == ".dcm" || e == ".dicom" || e == ".ima") return true;
   // A number after the last dot is the end of a UID.
-  if (e.find_first_not_of(".0123456789") != e.npos) return false;
+  if (e.find_first_not_of(".0123456789") != e.npos || fs::path(path).filename() == "DICOMDIR") return false;
   std::ifstream file(path, std::ios::binary);
   uint8_t start[132] = {};
   file.read(reinterpret_cast<char*>(start), sizeof start);
@@ -164,7 +175,9 @@ bool names_dicom(const std::string& path) {
 
 DicomHead read_dicom_head(std::span<const uint8_t> bytes, const std::string& name, const Limits& limits) {
   const Descriptor file(nameless_file(bytes, name, limits));
-  return known(ask(Child(file.fd, -1, limits, name), name));
+  const dicom::Head h = ask(Child(file.fd, -1, limits, name), name);
+  if (h.frames < 1 || h.frames > bytes.size() * 8) refuse(name, ": ", h.frames, " frames in ", bytes.size(), " bytes");
+  return {int(h.frames), h.patient, h.burned_in != 0};
 }
 
 Image decode_dicom(std::span<const uint8_t> bytes, const std::string& name, const Limits& limits, int frame) {
@@ -174,9 +187,9 @@ Image decode_dicom(std::span<const uint8_t> bytes, const std::string& name, cons
   const dicom::Head head = ask(child, name);
   check_size(head.width, head.height, name, limits);
   const size_t N = size_t(head.width) * head.height, C = head.channels;
-  if ((C != 1 && C != 3) || head.bytes != N * C) gone(child, name);
+  if ((C != 1 && C != 3) || head.bytes != N * C) child.gone(name);
   std::vector<uint8_t> values(N * C);
-  if (!child.read(values.data(), values.size())) gone(child, name);
+  if (!child.read(values.data(), values.size())) child.gone(name);
   Image image(int(head.width), int(head.height));
   for (size_t i = 0; i < N; ++i) {
     const uint8_t* v = &values[i * C];

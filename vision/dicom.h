@@ -19,17 +19,25 @@ namespace duet {
 
 struct DicomHead {
   int frames = 1;
-  uint64_t patient = 0;    // the same for files of one patient id and issuer; 0: there is none. To compare in memory: who knows
-                           // an id can find this number, so it is not to be written down
+  // The same for files of one patient id and issuer, or, without an id, of one study; 0: it has neither. To compare in memory:
+  // who knows an id can find this number, so it is not to be written down.
+  uint64_t patient = 0;
   bool burned_in = false;  // the file says that words of the patient are in its pixels (BurnedInAnnotation)
 };
 
 struct DicomDied : Error {  // the process that read it did, or took too long
   using Error::Error;
 };
+struct DicomHoldsNone : Error {  // no picture but a report, a plan, a signal: nothing is wrong with it
+  using Error::Error;
+};
+struct DicomUnavailable : Error {  // duet-dicom is not there, or does not run
+  using Error::Error;
+};
 
 bool is_dicom(std::span<const uint8_t> bytes);  // "DICM" after 128 bytes
-// The name ends in .dcm, .dicom or .ima, or has no such ending ("IM0001", "1.2.840.1") and the file begins as DICOM does.
+// The name ends in .dcm, .dicom or .ima, or has no ending ("IM0001", "1.2.840.1") and the file begins as DICOM does. Not
+// DICOMDIR, which lists others.
 bool names_dicom(const std::string& path);
 
 // Refuses what is no picture, frames that are not there, JPEG 2000 and video, and what is over the limits.

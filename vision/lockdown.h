@@ -11,7 +11,7 @@ constexpr bool kSanitized = false;
 #endif
 
 // From here on only computing, memory, and reading and writing what is open already; anything else ends the process (seccomp).
-// may_open: files may be opened to be read, too. false: this system does not know how.
-bool lock_down(bool may_open = false);
+// false: this system does not know how.
+bool lock_down();
 
 }  // namespace duet

@@ -312,8 +312,17 @@ TEST_F(CliTest, ClassifyPrintsProbabilitiesAndTemplates) {
   const auto scan = rawdicom::Grey{}.bytes();
   std::filesystem::create_directory(dir / "scans");
   write_file(dir / "scans/IM0001", std::string_view(reinterpret_cast<const char*>(scan.data()), scan.size()));
+  rawdicom::Raw report;
+  rawdicom::text(report, 0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.88.11");
+  const auto report_file = rawdicom::file(report);
+  write_file(dir / "scans/SR0001", std::string_view(reinterpret_cast<const char*>(report_file.data()), report_file.size()));
+  write_file(dir / "scans/DICOMDIR", std::string_view(reinterpret_cast<const char*>(report_file.data()), report_file.size()));
   const Result folder = run({"classify", dir / "scans", "--labels", "cat,dog"});
-  EXPECT_EQ(folder.code, 0) << folder.err;
+  EXPECT_EQ(folder.code, 0) << "nothing is wrong with a report beside the pictures: " << folder.err;
+  EXPECT_NE(folder.err.find("passed over"), folder.err.npos) << folder.err;
+  const Result alone = run({"classify", dir / "scans/SR0001", "--labels", "cat,dog"});
+  EXPECT_EQ(alone.code, 1);
+  EXPECT_NE(alone.err.find("holds no picture"), alone.err.npos) << alone.err;
   EXPECT_NE(folder.out.find("IM0001:"), folder.out.npos) << folder.out;
   const Result narrow = run({"classify", dir / "scans", "--labels", "cat,dog", "--window", "-10/20"});
   EXPECT_EQ(narrow.code, 0) << narrow.err;

@@ -245,6 +245,25 @@ TEST(DataBuild, DicomKeepsPatientsTogetherAndSaysNothingOfThem) {
   EXPECT_EQ(log.find("SECRET"), log.npos);
 
   std::filesystem::remove_all(t / "scans");
+  // Without an id of anyone the frames of a file belong together, and files named by UIDs are none the same.
+  for (int i = 0; i < 10; ++i) put(t / join("scans/normal/1.2.840.", i), scan(i * 8, 4, "", false));
+  put(t / "scans/normal/1.2.840.3.txt", "the third");
+  build_scans();
+  splits.clear();
+  std::set<std::string> names;
+  int third = 0;
+  for (const char* split : {"train", "val"}) {
+    const Dataset d = Dataset::open(t / "out", split);
+    for (int64_t i = 0; i < d.size(); ++i) {
+      splits[d.meta(i).unit].insert(split), names.insert(d.key(i));
+      third += d.meta(i).caption == "the third";
+    }
+  }
+  EXPECT_EQ(names.size(), 40u);
+  EXPECT_EQ(third, 4);
+  EXPECT_EQ(splits.size(), 10u);
+  for (const auto& [unit, in] : splits) EXPECT_EQ(in.size(), 1u) << unit;
+  std::filesystem::remove_all(t / "scans");
   for (int i = 0; i < 6; ++i) put(t / join("scans/normal/", i, ".dcm"), scan(i, 0, "SAME", false));
   EXPECT_NE(build_scans().find("all of them belong to one: val and train cannot be told apart"), std::string::npos);
 }

@@ -40,9 +40,11 @@ def by_duet(data: bytes, frame=0):
 def in_order(lut, values):
     """PS3.3 C.11.1.1.2: entries from the first mapped value; outside, the first and the last."""
     first = int(lut.LUTDescriptor[1])
+    if values.min() < 0 and first > 32767:  # a word that an implicit file does not say the sign of
+        first -= 65536
     data = np.frombuffer(lut.LUTData, "<u2") if isinstance(lut.LUTData, bytes) else np.asarray(lut.LUTData)
     data = data.astype(np.float64)
-    return data[np.clip(np.round(values) - first, 0, len(data) - 1).astype(int)], float(2 ** int(lut.LUTDescriptor[2]) - 1)
+    return data[np.clip(np.round(values - first), 0, len(data) - 1).astype(int)], float(2 ** int(lut.LUTDescriptor[2]) - 1)
 
 
 def first(value):
@@ -51,6 +53,7 @@ def first(value):
 
 def grey(ds, stored):
     v = stored.astype(np.float64)
+    real = v != int(ds.PixelPaddingValue) if "PixelPaddingValue" in ds else np.full(v.shape, True)
     if "ModalityLUTSequence" in ds:
         v, _ = in_order(ds.ModalityLUTSequence[0], v)
     elif "RescaleSlope" in ds:
@@ -68,7 +71,8 @@ def grey(ds, stored):
         else:
             v = np.where(v <= c - 0.5 - (w - 1) / 2, 0, np.where(v > c - 0.5 + (w - 1) / 2, 1, (v - (c - 0.5)) / max(w - 1, 1e-9) + 0.5))
     else:
-        v = (v - v.min()) / max(v.max() - v.min(), 1e-9)
+        low, high = (v[real].min(), v[real].max()) if real.any() else (v.max(), v.max())
+        v = np.clip((v - low) / (high - low), 0, 1) if high > low else np.clip(v - low, 0, 1)
     if ds.PhotometricInterpretation == "MONOCHROME1":
         v = 1 - v
     return v * 255
@@ -119,8 +123,17 @@ def synthetic(rng, i):
     elif how in ("rescale", "negative"):
         ds.RescaleSlope = str(float(rng.choice([1, 2, 0.5, 1.25])) * (-1 if how == "negative" else 1))
         ds.RescaleIntercept = str(int(rng.integers(-2000, 2000)))
-    if rng.random() < 0.75:
-        values = grey_values(ds, stored)
+    values = grey_values(ds, stored)
+    kind_of_voi = rng.random()
+    if kind_of_voi < 0.15 and values.max() < 32000 and values.min() > -32000:
+        item = pydicom.Dataset()
+        first_value, n = int(np.floor(values.min())) + int(rng.integers(-3, 30)), int(rng.integers(2, 400))
+        item.add_new(0x00283002, "SS" if values.min() < 0 or first_value < 0 else "US", [n, first_value, 16])
+        item.add_new(0x00283006, "US", [int(x) for x in rng.integers(0, 65536, n)])
+        ds.VOILUTSequence = [item]
+    elif kind_of_voi < 0.3:
+        ds.add_new(0x00280120, "SS" if ds.PixelRepresentation else "US", int(stored.flat[0]))
+    else:
         ds.WindowCenter = [str(int(rng.uniform(values.min(), values.max() + 1))), "7"]
         ds.WindowWidth = [str(int(max(2, rng.uniform(0.05, 1.2) * (np.ptp(values) + 1)))), "9"]
         if (f := rng.choice(["", "LINEAR", "LINEAR_EXACT", "SIGMOID"])):
@@ -144,48 +157,63 @@ def grey_values(ds, stored):
     return stored * float(ds.get("RescaleSlope", 1)) + float(ds.get("RescaleIntercept", 0))
 
 
+# Of pydicom's files those that are no picture read here, and why.
+REFUSED = {
+    "JPEG 2000": "693_J2KI GDCMJ2K_TextGBR J2K_pixelrep_mismatch JPEG2000-embedded-sequence-delimiter JPEG2000 MR_small_jp2klossless "
+    "SC_rgb_gdcm_KY examples_jpeg2k",
+    "holds no picture": "UN_sequence empty_charset_LEI no_meta_group_length priv_SQ nested_priv_SQ reportsi reportsi_with_empty_number_tags "
+    "rtplan test-SR waveform_ecg meta_missing_tsyntax",
+    "0 x 0 pixels": "meta_missing_tsyntax nested_priv_SQ",
+    "big-endian of 32 bits": "rtdose_expb rtdose_expb_1frame",
+    "its attributes end before they should": "MR_truncated rtplan_truncated SC_rgb_jpeg",  # the last is explicit where it says implicit
+}
+GREY, COLOUR = 0.51, 1.01  # grey is rounded once; colour tables of 16 bits and YBR a second time, on either side
+
+
 def main():
     rng, bad, n, worst = np.random.default_rng(1), [], 0, 0.0
     for i in range(2000):
         data, frames = synthetic(rng, i)
         frame = int(rng.integers(frames))
         ds = pydicom.dcmread(io.BytesIO(data))
+        n += 1
         try:
             off = np.abs(by_duet(data, frame) - by_rule(ds, frame)).max()
         except Refused as e:
-            off, ds.why = 999, str(e)
-        worst, n = max(worst, off if off < 999 else 0), n + 1
-        if off > 1.01:
-            bad.append(f"synthetic {i} frame {frame}: off by {off:.2f}: " + " ".join(
-                f"{k}={ds.get(k)}" for k in ("PhotometricInterpretation BitsAllocated BitsStored PixelRepresentation RescaleSlope RescaleIntercept "
-                                            "WindowCenter WindowWidth VOILUTFunction Rows Columns").split()) + f" lut={'ModalityLUTSequence' in ds} syntax={ds.file_meta.TransferSyntaxUID.name}" + getattr(ds, "why", ""))
-    print(f"{n} synthetic files: {n - len(bad)} within one level of 255, the worst of them {worst:.2f} off")
-    refused, compared, off_files = [], 0, []
-    folder = Path(pydicom.__file__).parent / "data" / "test_files"
-    for f in sorted(folder.glob("*.dcm")):
+            bad.append(f"synthetic {i}: refused: {e}")
+            continue
+        worst = max(worst, off)
+        if off > GREY:
+            del ds.PixelData
+            bad.append(f"synthetic {i}, frame {frame}: {off:.2f} levels off\n{ds}")
+    print(f"{n} made files: {n - len(bad)} within half a level of 255, the worst of all {worst:.2f} off")
+    compared = {False: 0, True: 0}
+    for f in sorted((Path(pydicom.__file__).parent / "data" / "test_files").glob("*.dcm")):
         data = f.read_bytes()
         if data[128:132] != b"DICM":
             continue
         try:
             got = by_duet(data)
         except Refused as e:
-            refused.append((f.name, str(e)))
+            print(f"  {f.stem}: {e}")
+            if not any(word in str(e) and f.stem in names.split() for word, names in REFUSED.items()):
+                bad.append(f"{f.stem}: not to be refused so")
             continue
         try:
             want = by_rule(pydicom.dcmread(f))
         except Exception as e:
-            print(f"  {f.name}: read here, not by pydicom ({str(e).splitlines()[0][:80]})")
+            print(f"  {f.stem}: read here, not by pydicom ({str(e).splitlines()[0][:80]})")
             continue
-        compared += 1
+        colour = got.ndim == 3
+        compared[colour] += 1
         off = np.abs(got - want)
-        if off.max() > 1.01:
-            off_files.append(f"{f.name}: at most {off.max():.1f}, on average {off.mean():.2f} off")
-    print(f"{compared} of pydicom's files compared; refused:")
-    for name, why in refused:
-        print(f"  {name}: {why}")
-    for line in bad[:8] + off_files:
-        print("OFF", line)
-    return bool(bad or off_files)
+        if off.max() > (COLOUR if colour else GREY):
+            bad.append(f"{f.stem}: at most {off.max():.1f}, on average {off.mean():.2f} levels off")
+    print(f"of pydicom's files {compared[False]} grey and {compared[True]} colour ones compared; refused and unread ones above")
+    if min(compared.values()) < 10:
+        bad.append("too few of pydicom's files compared")
+    print("\n".join(["OFF " + b for b in bad[:8]]))
+    return bool(bad)
 
 
 sys.exit(main())

@@ -65,12 +65,14 @@ struct Grey {
   bool is_signed = false, burned_in = false;
   Raw more = {}, functional = {};  // groups, after 0028
   std::string syntax = "1.2.840.10008.1.2.1";
+  std::string study = {}, sop_class = "1.2.840.10008.5.1.4.1.1.7";
   Raw dataset() const {
     Raw d;
-    text(d, 0x00080016, "UI", "1.2.840.10008.5.1.4.1.1.7");
+    text(d, 0x00080016, "UI", sop_class);
     text(d, 0x00100010, "PN", "SECRET^NAME");
     if (!patient.empty()) text(d, 0x00100020, "LO", patient);
     if (!issuer.empty()) text(d, 0x00100021, "LO", issuer);
+    if (!study.empty()) text(d, 0x0020000d, "UI", study);
     words(d, 0x00280002, "US", {1});
     text(d, 0x00280004, "CS", photometric);
     if (frames) text(d, 0x00280008, "IS", std::to_string(frames));

@@ -39,8 +39,8 @@ struct Lut {
   }
 };
 
-// is_signed: the values that go in are, and with them the first one's (which stands as a word of 16 bits either way).
-bool read_lut(DcmItem& item, bool is_signed, Lut& lut) {
+// is_signed: the first value is, where the file does not say so itself: a word of 16 bits stands for either.
+bool read_lut(DcmItem& item, bool is_signed, bool says_kind, Lut& lut) {
   DcmElement* descriptor = nullptr;
   if (item.findAndGetElement(DCM_LUTDescriptor, descriptor).bad()) return false;
   const auto word = [&](unsigned long i, long& to) {
@@ -54,6 +54,7 @@ bool read_lut(DcmItem& item, bool is_signed, Lut& lut) {
   long count = 0, first = 0, bits = 0;
   if (!word(0, count) || !word(1, first) || !word(2, bits) || bits < 1 || bits > 16) return false;
   if (count == 0) count = 65536;
+  if (says_kind && (descriptor->ident() == EVR_SS || descriptor->ident() == EVR_US)) is_signed = descriptor->ident() == EVR_SS;
   lut.first = is_signed ? double(Sint16(Uint16(first))) : double(first);
   lut.most = double((1 << bits) - 1);
   const Uint16* data = nullptr;
@@ -106,13 +107,19 @@ std::vector<double> stored(const DiPixel& p) {
 struct Padding {
   bool there = false;
   double low = 0, high = 0;
+  // Its words stand as signed or not, whatever the pixels are; the bits are meant.
   Padding(DcmDataset& d, bool is_signed) {
+    Uint16 bits = 16;
+    d.findAndGetUint16(DCM_BitsStored, bits);
     const auto value = [&](const DcmTagKey& tag, double& to) {
       Uint16 u = 0;
       Sint16 s = 0;
-      if (d.findAndGetSint16(tag, s).good()) return to = double(s), true;
-      if (d.findAndGetUint16(tag, u).good()) return to = is_signed ? double(Sint16(u)) : double(u), true;
-      return false;
+      if (d.findAndGetSint16(tag, s).good()) u = Uint16(s);
+      else if (d.findAndGetUint16(tag, u).bad()) return false;
+      const int shift = bits < 16 ? 16 - bits : 0;
+      u = Uint16(u << shift);
+      to = is_signed ? double(Sint16(u) >> shift) : double(u >> shift);
+      return true;
     };
     there = value(DCM_PixelPaddingValue, low);
     high = low;
@@ -138,26 +145,31 @@ std::vector<uint8_t> grey(DcmDataset& d, const DicomImage& image, long frame, st
   for (const double x : v)
     if (!padding(x)) low = std::min(low, x), high = std::max(high, x);
 
-  // Modality. What it makes of `low` and `high` is still the range, either way round.
+  // Modality. Angiography's is not for display (PS3.4 N.2.5: it turns log values back). What it makes of `low` and `high` is
+  // still the range, either way round.
   DcmItem* lut_item = nullptr;
   Lut lut;
   DcmItem& rescale = *holder(d, frame, DCM_PixelValueTransformationSequence);
   double slope = 1, intercept = 0;
-  if (d.findAndGetSequenceItem(DCM_ModalityLUTSequence, lut_item, 0).good()) {
-    if (!read_lut(*lut_item, is_signed, lut)) return why = "its modality LUT is damaged", std::vector<uint8_t>{};
+  OFString sop_class;
+  d.findAndGetOFString(DCM_SOPClassUID, sop_class);
+  const bool angiography = sop_class == UID_XRayAngiographicImageStorage ||
+                           sop_class == UID_XRayRadiofluoroscopicImageStorage ||
+                           sop_class == UID_RETIRED_XRayAngiographicBiPlaneImageStorage;
+  const bool says_kind = DcmXfer(d.getOriginalXfer()).isExplicitVR();
+  if (!angiography && d.findAndGetSequenceItem(DCM_ModalityLUTSequence, lut_item, 0).good()) {
+    if (!read_lut(*lut_item, is_signed, says_kind, lut)) return why = "its modality LUT is damaged", std::vector<uint8_t>{};
     low = std::numeric_limits<double>::infinity(), high = -low;
     for (double& x : v) {
       const bool padded = padding(x);
       x = lut(x);
       if (!padded) low = std::min(low, x), high = std::max(high, x);
     }
-    is_signed = false;
-  } else if (number(rescale, DCM_RescaleSlope, slope) | number(rescale, DCM_RescaleIntercept, intercept)) {
+  } else if (!angiography && (number(rescale, DCM_RescaleSlope, slope) | number(rescale, DCM_RescaleIntercept, intercept))) {
     if (slope == 0) return why = "its rescale slope is 0", std::vector<uint8_t>{};
     for (double& x : v) x = x * slope + intercept;
     low = low * slope + intercept, high = high * slope + intercept;
     if (low > high) std::swap(low, high);
-    is_signed = is_signed || intercept < 0 || slope < 0;
   }
 
   // VOI: to 0 .. 1.
@@ -169,7 +181,8 @@ std::vector<uint8_t> grey(DcmDataset& d, const DicomImage& image, long frame, st
   } else if (voi.findAndGetSequenceItem(DCM_VOILUTSequence, voi_item, 0).good() ||
              d.findAndGetSequenceItem(DCM_VOILUTSequence, voi_item, 0).good()) {
     Lut window;
-    if (!read_lut(*voi_item, is_signed, window)) return why = "its VOI LUT is damaged", std::vector<uint8_t>{};
+    if (!read_lut(*voi_item, *std::min_element(v.begin(), v.end()) < 0, says_kind, window))
+      return why = "its VOI LUT is damaged", std::vector<uint8_t>{};
     for (double& x : v) x = std::min(window(x) / window.most, 1.0);
   } else if (number(voi, DCM_WindowCenter, center) && number(voi, DCM_WindowWidth, width) && width > 0) {
     OFString function;

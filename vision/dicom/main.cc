@@ -1,7 +1,8 @@
-// duet-dicom: reads one foreign DICOM file by DCMTK and gives its pixels, see wire.h and vision/dicom.h. It can open no file to
-// write, start no process and reach no network that it was not given, and ends itself when it takes too much.
+// duet-dicom: reads one foreign DICOM file by DCMTK and gives its pixels, see wire.h and vision/dicom.h. It can open no
+// file, start no process and reach no network, and ends itself when it takes too much.
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dcfilefo.h>
+#include <dcmtk/dcmdata/dcistrmf.h>
 #include <dcmtk/dcmdata/dcrledrg.h>
 #include <dcmtk/dcmdata/dctk.h>
 #include <dcmtk/dcmdata/dcuid.h>
@@ -16,13 +17,16 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "vision/dicom/grey.h"
@@ -42,62 +46,65 @@ void put(const void* from, size_t n) {
   }
 }
 
-[[noreturn]] void refuse(const std::string& why) {
+[[noreturn]] void refuse(std::string_view why, uint32_t kind = 1) {
   Head head;
-  head.refused = 1, head.bytes = why.size();
+  head.refused = kind, head.bytes = why.size();
   put(&head, sizeof head), put(why.data(), why.size());
   _exit(0);
 }
 
+[[noreturn]] void no_memory() { refuse("reading it takes more memory than is given to that; make the picture smaller"); }
+
+// At most what is allowed already.
 void limit(decltype(RLIMIT_AS) what, uint64_t to) {
-  const rlimit most{to, to};
-  if (setrlimit(what, &most) != 0) refuse("limits for reading DICOM cannot be set here");
+  rlimit l{};
+  if (getrlimit(what, &l) != 0) refuse("limits for reading DICOM cannot be set here");
+  l.rlim_cur = l.rlim_max = std::min<rlim_t>(to, l.rlim_max);
+  if (setrlimit(what, &l) != 0) refuse("limits for reading DICOM cannot be set here");
 }
 
 void shut_in() {
   if (!duet::kSanitized) limit(RLIMIT_AS, uint64_t(1536) << 20);
   limit(RLIMIT_CPU, 20);
   limit(RLIMIT_FSIZE, 0);
-  limit(RLIMIT_CORE, 1);  // no patient in a crash dump; 0 would still dump where the system pipes dumps to a program (core(5))
+  limit(RLIMIT_CORE, 0);
   syscall(SYS_close_range, 3u, ~0u, 0u);
+  signal(SIGINT, SIG_IGN);  // a terminal's Ctrl-C goes to all; who started this ends it
   prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
+// Without the patient's id the study's, which at least keeps its pictures together.
 uint64_t patient_of(DcmDataset& d) {
-  OFString id, issuer;
-  if (d.findAndGetOFString(DCM_PatientID, id).bad() || id.empty()) return 0;
-  d.findAndGetOFString(DCM_IssuerOfPatientID, issuer);
-  const std::string all = std::string(issuer.c_str()) + '\0' + id.c_str();
+  OFString id, issuer, study;
+  d.findAndGetOFString(DCM_PatientID, id), d.findAndGetOFString(DCM_IssuerOfPatientID, issuer);
+  d.findAndGetOFString(DCM_StudyInstanceUID, study);
+  if (id.empty() && study.empty()) return 0;
+  const std::string all = id.empty() ? "study " + std::string(study.c_str()) : std::string(issuer.c_str()) + '\0' + id.c_str();
   const uint64_t h = XXH3_64bits(all.data(), all.size());
   return h ? h : 1;
 }
 
-// Of the compressed syntaxes DCMTK reads these; the rest is known by name, so that a person learns what to do.
-void check_syntax(const DcmXfer& syntax) {
-  switch (syntax.getXfer()) {
-    case EXS_JPEG2000LosslessOnly:
-    case EXS_JPEG2000:
-    case EXS_JPEG2000MulticomponentLosslessOnly:
-    case EXS_JPEG2000Multicomponent:
-      refuse("its pixels are JPEG 2000, which is not read here; 'gdcmconv --raw IN OUT' (package libgdcm-tools) unpacks it");
-    case EXS_Unknown:
-      refuse("its transfer syntax is none that is known here");
-    default:
-      break;
-  }
-  const std::string name = syntax.getXferName();
+// Of the compressed syntaxes DCMTK reads some; of the rest a person learns what to do.
+void check_syntax(const std::string& uid) {
+  const DcmXfer syntax(uid.c_str());
+  const std::string name = syntax.getXfer() == EXS_Unknown ? "" : syntax.getXferName();
   for (const char* video : {"MPEG", "HEVC"})
     if (name.find(video) != name.npos) refuse("it holds a video (" + name + "); save the frames that matter as pictures");
+  std::string digits;
+  for (const char c : uid)
+    if ((c >= '0' && c <= '9') || c == '.') digits += c;
+  if (name.empty() || name.find("2000") != name.npos)
+    refuse("its pixels are packed as " + (name.empty() ? "transfer syntax " + digits.substr(0, 64) : name) +
+           ", which is not read here; 'gdcmconv --raw IN OUT' (package libgdcm-tools) unpacks " +
+           (name.empty() ? "what it knows" : "them"));
 }
 
-void check_pixels(DcmDataset& d, int64_t max_pixels, int max_side) {
+void check_pixels(DcmDataset& d, std::string kind, int64_t max_pixels, int max_side) {
   Uint16 rows = 0, columns = 0;
   const bool there = d.findAndGetUint16(DCM_Rows, rows).good() && d.findAndGetUint16(DCM_Columns, columns).good();
   if (!d.tagExists(DCM_PixelData)) {
-    OFString kind;
-    d.findAndGetOFString(DCM_SOPClassUID, kind);
     const char* name = dcmFindNameOfUID(kind.c_str());
-    refuse("it holds no picture" + (name ? " (it is a " + std::string(name) + ")" : std::string()) + "; leave it out");
+    refuse("it holds no picture" + (name ? " (it is a " + std::string(name) + ")" : std::string()) + "; leave it out", 2);
   }
   if (!there || rows == 0 || columns == 0)
     refuse("its header says " + std::to_string(columns) + " x " + std::to_string(rows) + " pixels; the file is damaged");
@@ -162,6 +169,7 @@ int main(int count, char** arguments) {
     return 2;
   }
   shut_in();
+  std::set_new_handler(no_memory);
   const long frame = std::atol(arguments[1]), max_pixels = std::atol(arguments[2]), max_side = std::atol(arguments[3]);
   OFLog::configure(OFLogger::OFF_LOG_LEVEL);
   DJDecoderRegistration::registerCodecs();
@@ -169,15 +177,26 @@ int main(int count, char** arguments) {
   DcmRLEDecoderRegistration::registerCodecs();
 
   if (!dcmDataDict.isDictionaryLoaded()) refuse("DCMTK's dictionary is not there; install the package libdcmtk17 anew");
-  // DCMTK opens the file anew for its larger attributes.
-  if (!duet::lock_down(true)) refuse("a process cannot be shut in on this system, and foreign files are read in such a one");
 
+  // All of the file is read at once: what is left for later would be opened anew.
+  DcmInputFileStream stream("/proc/self/fd/0");
+  prctl(PR_SET_DUMPABLE, 0);  // no patient in a crash dump, wherever such go
+  if (!duet::lock_down()) refuse("a process cannot be shut in on this system, and foreign files are read in such a one");
   DcmFileFormat file;
-  if (file.loadFile("/proc/self/fd/0").bad())
-    refuse("this DICOM file is damaged: its attributes end before they should, or are none");
+  file.transferInit();
+  const bool read = stream.good() && file.read(stream, EXS_Unknown, EGL_noChange, 0xfffffffe).good();
+  file.transferEnd();
   DcmDataset& d = *file.getDataset();
-  check_syntax(DcmXfer(d.getOriginalXfer()));
-  check_pixels(d, max_pixels, int(max_side));
+  const auto said = [](DcmItem* item, const DcmTagKey& tag) {
+    OFString s;
+    if (item) item->findAndGetOFString(tag, s);
+    return std::string(s.c_str());
+  };
+  if (const std::string uid = said(file.getMetaInfo(), DCM_TransferSyntaxUID); !uid.empty()) check_syntax(uid);
+  if (!read) refuse("this DICOM file is damaged: its attributes end before they should, or are none");
+  std::string kind = said(&d, DCM_SOPClassUID);
+  if (kind.empty()) kind = said(file.getMetaInfo(), DCM_MediaStorageSOPClassUID);
+  check_pixels(d, kind, max_pixels, int(max_side));
   Sint32 frames = 1;
   if (d.tagExists(DCM_NumberOfFrames) && (d.findAndGetSint32(DCM_NumberOfFrames, frames).bad() || frames < 1))
     refuse("its number of frames is none that can be; the file is damaged");

@@ -10,7 +10,7 @@ namespace duet::dicom {
 constexpr uint32_t kMagic = 0x4d434444;
 struct Head {
   uint32_t magic = kMagic;
-  uint32_t refused = 0;  // 1: `bytes` are words
+  uint32_t refused = 0;  // 1: `bytes` are words; 2: so they are, and say that it is no picture but something else
   uint64_t bytes = 0;    // that follow
   uint64_t patient = 0;
   uint32_t width = 0, height = 0, channels = 0, frames = 0;
