@@ -190,6 +190,7 @@ void read_folder(const std::string& folder, const EachRecord& each, const EachFa
     fs::path category;
     for (const fs::path& part : fs::path(name).parent_path())
       if (!no_word || !no_word(part.string())) category /= part;
+    if (!category.empty() && names_dicom(path.string())) category = *category.begin();
     guarded(name, bad, [&] {
       Meta meta;
       std::string empty;  // what was there, and had no words
@@ -212,9 +213,10 @@ void read_folder(const std::string& folder, const EachRecord& each, const EachFa
         meta.say(words);
       }
       if (!meta.has_text())
-        return bad(
-            name, "no caption",
-            !empty.empty() ? empty : join("no ", txt.filename().string(), " or ", json.filename().string(), " beside it"));
+        return bad(name, "no caption",
+                   !empty.empty() ? empty
+                                  : join("no ", txt.filename().string(), " or ", json.filename().string(),
+                                         " beside it, and no --folder-captions"));
       if (meta.group.empty()) meta.group = category.generic_string();
       each({key_of(name), slurp(path.string(), kMaxPicture), std::move(meta)});
     });

@@ -180,7 +180,9 @@ Image Api::picture(std::span<const uint8_t> bytes, const std::string& param) {
       static std::counting_semaphore<4> turns(4);
       turns.acquire();
       const std::unique_ptr<void, void (*)(void*)> release(&turns, [](void*) { turns.release(); });
-      return decode_dicom(bytes, param, kPictures);
+      Limits limits = kPictures;
+      limits.window = options.window;
+      return decode_dicom(bytes, param, limits);
     }
     return decoder ? (*decoder)(bytes, param) : decode_strangers(bytes, param);
   } catch (const DicomUnavailable&) {

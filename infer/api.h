@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,10 +28,11 @@ struct ModelInfo {
 };
 
 struct ApiOptions {
-  std::vector<std::string> keys;   // none: no key is asked for
-  std::vector<std::string> hosts;  // names that a Host header may bear beside localhost and addresses
-  double timeout = 300;            // seconds of a request, its wait in the queue included
-  int64_t body_limit = 16 << 20;   // bytes
+  std::vector<std::string> keys;      // none: no key is asked for
+  std::vector<std::string> hosts;     // names that a Host header may bear beside localhost and addresses
+  double timeout = 300;               // seconds of a request, its wait in the queue included
+  int64_t body_limit = 16 << 20;      // bytes
+  std::optional<Window> window = {};  // of grey DICOM, see Limits
 };
 
 // A picture within the bounds that strangers' pictures have.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -87,7 +88,23 @@ double conformal(const std::vector<std::vector<double>>& p, std::span<const int>
   return 1;
 }
 
+Window window_in(const std::string& path, simdjson::dom::element e) {
+  Window w;
+  if (e.at(0).get(w.center) || e.at(1).get(w.width) || !(w.width > 0)) refuse(path, ": key 'window': expected [center, width]");
+  return w;
+}
+
 }  // namespace
+
+std::optional<Window> window_of_set(const std::string& dir) {
+  const std::string path = dir + "/dataset.json";
+  std::error_code none;
+  simdjson::dom::parser parser;
+  simdjson::dom::element root, window;
+  if (!std::filesystem::exists(path, none) || parser.parse(read_file(path, 1 << 26)).get(root) || root["window"].get(window))
+    return {};
+  return window_in(path, window);
+}
 
 std::vector<double> at_temperature(std::span<const double> p, double temperature) {
   std::vector<double> out = below_likeliest(p);
@@ -167,17 +184,18 @@ SetMeasures measure_sets(const Calibration& c, const std::vector<std::vector<dou
 }
 
 void save_calibration(const std::string& path, const Calibration& c) {
-  const nlohmann::ordered_json j = {{"format", kFormat},
-                                    {"weights_xxh3", c.weights_xxh3},
-                                    {"by", c.by},
-                                    {"template", c.sentence},
-                                    {"labels", c.labels},
-                                    {"pictures", c.pictures},
-                                    {"units", c.units},
-                                    {"temperature", c.temperature},
-                                    {"temperatures_resampled", c.resampled},
-                                    {"set_coverage", Calibration::kCoverage},
-                                    {"set_q", c.q}};
+  nlohmann::ordered_json j = {{"format", kFormat},
+                              {"weights_xxh3", c.weights_xxh3},
+                              {"by", c.by},
+                              {"template", c.sentence},
+                              {"labels", c.labels},
+                              {"pictures", c.pictures},
+                              {"units", c.units},
+                              {"temperature", c.temperature},
+                              {"temperatures_resampled", c.resampled},
+                              {"set_coverage", Calibration::kCoverage},
+                              {"set_q", c.q}};
+  if (c.window) j["window"] = {c.window->center, c.window->width};
   write_file(path, j.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
@@ -215,6 +233,7 @@ Calibration load_calibration(const std::string& path) {
   c.temperature = number("temperature", kLowest / 2, kHighest * 2), c.q = number("set_q", 0, 1);
   if (number("set_coverage", 0, 1) != Calibration::kCoverage)
     refuse(path, ": key 'set_coverage': ", Calibration::kCoverage, " is made here");
+  if (dom::element window; !root["window"].get(window)) c.window = window_in(path, window);
   key("temperatures_resampled", list, "a list of numbers");
   for (const dom::element e : list) {
     double t = 0;

@@ -10,11 +10,13 @@
 // not.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "infer/eval_stats.h"
+#include "vision/codec.h"
 
 namespace duet {
 
@@ -23,6 +25,7 @@ struct Calibration {
   std::vector<std::string> labels;
   std::string by = "embedding", sentence;  // as of Classifier; empty: the built-in templates
   std::string weights_xxh3;                // of the model it belongs to
+  std::optional<Window> window = {};       // that its data set was built with: of grey DICOM, which is to be read so too
   double temperature = 1;
   std::vector<double> resampled;  // temperatures; none where all pictures are told right, or are of one unit
   double q = 1;                   // of the sets; 1: all classes, where there are too few units to leave any out
@@ -54,6 +57,8 @@ struct SetMeasures {
 };
 SetMeasures measure_sets(const Calibration&, const std::vector<std::vector<double>>& probabilities, std::span<const int> truth,
                          std::span<const int64_t> unit, uint64_t seed);
+
+std::optional<Window> window_of_set(const std::string& dir);  // that a data set was built with (dataset.json)
 
 // JSON; reading refuses what was not written so, and names the key.
 void save_calibration(const std::string& path, const Calibration&);

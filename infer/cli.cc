@@ -208,10 +208,10 @@ Calibration calibration_for(const std::string& path, const Opened& opened) {
   return c;
 }
 
-void add_window_option(CLI::App* app, std::string& window) {
-  app->add_option(
-      "--window", window,
-      "CENTER/WIDTH of grey DICOM instead of each file's own, in the units of its values (CT of the lung: -600/1500)");
+CLI::Option* add_window_option(CLI::App* app, std::string& window) {
+  return app->add_option("--window", window,
+                         "CENTER/WIDTH of grey DICOM instead of each file's own, in the units of its values (CT of the lung: "
+                         "-600/1500); of whatever modality");
 }
 
 std::optional<Window> window_of(const std::string& text) {

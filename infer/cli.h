@@ -67,7 +67,7 @@ std::vector<BadPicture> for_pictures(
     const std::function<void(const std::vector<std::string>& paths, const std::vector<Image>& images)>& piece,
     const Limits& limits = {});
 // --window CENTER/WIDTH, and what it says; empty: none. Refuses what is no window.
-void add_window_option(CLI::App*, std::string& window);
+CLI::Option* add_window_option(CLI::App*, std::string& window);
 std::optional<Window> window_of(const std::string& text);
 void refuse_if_any(const std::vector<BadPicture>&);  // at the end of a verb: exit 1
 

@@ -34,7 +34,10 @@ void add_data_verbs(CLI::App& app) {
   build->add_option("--together", o.together,
                     "of your own pictures: a regular expression; what has the same match in its name is in one split, so "
                     "'patient[0-9]+' keeps a patient's slices out of val that were trained on");
-  build->add_option("--val", o.val, "of your own pictures: the share that is kept apart as val")->capture_default_str();
+  build
+      ->add_option("--val", o.val,
+                   "of your own pictures: the share that is kept apart as val, each picture (patient) by chance; 1: all")
+      ->capture_default_str();
   build->add_flag("--folder-captions", o.folder_captions,
                   "of your own pictures: one without words is captioned with the name of its folder");
   static std::string window;

@@ -248,6 +248,8 @@ void run_retrieval(const EvalOptions& o) {
 void run_classify(EvalOptions o) {
   check_targets(o);
   if (!o.calibrate.empty()) check_target("--calibrate", o.calibrate);
+  if (!o.calibrate.empty() && o.split == "train")
+    refuse("--calibrate of --split train: of what a model was trained on it is too sure; name val or heldout");
   const Opened opened = open_model(o.open);
   std::optional<Calibration> known_calibration;
   if (!o.calibration.empty()) {
@@ -266,6 +268,13 @@ void run_classify(EvalOptions o) {
            labels.empty() ? "its pictures have no categories" : "all its pictures have one category, " + labels[0],
            "; build it from a folder with a folder of pictures for each category, or name one as 'group' in each "
            "picture's .json");
+  const auto window = window_of_set(o.dirs[0]);
+  const auto words = [](const std::optional<Window>& w) {
+    return w ? fmt::format("{}/{}", w->center, w->width) : "each file's own";
+  };
+  if (known_calibration && words(known_calibration->window) != words(window))
+    refuse(o.calibration, ": is of pictures read with --window ", words(known_calibration->window), ", and ", o.dirs[0],
+           " was built with ", words(window));
   if (known_calibration && known_calibration->labels != labels)
     refuse(o.calibration, ": is of other classes than ", o.dirs[0], " has; calibrate anew with --calibrate");
   const Classifier classifier(opened.model(), opened.tokenizer(), labels, o.sentence,
@@ -291,7 +300,7 @@ void run_classify(EvalOptions o) {
   }
   if (!o.calibrate.empty()) {
     Calibration c = calibrate(raw.probabilities, raw.truth, units_of(raw.unit), mix(o.seed, 5));
-    c.labels = labels, c.by = o.by, c.sentence = o.sentence, c.weights_xxh3 = hex64(opened.loaded.hash);
+    c.labels = labels, c.by = o.by, c.sentence = o.sentence, c.weights_xxh3 = hex64(opened.loaded.hash), c.window = window;
     save_calibration(o.calibrate, c);
     sets = fmt::format("{}: temperature {:.2f}{}, of {} pictures{}; report on others\n", o.calibrate, c.temperature,
                        c.resampled.size() < 40

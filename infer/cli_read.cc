@@ -112,6 +112,7 @@ void classify_verb(ClassifyArgs o) {
   std::optional<Calibration> calibration;
   if (!o.calibration.empty()) {
     calibration = calibration_for(o.calibration, opened);
+    if (calibration->window) o.window = fmt::format("{}/{}", calibration->window->center, calibration->window->width);
     labels = calibration->labels, o.sentence = calibration->sentence, o.by = calibration->by;
   }
   const Classifier classify(opened.model(), opened.tokenizer(), labels, o.sentence,
@@ -152,7 +153,7 @@ void classify_verb(ClassifyArgs o) {
                          const std::string words = fmt::format("{} {:.3f}", labels[order[0]], p[order[0]]);
                          write_file_atomic(file, encode_png(overlay(images[i], heat, words)));
                          one["overlay"] = file;
-                         if (!o.json) std::fprintf(stderr, "%s\n", file.c_str());
+                         if (!o.json) std::fprintf(stderr, "%s: overlay %s\n", paths[i].c_str(), file.c_str());
                        }
                        list.push_back(std::move(one));
                        if (o.json) continue;
@@ -233,7 +234,8 @@ void embed_verb(const EmbedArgs& o) {
 void add_read_verbs(CLI::App& app) {
   auto* caption = app.add_subcommand("caption", "say what is on pictures");
   auto c = std::make_shared<CaptionArgs>();
-  caption->add_option("IMAGE", c->pictures, "JPEG, PNG, WebP or DICOM of any size, or folders of them")->required();
+  caption->add_option("IMAGE", c->pictures, "JPEG, PNG, WebP or DICOM (its first frame) of any size, or folders of them")
+      ->required();
   caption->add_option("--lang", c->lang, "en, ko or both")->check(CLI::IsMember({"en", "ko", "both"}))->capture_default_str();
   caption->add_option("--beam", c->beam, "wordings followed at a time; 1: the likeliest next word")
       ->check(CLI::Range(1, 64))
@@ -256,7 +258,8 @@ void add_read_verbs(CLI::App& app) {
 
   auto* classify = app.add_subcommand("classify", "which of some labels fits a picture, without training for them");
   auto l = std::make_shared<ClassifyArgs>();
-  classify->add_option("IMAGE", l->pictures, "JPEG, PNG, WebP or DICOM of any size, or folders of them")->required();
+  classify->add_option("IMAGE", l->pictures, "JPEG, PNG, WebP or DICOM (its first frame) of any size, or folders of them")
+      ->required();
   auto* labels = classify->add_option("--labels", l->labels, "two or more, with commas between; English or Korean");
   auto* sentence = classify->add_option("--template", l->sentence,
                                         "sentence with {} for the label (default: a few built in for each language)");
@@ -266,18 +269,20 @@ void add_read_verbs(CLI::App& app) {
   classify->add_option("--top", l->top, "labels printed for each picture")
       ->check(CLI::Range(1, 1000000))
       ->capture_default_str();
-  classify
-      ->add_option(
-          "--calibration", l->calibration,
-          "file of 'duet eval classify --calibrate': its labels, probabilities that mean what they say with intervals, "
-          "and the labels that hold the truth in 90 %")
-      ->excludes(labels)
-      ->excludes(sentence)
-      ->excludes(by);
+  auto* calibration =
+      classify
+          ->add_option(
+              "--calibration", l->calibration,
+              "file of 'duet eval classify --calibrate': its labels, template and window, probabilities that mean what "
+              "they say with intervals, "
+              "and the labels that hold the truth in 90 %")
+          ->excludes(labels)
+          ->excludes(sentence)
+          ->excludes(by);
   classify->add_option("--overlay", l->overlays,
                        "folder for pictures of where the model finds the first label (infer/occlusion.h)");
   classify->add_flag("--json", l->json, "all probabilities, and the templates used");
-  add_window_option(classify, l->window);
+  add_window_option(classify, l->window)->excludes(calibration);
   add_open_options(classify, l->open);
   classify->footer(
       "  duet classify photos/ --labels \"cat,dog,airplane\"\n  duet classify a.png --labels \"고양이,개\" --by caption");

@@ -18,6 +18,7 @@ struct ServeOptions {
   std::vector<std::string> hosts;
   int port = 8080, queue = 64;
   double timeout = 300;
+  std::string window;
   OpenOptions open;
 };
 
@@ -57,7 +58,7 @@ void serve(const ServeOptions& o) {
     refuse("--host ", o.host,
            ": others could reach this server; give it a key with --api-key-file FILE (one key a line), or leave it on "
            "127.0.0.1");
-  api_options.hosts = o.hosts, api_options.timeout = o.timeout;
+  api_options.hosts = o.hosts, api_options.timeout = o.timeout, api_options.window = window_of(o.window);
   Decoder decoder(decode_strangers);  // before there are threads, and a model in memory
   mallopt(M_ARENA_MAX, 4);            // many threads that take and give large blocks in turn
   allow_many_descriptors();
@@ -91,6 +92,7 @@ void add_serve_verb(CLI::App& app) {
   verb->add_option("--api-key-file", o->key_file, "keys that are let in, one a line; all routes but /health then need one");
   verb->add_option("--allow-host", o->hosts, "names that people call this server by, beside localhost and addresses");
   verb->add_option("--queue", o->queue, "pictures that may wait")->check(CLI::Range(1, 10000))->capture_default_str();
+  add_window_option(verb, o->window);
   verb->add_option("--timeout", o->timeout, "seconds a request may take, its wait included")
       ->check(within(1, 86400))
       ->capture_default_str();

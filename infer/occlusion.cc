@@ -1,5 +1,7 @@
 #include "infer/occlusion.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -69,8 +71,10 @@ Image overlay(const Image& view, const Heat& heat, const std::string& words) {
   double most = kFaint;
   for (const double c : heat.cells) most = std::max(most, std::abs(c));
   const bool korean = has_hangul(words);
-  const char* meaning =
-      korean ? "주황: 이 이름에 가깝게 하는 곳, 파랑: 멀게 하는 곳" : "orange: speaks for it, blue: against it";
+  const std::string times = fmt::format("{:.2g}", std::exp(most));
+  const std::string meaning =
+      korean ? "주황: 이 이름에 가깝게 하는 곳, 파랑: 멀게 하는 곳. 가장 진한 곳을 가리면 승산이 " + times + "배 달라짐"
+             : "orange: speaks for it, blue: against; where fullest, covering changes the odds " + times + " times";
   const char* warning = korean ? "모델이 본 것을 보여 줄 뿐 진단이 아닙니다. 연구용"
                                : "shows what the model looks at; research use only, no diagnosis";
   Image out(kSide, kSide + 4 * kMargin + kWords + 2 * kSmall);
@@ -84,7 +88,8 @@ Image overlay(const Image& view, const Heat& heat, const std::string& words) {
       const auto cell = [&](int a, int b) { return heat.cells[size_t(b * heat.side + a)]; };
       const double h = (1 - (v - y0)) * ((1 - (u - x0)) * cell(x0, y0) + (u - x0) * cell(x1, y0)) +
                        (v - y0) * ((1 - (u - x0)) * cell(x0, y1) + (u - x0) * cell(x1, y1));
-      const double full = kFullest * std::min(std::abs(h) / most, 1.0);
+      const int seen = view.at(x * view.width / kSide, y * view.height / kSide)[3];  // none beside the picture
+      const double full = kFullest * std::min(std::abs(h) / most, 1.0) * seen / 255;
       const auto& colour = h > 0 ? kFor : kAgainst;
       const uint8_t* b = below.at(x, y);
       const double grey = 0.299 * b[0] + 0.587 * b[1] + 0.114 * b[2];  // else orange on a fox says nothing

@@ -105,7 +105,7 @@ std::vector<std::string> list_pictures(const std::string& path) {
     }
   }
   std::sort(out.begin(), out.end());
-  if (out.empty()) refuse(path, ": no pictures in this folder (.png, .jpg, .jpeg, .webp, .dcm)");
+  if (out.empty()) refuse(path, ": no pictures in this folder (.png, .jpg, .jpeg, .webp, .dcm, DICOM without an ending)");
   return out;
 }
 

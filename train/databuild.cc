@@ -135,6 +135,14 @@ class Builder {
       if (t.report.burned_in)
         log << fmt::format("{}: {} pictures say that words of the patient are in their pixels; look before you pass them on\n",
                            t.report.name, t.report.burned_in);
+    if (!categories_.empty() && !categories_.contains("val") && !units_.contains("val"))
+      log << "nothing is in val; a larger --val may have something\n";
+    for (const auto& t : tallies_)
+      if (t.report.nameless)
+        log << fmt::format(
+            "{}: {} files name no patient; they stand with their study, or alone: say what belongs together with "
+            "--together\n",
+            t.report.name, t.report.nameless);
     std::string lacks;
     const auto val = categories_.find("val"), train = categories_.find("train");
     if (val != categories_.end() && train != categories_.end())
@@ -201,12 +209,13 @@ class Builder {
   bool repeats(const Candidate& c, const Image& image) {
     Pair mine{c.meta.subject, c.meta.style};
     bool found = near_.find_or_keep(image, [&](int64_t k) {
-      const Pair& other = drawn_[size_t(k)];
+      const auto& [other, unit] = drawn_[size_t(k)];
+      if (!unit.empty() && !c.meta.unit.empty() && unit != c.meta.unit) return true;  // two patients look alike
       if (other.first != mine.first || other.second == mine.second) return false;
       twins_.insert(mine), twins_.insert(other);
       return true;
     }) >= 0;
-    if (!found) drawn_.push_back(mine);
+    if (!found) drawn_.push_back({mine, c.meta.unit});
     return found;
   }
 
@@ -256,7 +265,7 @@ class Builder {
   std::vector<Candidate> waiting_;
   int64_t held_ = 0;  // bytes of theirs
   NearDuplicates near_;
-  std::vector<Pair> drawn_;  // of the pictures in near_
+  std::vector<std::pair<Pair, std::string>> drawn_;  // of the pictures in near_, with their units
   std::set<Pair> twins_;
   std::set<std::string> keys_;
   std::vector<Tally> tallies_;
@@ -316,7 +325,7 @@ void print_table(const std::vector<Tally>& tallies, std::ostream& log) {
 void check(const BuildOptions& o) {
   if (o.sources.empty()) refuse("no source named; try ", builtin_sources(), " or a folder of pictures");
   if (o.size < 8 || o.size > 1024) refuse("--size ", o.size, ": between 8 and 1024 pixels");
-  if (!(o.val > 0 && o.val < 1)) refuse("--val ", o.val, ": a share above 0 and below 1");
+  if (!(o.val > 0 && o.val <= 1)) refuse("--val ", o.val, ": a share above 0, at most 1");
   if (o.scenes < 0 || o.scenes > 10'000'000) refuse("--scenes ", o.scenes, ": between 0 and 10 million");
   if (o.out.empty()) refuse("no --out folder named");
   std::error_code none;
@@ -354,7 +363,8 @@ void build_data(const BuildOptions& options, std::ostream& log) {
     auto files = builder.finish();
     print_table(builder.tallies(), log);
     builder.say_division(log);
-    if (files.empty()) refuse("no picture was kept, so nothing was written to ", options.out);
+    if (files.empty())
+      refuse("no picture was kept (PNG, JPEG, WebP and DICOM are looked for), so nothing was written to ", options.out);
     std::string json = describe(options, builder, files);
     write_file((part / "dataset.json").string(), json);
     fs::remove_all(out);

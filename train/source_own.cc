@@ -65,6 +65,7 @@ class Taker {
       return leave_out(report_, "not readable", e.what());
     }
     auto bytes = std::make_shared<const std::vector<uint8_t>>(std::move(r.image_bytes));
+    report_.nameless += !head.names_patient;
     report_.burned_in += head.burned_in ? head.frames : 0;
     for (int f = 0; f < head.frames; ++f) {
       Candidate c;

@@ -31,6 +31,7 @@ struct SourceReport {
   std::map<std::string, int64_t> dropped;  // reason -> how many
   std::vector<std::string> examples;       // "REASON: WHICH" of the first few of each reason
   int64_t asked = 0, matched = 0;          // one's own pictures whose names --together was tried on; that it fitted
+  int64_t nameless = 0;                    // DICOM files without a patient's id
   int64_t burned_in = 0;                   // pictures whose DICOM says that words of the patient are in the pixels
 };
 // Counts one that is left out, and names it while there are few of its reason.
@@ -45,7 +46,7 @@ struct OwnOptions {
   // picture's Meta::unit; a folder of such a name is no category and no caption. DICOM without a match, or a unit in its JSON,
   // has its patient (id and issuer) as unit, under a number that is given out in order and means nothing elsewhere.
   std::string together = {};
-  double val = 0.05;                  // share of the pictures (or of what is kept together) that is val, above 0 and below 1
+  double val = 0.05;                  // share of the pictures (or of what is kept together) that is val, above 0; 1: all
   bool folder_captions = false;       // a picture without words is captioned with the name of its folder
   std::optional<Window> window = {};  // of DICOM, see Limits
 };

@@ -8,12 +8,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
 #include "kernels/error.h"
 #include "vision/dicom/wire.h"
@@ -177,7 +179,7 @@ DicomHead read_dicom_head(std::span<const uint8_t> bytes, const std::string& nam
   const Descriptor file(nameless_file(bytes, name, limits));
   const dicom::Head h = ask(Child(file.fd, -1, limits, name), name);
   if (h.frames < 1 || h.frames > bytes.size() * 8) refuse(name, ": ", h.frames, " frames in ", bytes.size(), " bytes");
-  return {int(h.frames), h.patient, h.burned_in != 0};
+  return {int(h.frames), h.patient, h.names_patient != 0, h.burned_in != 0};
 }
 
 Image decode_dicom(std::span<const uint8_t> bytes, const std::string& name, const Limits& limits, int frame) {
@@ -190,6 +192,11 @@ Image decode_dicom(std::span<const uint8_t> bytes, const std::string& name, cons
   if ((C != 1 && C != 3) || head.bytes != N * C) child.gone(name);
   std::vector<uint8_t> values(N * C);
   if (!child.read(values.data(), values.size())) child.gone(name);
+  if (std::adjacent_find(values.begin(), values.end(), std::not_equal_to<>()) == values.end())
+    refuse(name, ": all its pixels have one value",
+           limits.window ? fmt::format(" through the window {}/{}; choose another, or leave it out", limits.window->center,
+                                       limits.window->width)
+                         : "; leave it out");
   Image image(int(head.width), int(head.height));
   for (size_t i = 0; i < N; ++i) {
     const uint8_t* v = &values[i * C];

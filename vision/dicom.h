@@ -22,7 +22,8 @@ struct DicomHead {
   // The same for files of one patient id and issuer, or, without an id, of one study; 0: it has neither. To compare in memory:
   // who knows an id can find this number, so it is not to be written down.
   uint64_t patient = 0;
-  bool burned_in = false;  // the file says that words of the patient are in its pixels (BurnedInAnnotation)
+  bool names_patient = false;  // there is an id
+  bool burned_in = false;      // the file says that words of the patient are in its pixels (BurnedInAnnotation)
 };
 
 struct DicomDied : Error {  // the process that read it did, or took too long
@@ -40,7 +41,8 @@ bool is_dicom(std::span<const uint8_t> bytes);  // "DICM" after 128 bytes
 // DICOMDIR, which lists others.
 bool names_dicom(const std::string& path);
 
-// Refuses what is no picture, frames that are not there, JPEG 2000 and video, and what is over the limits.
+// Refuses what is no picture, pictures of one value, frames that are not there, JPEG 2000 and video, and what is over the
+// limits.
 DicomHead read_dicom_head(std::span<const uint8_t> bytes, const std::string& name, const Limits& limits = {});
 Image decode_dicom(std::span<const uint8_t> bytes, const std::string& name, const Limits& limits = {}, int frame = 0);
 

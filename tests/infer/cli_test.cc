@@ -324,9 +324,12 @@ TEST_F(CliTest, ClassifyPrintsProbabilitiesAndTemplates) {
   EXPECT_EQ(alone.code, 1);
   EXPECT_NE(alone.err.find("holds no picture"), alone.err.npos) << alone.err;
   EXPECT_NE(folder.out.find("IM0001:"), folder.out.npos) << folder.out;
-  const Result narrow = run({"classify", dir / "scans", "--labels", "cat,dog", "--window", "-10/20"});
+  const Result narrow = run({"classify", dir / "scans", "--labels", "cat,dog", "--window", "50/100"});
   EXPECT_EQ(narrow.code, 0) << narrow.err;
-  EXPECT_NE(narrow.out, folder.out) << "all of it is above 0, and white";
+  EXPECT_NE(narrow.out, folder.out);
+  const Result white = run({"classify", dir / "scans", "--labels", "cat,dog", "--window", "-10/20"});
+  EXPECT_EQ(white.code, 1);
+  EXPECT_NE(white.err.find("all its pixels have one value through the window -10/20"), white.err.npos) << white.err;
   for (const char* bad : {"40", "40/", "/80", "40/0", "40/-1", "a/80", "40/80/1", "nan/1", "1/inf"})
     refused({"classify", dir / "scans", "--labels", "cat,dog", "--window", bad}, "--window ");
   refused({"classify", dir / "a.png", "--labels", "cat"}, "two or more");

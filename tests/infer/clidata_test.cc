@@ -74,15 +74,15 @@ TEST_F(CliDataTest, ASetWithoutCategoriesSaysHowToGiveSome) {
   build("set", {{"val", 2}});
   refused({"eval", "classify", dir / "set", "--split", "val"},
           "its pictures have no categories; build it from a folder with a folder");
-  build("with", {{"train", 12}, {"val", 4}}, true);
+  build("with", {{"heldout", 4}, {"train", 2}, {"val", 12}}, true);
   EXPECT_EQ(run({"eval", "classify", dir / "with", "--split", "val", "--json", dir / "c.json"}).code, 0);
 
-  // What train says of its probabilities, told of val and of a picture.
+  // What val says of its probabilities, told of others and of a picture.
   const std::string file = dir / "calibration.json";
-  Result r = run({"eval", "classify", dir / "with", "--split", "train", "--template", "scan of {}", "--calibrate", file});
+  Result r = run({"eval", "classify", dir / "with", "--split", "val", "--template", "scan of {}", "--calibrate", file});
   EXPECT_EQ(r.code, 0) << r.err;
   EXPECT_NE(r.out.find("calibration.json: temperature "), r.out.npos) << r.out;
-  r = run({"eval", "classify", dir / "with", "--split", "val", "--calibration", file, "--json", dir / "warm.json"});
+  r = run({"eval", "classify", dir / "with", "--split", "heldout", "--calibration", file, "--json", dir / "warm.json"});
   EXPECT_EQ(r.code, 0) << r.err;
   EXPECT_NE(r.out.find("sets made to hold the truth in 90 %"), r.out.npos) << r.out;
   const auto warm = nlohmann::json::parse(read_file(dir / "warm.json", 1 << 20));
@@ -108,6 +108,13 @@ TEST_F(CliDataTest, ASetWithoutCategoriesSaysHowToGiveSome) {
   write_file(dir / "other.json", other);
   refused({"classify", dir / "one.png", "--calibration", dir / "other.json"}, "was learnt of other weights");
   refused({"classify", dir / "one.png"}, "--labels is needed");
+  refused({"eval", "classify", dir / "with", "--split", "train", "--calibrate", file}, "trained on it is too sure");
+  write_file(dir / "with/dataset.json", R"({"window": [-600, 1500]})");  // as --window of data build leaves it
+  refused({"eval", "classify", dir / "with", "--split", "heldout", "--calibration", file}, "was built with -600/1500");
+  EXPECT_EQ(run({"eval", "classify", dir / "with", "--split", "val", "--calibrate", file}).code, 0);
+  EXPECT_EQ(run({"eval", "classify", dir / "with", "--split", "heldout", "--calibration", file}).code, 0);
+  EXPECT_NE(read_file(file, 1 << 20).find("window"), std::string::npos);
+  EXPECT_EQ(run({"classify", dir / "one.png", "--calibration", file, "--window", "1/2"}).code, 2) << "the file says it";
   EXPECT_EQ(run({"eval", "classify", dir / "with", "--calibrate", file, "--calibration", file}).code, 2);
   const auto c = nlohmann::json::parse(read_file(dir / "c.json", 1 << 20));
   ASSERT_EQ(c["predictions"].size(), c["n"].get<size_t>());

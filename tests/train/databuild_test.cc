@@ -138,7 +138,9 @@ TEST(DataBuild, OwnFolderAndTarsKeepTheirWords) {
   EXPECT_EQ(j["found"], 69);
   EXPECT_EQ(j["dropped"],
             nlohmann::json({{"no caption", 7}, {"not PNG, JPEG, WebP or DICOM", 1}, {"caption is not UTF-8", 1}}));
-  EXPECT_NE(log.find("no caption: wordless4.png: no wordless4.txt or wordless4.json beside it\n"), std::string::npos) << log;
+  EXPECT_NE(log.find("no caption: wordless4.png: no wordless4.txt or wordless4.json beside it, and no --folder-captions\n"),
+            std::string::npos)
+      << log;
   EXPECT_EQ(log.find("wordless5.png"), std::string::npos) << "the first few are named";
   EXPECT_NE(log.find("not PNG, JPEG, WebP or DICOM: moving.gif\n"), std::string::npos) << log;
   EXPECT_NE(log.find("caption is not UTF-8: old.png: "), std::string::npos) << log;
@@ -195,7 +197,7 @@ TEST(DataBuild, WhatIsKeptTogetherIsInOneSplit) {
   EXPECT_NE(refusal([&] { splits("q[0-9]+", 0.2); }).find("--together 'q[0-9]+': none of the 240 names has a match"),
             std::string::npos);
   EXPECT_NE(refusal([&] { splits("p[0-9", 0.2); }).find("--together 'p[0-9': not a regular expression"), std::string::npos);
-  EXPECT_NE(refusal([&] { splits("", 1); }).find("--val 1: "), std::string::npos);
+  EXPECT_NE(refusal([&] { splits("", 1.5); }).find("--val 1.5: "), std::string::npos);
 }
 
 // A patient's DICOM files and frames are on one side, and no word of who it is in the data set, its log or its name.
@@ -218,8 +220,8 @@ TEST(DataBuild, DicomKeepsPatientsTogetherAndSaysNothingOfThem) {
     return log.str();
   };
   int number = 0;
-  for (int p = 0; p < 12; ++p, number += 8) {
-    const std::string folder = join("scans/", p % 2 ? "cyst" : "normal", "/"), id = join("SECRET-", p);
+  for (int p = 0; p < 12; ++p, number += 8) {  // a folder of the class, and of a study in it
+    const std::string folder = join("scans/", p % 2 ? "cyst" : "normal", "/study", p, "/"), id = join("SECRET-", p);
     put(t / join(folder, "IM", p, "a"), scan(number, 0, id, p == 3));
     put(t / join(folder, "IM", p, "b.dcm"), scan(number + 1, 3, id, false));
   }
@@ -232,10 +234,12 @@ TEST(DataBuild, DicomKeepsPatientsTogetherAndSaysNothingOfThem) {
     for (int64_t i = 0; i < d.size(); ++i, ++pictures) {
       EXPECT_EQ(d.meta(i).unit.rfind("patient-", 0), 0u) << d.meta(i).unit;
       EXPECT_EQ(d.meta(i).caption, d.meta(i).group);
+      EXPECT_TRUE(d.meta(i).caption == "cyst" || d.meta(i).caption == "normal") << d.meta(i).caption;
       splits[d.meta(i).unit].insert(split);
     }
   }
   EXPECT_EQ(pictures, 48) << log;
+  EXPECT_EQ(log.find("name no patient"), log.npos) << log;
   EXPECT_EQ(splits.size(), 12u);
   for (const auto& [unit, in] : splits) EXPECT_EQ(in.size(), 1u) << unit;
   EXPECT_NE(log.find("kept together: 12 units"), std::string::npos) << log;
@@ -248,6 +252,14 @@ TEST(DataBuild, DicomKeepsPatientsTogetherAndSaysNothingOfThem) {
   // Without an id of anyone the frames of a file belong together, and files named by UIDs are none the same.
   for (int i = 0; i < 10; ++i) put(t / join("scans/normal/1.2.840.", i), scan(i * 8, 4, "", false));
   put(t / "scans/normal/1.2.840.3.txt", "the third");
+  // Two patients may look alike; of one the same picture counts once.
+  put(t / "scans/normal/twin1.dcm", scan(500, 0, "A", false)), put(t / "scans/cyst/twin2.dcm", scan(500, 0, "B", false));
+  put(t / "scans/normal/again.dcm", scan(500, 0, "A", false));
+  const std::string nameless = build_scans();
+  EXPECT_NE(nameless.find("10 files name no patient"), nameless.npos) << nameless;
+  EXPECT_NE(nameless.find("1 near-duplicates"), nameless.npos) << nameless;
+  for (const char* twin : {"normal/twin1", "cyst/twin2", "normal/again"})
+    std::filesystem::remove(t / join("scans/", twin, ".dcm"));
   build_scans();
   splits.clear();
   std::set<std::string> names;

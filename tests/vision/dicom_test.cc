@@ -71,7 +71,8 @@ Raw lut(const std::vector<int>& descriptor, const std::vector<int>& data, const 
 
 TEST(Dicom, WithoutAWindowTheRangeOfThePicture) {
   EXPECT_EQ(shown({}), (std::vector<int>{0, 85, 170, 255}));
-  EXPECT_EQ(shown({.stored = {7, 7, 7, 7}}), (std::vector<int>{0, 0, 0, 0}));
+  EXPECT_NE(refusal(Grey{.stored = {7, 7, 7, 7}}.bytes()).find("all its pixels have one value; leave it out"),
+            std::string::npos);
   EXPECT_EQ(shown({.stored = {-100, 0, 100, 200}, .is_signed = true}), (std::vector<int>{0, 85, 170, 255}));
   EXPECT_EQ(shown({.photometric = "MONOCHROME1"}), (std::vector<int>{255, 170, 85, 0}));
   // Bits above those stored are not the value's: 0xf001 in 12 bits is 1.
@@ -121,6 +122,9 @@ TEST(Dicom, AWindowThatIsAskedForTakesThePlaceOfTheFiles) {
   };
   EXPECT_EQ(with(-700, 400), (std::vector<int>{255, 191, 64, 0})) << "-1000, -800, -600, -400";
   EXPECT_EQ(with(-700.5, 0.125), (std::vector<int>{255, 255, 0, 0}));
+  Limits white;
+  white.window = {-5000, 10};
+  EXPECT_NE(refusal(g.bytes(), white).find("all its pixels have one value through the window -5000/10"), std::string::npos);
 }
 
 TEST(Dicom, LookUpTables) {

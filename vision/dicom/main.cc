@@ -94,7 +94,10 @@ void check_syntax(const std::string& uid) {
   for (const char c : uid)
     if ((c >= '0' && c <= '9') || c == '.') digits += c;
   if (name.empty() || name.find("2000") != name.npos)
-    refuse("its pixels are packed as " + (name.empty() ? "transfer syntax " + digits.substr(0, 64) : name) +
+    refuse("its pixels are packed as " +
+           (!name.empty()    ? name
+            : digits.empty() ? "an unknown transfer syntax"
+                             : "transfer syntax " + digits.substr(0, 64)) +
            ", which is not read here; 'gdcmconv --raw IN OUT' (package libgdcm-tools) unpacks " +
            (name.empty() ? "what it knows" : "them"));
 }
@@ -207,6 +210,7 @@ int main(int count, char** arguments) {
 
   Head head;
   head.frames = uint32_t(frames), head.patient = patient_of(d);
+  head.names_patient = !said(&d, DCM_PatientID).empty();
   OFString burned;
   d.findAndGetOFString(DCM_BurnedInAnnotation, burned);
   head.burned_in = burned == "YES";

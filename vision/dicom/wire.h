@@ -14,7 +14,7 @@ struct Head {
   uint64_t bytes = 0;    // that follow
   uint64_t patient = 0;
   uint32_t width = 0, height = 0, channels = 0, frames = 0;
-  uint32_t burned_in = 0, unused = 0;
+  uint32_t burned_in = 0, names_patient = 0;
 };
 
 }  // namespace duet::dicom
