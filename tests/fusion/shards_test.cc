@@ -383,7 +383,7 @@ TEST(Folder, TakesMetadataThenSidecars) {
   EXPECT_EQ(c.good.at("b_v2").caption, "side text");
   EXPECT_EQ(c.good.at("deep/c").caption_ko, "곁");
   EXPECT_EQ(c.bad.at("d.png"), "no caption");
-  EXPECT_EQ(c.detail.at("d.png"), "no d.txt or d.json beside it");
+  EXPECT_EQ(c.detail.at("d.png"), "no d.txt or d.json beside it, and no --folder-captions");
   EXPECT_EQ(c.bad.at("e.png"), "not readable");
   EXPECT_NE(c.detail.at("e.png").find("e.json"), std::string::npos);
   EXPECT_EQ(c.bad.count("gone.png"), 1u);
