@@ -297,8 +297,9 @@ TEST(Dicom, HostileFilesCostOneRefusal) {
 
 TEST(Dicom, ChangedBytesAreReadOrRefused) {
   std::mt19937 random(1);
-  Grey g{.columns = 16, .rows = 16, .stored = std::vector<int>(256, 5), .more = both(window("150", "101"), rescale("1", "2"))};
+  Grey g{.columns = 16, .rows = 16, .stored = {}, .more = both(window("150", "101"), rescale("1", "2"))};
   rawdicom::sequence(g.more, 0x00283010, {lut({3, 0, 8}, {0, 9, 90})});
+  for (int i = 0; i < 256; ++i) g.stored.push_back(i % 3);
   const Raw good = g.bytes();
   int read = 0, n = 0;
   for (int i = 0; i < 150; ++i) {
