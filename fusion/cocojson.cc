@@ -44,13 +44,6 @@ bool is_other_picture(const fs::path& p) {
   return false;
 }
 
-// Without the ending of a picture; what follows a dot in "1.2.840.17" is none.
-fs::path without_ending(fs::path p) {
-  const std::string e = lower_extension(p);
-  if (e.find_first_not_of(".0123456789") != e.npos) p.replace_extension();
-  return p;
-}
-
 // Path under the folder without its ending; a dot left in the last part would end the key early in a tar.
 std::string key_of(const fs::path& relative) {
   const fs::path p = without_ending(relative);

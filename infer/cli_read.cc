@@ -16,6 +16,7 @@
 #include "kernels/files.h"
 #include "text/unicode.h"
 #include "vision/codec.h"
+#include "vision/dicom.h"
 
 namespace duet {
 namespace {
@@ -89,9 +90,7 @@ std::vector<std::string> split_labels(const std::string& text) {
 
 // FOLDER/NAME.png, NAME-2.png ...: of the pictures of one call none takes another's place.
 std::string overlay_file(const std::string& folder, const std::string& picture, std::set<std::string>& taken) {
-  const std::filesystem::path path(picture);
-  const bool ending = path.extension().string().find_first_not_of(".0123456789") != std::string::npos;  // not of a UID
-  const std::string name = (ending ? path.stem() : path.filename()).string();
+  const std::string name = without_ending(picture).filename().string();
   std::string file = name;
   for (int n = 2; !taken.insert(file).second; ++n) file = name + "-" + std::to_string(n);
   return folder + "/" + file + ".png";

@@ -138,7 +138,7 @@ void Decoder::make_workers(int socket) {
 }
 
 void Decoder::work(int in, int out, int done, const std::string& name) {
-  limit(RLIMIT_CORE, 1), limit(RLIMIT_AS, kSanitized ? INT64_MAX : bounds_.memory), limit(RLIMIT_CPU, bounds_.seconds),
+  limit(RLIMIT_CORE, 0), limit(RLIMIT_AS, kSanitized ? INT64_MAX : bounds_.memory), limit(RLIMIT_CPU, bounds_.seconds),
       limit(RLIMIT_NPROC, 0);
   const off_t size = lseek(in, 0, SEEK_END);
   const void* map = size > 0 ? mmap(nullptr, size_t(size), PROT_READ, MAP_PRIVATE, in, 0) : nullptr;

@@ -163,12 +163,16 @@ dicom::Head ask(Child&& child, const std::string& name) { return ask(child, name
 
 bool is_dicom(std::span<const uint8_t> bytes) { return bytes.size() >= 132 && std::memcmp(bytes.data() + 128, "DICM", 4) == 0; }
 
+fs::path without_ending(const fs::path& path) {
+  const bool ending = path.extension().string().find_first_not_of(".0123456789") != std::string::npos;
+  return ending ? path.parent_path() / path.stem() : path;
+}
+
 bool names_dicom(const std::string& path) {
   std::string e = fs::path(path).extension().string();
   for (char& c : e) c = char(c >= 'A' && c <= 'Z' ? c + 32 : c);
   if (e == ".dcm" || e == ".dicom" || e == ".ima") return true;
-  // A number after the last dot is the end of a UID.
-  if (e.find_first_not_of(".0123456789") != e.npos || fs::path(path).filename() == "DICOMDIR") return false;
+  if (without_ending(path) != path || fs::path(path).filename() == "DICOMDIR") return false;
   std::ifstream file(path, std::ios::binary);
   uint8_t start[132] = {};
   file.read(reinterpret_cast<char*>(start), sizeof start);

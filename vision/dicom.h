@@ -9,6 +9,7 @@
 // here and no more. No word of the header's (names, dates, numbers of a patient) leaves that process, nor stands in an error.
 #pragma once
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <string>
 
@@ -40,6 +41,9 @@ bool is_dicom(std::span<const uint8_t> bytes);  // "DICM" after 128 bytes
 // The name ends in .dcm, .dicom or .ima, or has no ending ("IM0001", "1.2.840.1") and the file begins as DICOM does. Not
 // DICOMDIR, which lists others.
 bool names_dicom(const std::string& path);
+
+// The path without the ending of its name; what follows the last dot of "1.2.840.17" is the end of a UID and stays.
+std::filesystem::path without_ending(const std::filesystem::path& path);
 
 // Refuses what is no picture, pictures of one value, frames that are not there, JPEG 2000 and video, and what is over the
 // limits.

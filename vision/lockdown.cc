@@ -14,6 +14,7 @@
 namespace duet {
 
 bool lock_down() {
+  prctl(PR_SET_DUMPABLE, 0);  // no picture in a crash dump: RLIMIT_CORE does not hold where dumps go to a program (core(5))
   if (kSanitized) return true;
 #if defined(__x86_64__)
   constexpr uint32_t arch = AUDIT_ARCH_X86_64;

@@ -183,7 +183,6 @@ int main(int count, char** arguments) {
 
   // All of the file is read at once: what is left for later would be opened anew.
   DcmInputFileStream stream("/proc/self/fd/0");
-  prctl(PR_SET_DUMPABLE, 0);  // no patient in a crash dump, wherever such go
   if (!duet::lock_down()) refuse("a process cannot be shut in on this system, and foreign files are read in such a one");
   DcmFileFormat file;
   file.transferInit();
