@@ -65,6 +65,7 @@ struct Grey {
   bool is_signed = false, burned_in = false;
   Raw more = {}, functional = {};  // groups, after 0028
   std::string syntax = "1.2.840.10008.1.2.1";
+  std::vector<Raw> fragments = {Raw(4, 0xff)};  // of a compressed one
   std::string study = {}, sop_class = "1.2.840.10008.5.1.4.1.1.7";
   Raw dataset() const {
     Raw d;
@@ -85,9 +86,10 @@ struct Grey {
     append(d, more);
     if (burned_in) text(d, 0x00280301, "CS", "YES");
     append(d, functional);
-    if (syntax.starts_with("1.2.840.10008.1.2.4")) {  // compressed: an empty table of offsets, and one fragment
+    if (syntax.starts_with("1.2.840.10008.1.2.4")) {  // compressed: an empty table of offsets, then the fragments
       element(d, 0x7fe00010, "OB", {}, 0xffffffff);
-      for (const int n : {0, 4}) put16(d, 0xfffe), put16(d, 0xe000), put32(d, uint32_t(n)), append(d, Raw(size_t(n), 0xff));
+      put16(d, 0xfffe), put16(d, 0xe000), put32(d, 0);
+      for (const Raw& f : fragments) put16(d, 0xfffe), put16(d, 0xe000), put32(d, uint32_t(f.size())), append(d, f);
       put16(d, 0xfffe), put16(d, 0xe0dd), put32(d, 0);
     } else {
       words(d, 0x7fe00010, "OW", stored);

@@ -1,5 +1,5 @@
-// duet-dicom: reads one foreign DICOM file by DCMTK and gives its pixels, see wire.h and vision/dicom.h. It can open no
-// file, start no process and reach no network, and ends itself when it takes too much.
+// duet-dicom: reads one foreign DICOM file by DCMTK and OpenJPEG and gives its pixels, see wire.h and vision/dicom.h. It can
+// open no file, start no process and reach no network, and ends itself when it takes too much.
 #include <dcmtk/config/osconfig.h>
 #include <dcmtk/dcmdata/dcfilefo.h>
 #include <dcmtk/dcmdata/dcistrmf.h>
@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "vision/dicom/grey.h"
+#include "vision/dicom/jpeg2000.h"
 #include "vision/dicom/wire.h"
 #include "vision/lockdown.h"
 
@@ -84,7 +85,7 @@ uint64_t patient_of(DcmDataset& d) {
   return h ? h : 1;
 }
 
-// Of the compressed syntaxes DCMTK reads some; of the rest a person learns what to do.
+// Of the compressed syntaxes DCMTK and OpenJPEG read most; of the rest a person learns what to do.
 void check_syntax(const std::string& uid) {
   const DcmXfer syntax(uid.c_str());
   const std::string name = syntax.getXfer() == EXS_Unknown ? "" : syntax.getXferName();
@@ -93,7 +94,7 @@ void check_syntax(const std::string& uid) {
   std::string digits;
   for (const char c : uid)
     if ((c >= '0' && c <= '9') || c == '.') digits += c;
-  if (name.empty() || name.find("2000") != name.npos)
+  if (name.empty() || (name.find("2000") != name.npos && !duet::dicom::is_jpeg2000(syntax.getXfer())))
     refuse("its pixels are packed as " +
            (!name.empty()    ? name
             : digits.empty() ? "an unknown transfer syntax"
@@ -215,8 +216,14 @@ int main(int count, char** arguments) {
   head.burned_in = burned == "YES";
   if (frame < 0) put(&head, sizeof head), _exit(0);
 
-  DicomImage image(&d, d.getOriginalXfer(), CIF_UsePartialAccessToPixelData | CIF_IgnoreModalityTransformation,
-                   (unsigned long)frame, 1);
+  E_TransferSyntax syntax = d.getOriginalXfer();
+  unsigned long first = (unsigned long)frame;
+  if (duet::dicom::is_jpeg2000(syntax)) {
+    if (const std::string wrong = duet::dicom::unpack_jpeg2000(d, frame, frames); !wrong.empty())
+      refuse("this DICOM file cannot be shown: " + wrong);
+    syntax = EXS_LittleEndianExplicit, first = 0;
+  }
+  DicomImage image(&d, syntax, CIF_UsePartialAccessToPixelData | CIF_IgnoreModalityTransformation, first, 1);
   if (image.getStatus() != EIS_Normal) refuse(std::string("this DICOM file cannot be shown: ") + why(image.getStatus()));
   head.width = uint32_t(image.getWidth()), head.height = uint32_t(image.getHeight());
   std::vector<uint8_t> values;
