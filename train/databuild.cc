@@ -91,7 +91,7 @@ class Builder {
 
   void take(const std::string& source) {
     Tally& tally = tallies_.emplace_back();
-    SourceOptions s{o_.cache, o_.scenes, o_.seed, o_.styles, {o_.together, o_.val, o_.folder_captions, o_.window}};
+    SourceOptions s{o_.cache, o_.scenes, o_.seed, o_.styles, {o_.together, o_.val, o_.heldout, o_.folder_captions, o_.window}};
     own_ = !is_builtin_source(source) && !is_table_source(source);
     prefix_ = is_builtin_source(source) ? source : fs::path(source).stem().string();
     find_source(
@@ -116,7 +116,7 @@ class Builder {
   }
 
   const std::vector<Tally>& tallies() const { return tallies_; }
-  // How the person's own pictures are divided, where that matters: units on each side, and categories that val lacks.
+  // How the person's own pictures are divided, where that matters: units on each side, and categories that one lacks.
   void say_division(std::ostream& log) const {
     int64_t alone = 0, units = 0;
     for (const auto& [split, n] : without_unit_) alone += n;
@@ -135,21 +135,24 @@ class Builder {
       if (t.report.burned_in)
         log << fmt::format("{}: {} pictures say that words of the patient are in their pixels; look before you pass them on\n",
                            t.report.name, t.report.burned_in);
-    if (!categories_.empty() && !categories_.contains("val") && !units_.contains("val"))
-      log << "nothing is in val; a larger --val may have something\n";
+    for (const char* split : {"val", "heldout"})
+      if (!categories_.empty() && !categories_.contains(split) && !units_.contains(split) &&
+          (split == std::string("val") || o_.heldout > 0))
+        log << fmt::format("nothing is in {}; a larger --{} may have something\n", split, split);
     for (const auto& t : tallies_)
       if (t.report.nameless)
         log << fmt::format(
             "{}: {} files name no patient; they stand with their study, or alone: say what belongs together with "
             "--together\n",
             t.report.name, t.report.nameless);
-    std::string lacks;
-    const auto val = categories_.find("val"), train = categories_.find("train");
-    if (val != categories_.end() && train != categories_.end())
+    for (const char* split : {"val", "heldout"}) {
+      std::string lacks;
+      const auto apart = categories_.find(split), train = categories_.find("train");
+      if (apart == categories_.end() || train == categories_.end() || train->second.size() > kMostCategories) continue;
       for (const auto& name : train->second)
-        if (!val->second.contains(name)) lacks += (lacks.empty() ? "" : ", ") + name;
-    if (!lacks.empty() && train->second.size() <= kMostCategories)
-      log << "val has no picture of: " << lacks << "; a larger --val may have\n";
+        if (!apart->second.contains(name)) lacks += (lacks.empty() ? "" : ", ") + name;
+      if (!lacks.empty()) log << fmt::format("{} has no picture of: {}; a larger --{} may have\n", split, lacks, split);
+    }
   }
   const std::map<std::string, std::map<std::string, int64_t>>& styles() const { return styles_; }
   // Concepts with a picture in the split; those of `pairs` are in `train` as well.
@@ -326,6 +329,8 @@ void check(const BuildOptions& o) {
   if (o.sources.empty()) refuse("no source named; try ", builtin_sources(), " or a folder of pictures");
   if (o.size < 8 || o.size > 1024) refuse("--size ", o.size, ": between 8 and 1024 pixels");
   if (!(o.val > 0 && o.val <= 1)) refuse("--val ", o.val, ": a share above 0, at most 1");
+  if (!(o.heldout >= 0 && o.val + o.heldout < 1 + 1e-9))
+    refuse("--heldout ", o.heldout, ": a share from 0 on, with --val at most 1");
   if (o.scenes < 0 || o.scenes > 10'000'000) refuse("--scenes ", o.scenes, ": between 0 and 10 million");
   if (o.out.empty()) refuse("no --out folder named");
   std::error_code none;

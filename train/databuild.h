@@ -20,7 +20,7 @@ struct BuildOptions {
   int limit = 0;                     // pictures kept per source; 0: all
   std::string styles = {};           // of tables: what their styles are called, see train/sources.h; empty: beside each
   std::string together = {};         // of one's own pictures, see OwnOptions
-  double val = 0.05;
+  double val = 0.05, heldout = 0;
   bool folder_captions = false;
   std::optional<Window> window = {};  // of one's own DICOM, see Limits
 };

@@ -24,7 +24,12 @@ namespace {
 class Taker {
  public:
   Taker(const OwnOptions& options, const Together& together, const Sink& sink, SourceReport& report)
-      : val_(options.val), limits_{.window = options.window}, together_(together), sink_(sink), report_(report) {}
+      : val_(options.val),
+        heldout_(options.heldout),
+        limits_{.window = options.window},
+        together_(together),
+        sink_(sink),
+        report_(report) {}
 
   void take(Record&& r, std::string split) {
     if (is_dicom(r.image_bytes)) return take_dicom(std::move(r), split);
@@ -51,7 +56,7 @@ class Taker {
       one = patient;
       c.meta.unit = "patient-" + std::to_string(patients_.emplace(patient, patients_.size() + 1).first->second);
     }
-    c.split = !split.empty() ? split : is_val(one) ? "val" : "train";
+    c.split = !split.empty() ? split : split_of(one);
     sink_(std::move(c));
   }
 
@@ -77,12 +82,13 @@ class Taker {
     }
   }
 
-  bool is_val(const std::string& one) const {
+  std::string split_of(const std::string& one) const {
     const uint64_t h = XXH64(one.data(), one.size(), 0);
-    return double(h % 20 * 500 + h / 20 % 500) < val_ * 10000;  // of a larger share the smaller is a part
+    const double at = double(h % 20 * 500 + h / 20 % 500) / 10000;  // from two ends: of a larger share the smaller is a part
+    return at < val_ ? "val" : at >= 1 - heldout_ ? "heldout" : "train";
   }
 
-  double val_;
+  double val_, heldout_;
   Limits limits_;
   std::map<std::string, size_t> patients_;  // their numbers
   const Together& together_;

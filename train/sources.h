@@ -47,6 +47,7 @@ struct OwnOptions {
   // has its patient (id and issuer) as unit, under a number that is given out in order and means nothing elsewhere.
   std::string together = {};
   double val = 0.05;                  // share of the pictures (or of what is kept together) that is val, above 0; 1: all
+  double heldout = 0;                 // and that is heldout, for a last report; with val at most 1
   bool folder_captions = false;       // a picture without words is captioned with the name of its folder
   std::optional<Window> window = {};  // of DICOM, see Limits
 };
@@ -75,8 +76,8 @@ void find_scenes(const SourceOptions&, const Sink&, SourceReport&);  // vision/s
 // A person's own pictures (PNG, JPEG, WebP; DICOM, of which each frame is one): a folder of pictures (fusion/cocojson.h), a
 // folder of WebDataset tars or one tar (splits in train/, val/, heldout/, pairs/ are kept), or "captions.json" in COCO's
 // format, with
-// ":FOLDER" when the pictures are not beside it. Captions of one's own pictures often repeat (class names), so a share of the
-// pictures is val (a twentieth unless the options say otherwise) and none is heldout.
+// ":FOLDER" when the pictures are not beside it. Captions of one's own pictures often repeat (class names), so shares of the
+// pictures, and not of the words, are val and heldout (a twentieth and none unless the options say otherwise).
 void find_own(const std::string& path, const OwnOptions&, const Sink&, SourceReport&);
 
 // "table:FOLDER/NAME.tsv": pictures (PNG, JPEG, WebP, SVG) in FOLDER and a table of them: UTF-8, tab-separated, a line

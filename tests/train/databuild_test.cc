@@ -200,6 +200,45 @@ TEST(DataBuild, WhatIsKeptTogetherIsInOneSplit) {
   EXPECT_NE(refusal([&] { splits("", 1.5); }).find("--val 1.5: "), std::string::npos);
 }
 
+// A third part for the last report: of patients that are in neither of the others, and val is what it was without.
+TEST(DataBuild, HeldOutOfOnesOwn) {
+  TestFolder t;
+  for (int i = 0; i < 240; i++) {
+    const std::string name = join("scans/", i / 4 % 10 ? "normal" : "cyst", "/p", i / 4, "/", i % 4);
+    put_png(t / (name + ".png"), picture(i));
+  }
+  const auto units = [&](double val, double heldout, std::string* said = nullptr) {
+    BuildOptions o{{t / "scans"}, t / "out", 32, t.path.string()};
+    o.folder_captions = true, o.together = "p[0-9]+", o.val = val, o.heldout = heldout;
+    std::ostringstream log;
+    build_data(o, log);
+    if (said) *said = log.str();
+    std::map<std::string, std::set<std::string>> of;  // split -> patients
+    for (const char* split : {"train", "val", "heldout"}) {
+      if (!has_split(t / "out", split)) continue;
+      const Dataset d = Dataset::open(t / "out", split);
+      for (int64_t i = 0; i < d.size(); ++i) of[split].insert(d.meta(i).unit);
+    }
+    return of;
+  };
+  auto two = units(0.2, 0), three = units(0.2, 0.3);
+  EXPECT_EQ(two.count("heldout"), 0u);
+  EXPECT_EQ(two["val"], three["val"]);
+  EXPECT_NEAR(double(three["heldout"].size()), 18, 11) << "60 patients, three tenths of them; 3.5 is one sigma";
+  EXPECT_EQ(three["train"].size() + three["val"].size() + three["heldout"].size(), 60u);
+  std::set<std::string> all;
+  for (const auto& [split, names] : three) all.insert(names.begin(), names.end());
+  EXPECT_EQ(all.size(), 60u) << "none is on two sides";
+  std::string said;
+  EXPECT_EQ(units(0.8, 0.2).count("train"), 0u);
+  units(0.2, 0.01, &said);
+  EXPECT_TRUE(said.find("nothing is in heldout; a larger --heldout may have something") != said.npos ||
+              said.find("heldout has no picture of: cyst; a larger --heldout may have") != said.npos)
+      << said;
+  EXPECT_NE(refusal([&] { units(0.8, 0.3); }).find("--heldout 0.3: "), std::string::npos);
+  EXPECT_NE(refusal([&] { units(0.8, -1); }).find("--heldout -1: "), std::string::npos);
+}
+
 // A patient's DICOM files and frames are on one side, and no word of who it is in the data set, its log or its name.
 TEST(DataBuild, DicomKeepsPatientsTogetherAndSaysNothingOfThem) {
   TestFolder t;

@@ -26,7 +26,8 @@ Raw packed(const std::vector<std::vector<int>>& components, int w, int h, int bi
     c.dx = c.dy = 1, c.w = OPJ_UINT32(w), c.h = OPJ_UINT32(h), c.prec = OPJ_UINT32(bits), c.sgnd = is_signed;
   }
   for (size_t i = 1; i < parts.size(); ++i) parts[i].dx = OPJ_UINT32(coarser), parts[i].w = OPJ_UINT32(w / coarser);
-  opj_image_t* image = opj_image_create(OPJ_UINT32(parts.size()), parts.data(), parts.size() == 3 ? OPJ_CLRSPC_SRGB : OPJ_CLRSPC_GRAY);
+  opj_image_t* image =
+      opj_image_create(OPJ_UINT32(parts.size()), parts.data(), parts.size() == 3 ? OPJ_CLRSPC_SRGB : OPJ_CLRSPC_GRAY);
   image->x1 = OPJ_UINT32(w), image->y1 = OPJ_UINT32(h);
   for (size_t i = 0; i < parts.size(); ++i) std::copy_n(components[i].begin(), parts[i].w * parts[i].h, image->comps[i].data);
   opj_cparameters_t p;
@@ -47,8 +48,10 @@ Raw packed(const std::vector<std::vector<int>>& components, int w, int h, int bi
     o.at += n;
     return n;
   });
-  opj_stream_set_seek_function(stream, [](OPJ_OFF_T to, void* o) -> OPJ_BOOL { return static_cast<Out*>(o)->at = size_t(to), OPJ_TRUE; });
-  opj_stream_set_skip_function(stream, [](OPJ_OFF_T n, void* o) -> OPJ_OFF_T { return static_cast<Out*>(o)->at += size_t(n), n; });
+  opj_stream_set_seek_function(
+      stream, [](OPJ_OFF_T to, void* o) -> OPJ_BOOL { return static_cast<Out*>(o)->at = size_t(to), OPJ_TRUE; });
+  opj_stream_set_skip_function(stream,
+                               [](OPJ_OFF_T n, void* o) -> OPJ_OFF_T { return static_cast<Out*>(o)->at += size_t(n), n; });
   EXPECT_TRUE(opj_start_compress(codec, image, stream) && opj_encode(codec, stream) && opj_end_compress(codec, stream));
   opj_stream_destroy(stream), opj_destroy_codec(codec), opj_image_destroy(image);
   if (out.bytes.size() % 2) out.bytes.push_back(0);
@@ -79,7 +82,8 @@ Raw window(const char* center, const char* width) {
 }
 std::vector<Raw> pieces(const Raw& all, size_t of) {
   std::vector<Raw> out;
-  for (size_t i = 0; i < all.size(); i += of) out.emplace_back(all.begin() + long(i), all.begin() + long(std::min(all.size(), i + of)));
+  for (size_t i = 0; i < all.size(); i += of)
+    out.emplace_back(all.begin() + long(i), all.begin() + long(std::min(all.size(), i + of)));
   return out;
 }
 
@@ -140,7 +144,8 @@ TEST(Jpeg2000, Colour) {
       for (size_t c = 0; c < 3; ++c) EXPECT_EQ(image.rgba[p * 4 + c], rgb[c][p]) << photometric << " " << p << " " << c;
   }
   EXPECT_NE(refusal(file("RGB", packed({{1, 2, 3}}, 3, 1, 8))).find("disagree about the samples"), std::string::npos);
-  EXPECT_NE(refusal(file("RGB", packed({{1, 2, 3}, {1}, {1}}, 3, 1, 8, false, 3))).find("colours are coarser"), std::string::npos);
+  EXPECT_NE(refusal(file("RGB", packed({{1, 2, 3}, {1}, {1}}, 3, 1, 8, false, 3))).find("colours are coarser"),
+            std::string::npos);
 }
 
 TEST(Jpeg2000, DamageIsRefused) {

@@ -114,7 +114,8 @@ std::string unpack_jpeg2000(DcmDataset& d, int64_t frame, int64_t frames) {
   }
   if (!opj_decode(codec.get(), stream.get(), picture.p) || !opj_end_decompress(codec.get(), stream.get())) return kDamaged;
 
-  // As bits: whether the codestream calls them signed or not, what the data set says holds (PS3.5 8.2.4), and DCMTK reads them so.
+  // As bits: whether the codestream calls them signed or not, what the data set says holds (PS3.5 8.2.4), and DCMTK reads them
+  // so.
   const size_t n = size_t(rows) * columns;
   const uint32_t mask = (1u << stored) - 1;
   std::vector<uint16_t> values(n * samples);
