@@ -39,8 +39,9 @@ void add_data_verbs(CLI::App& app) {
                    "of your own pictures: the share that is kept apart as val, each picture (patient) by chance; 1: all")
       ->capture_default_str();
   build
-      ->add_option("--heldout", o.heldout,
-                   "the share that is kept apart besides, for the last report: neither trained on nor chosen by")
+      ->add_option(
+          "--heldout", o.heldout,
+          "of your own pictures: the share that is kept apart besides, for the last report: neither trained on nor chosen by")
       ->capture_default_str();
   build->add_flag("--folder-captions", o.folder_captions,
                   "of your own pictures: one without words is captioned with the name of its folder");

@@ -1,6 +1,7 @@
 // duet eval: what a model can do, in figures, each with its n, its seed and what chance would give.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -262,7 +263,14 @@ void run_classify(EvalOptions o) {
     const Dataset train = Dataset::open(o.dirs[0], "train");
     for (int64_t i = 0; i < train.size(); ++i) known.push_back(train.meta(i));
   }
-  const auto labels = categories({&set.meta, &known}, o.deep);
+  auto labels = categories({&set.meta, &known}, o.deep);
+  if (known_calibration) {  // its classes are what is asked, whichever of them these pictures lack
+    labels = known_calibration->labels;
+    for (const auto& label : categories({&set.meta}, o.deep))
+      if (std::find(labels.begin(), labels.end(), label) == labels.end())
+        refuse(o.calibration, ": knows no class '", label, "', which ", o.dirs[0], "/", o.split,
+               " has; calibrate anew with --calibrate");
+  }
   if (labels.size() < 2)
     refuse(o.dirs[0], ": ",
            labels.empty() ? "its pictures have no categories" : "all its pictures have one category, " + labels[0],
@@ -275,8 +283,6 @@ void run_classify(EvalOptions o) {
   if (known_calibration && words(known_calibration->window) != words(window))
     refuse(o.calibration, ": is of pictures read with --window ", words(known_calibration->window), ", and ", o.dirs[0],
            " was built with ", words(window));
-  if (known_calibration && known_calibration->labels != labels)
-    refuse(o.calibration, ": is of other classes than ", o.dirs[0], " has; calibrate anew with --calibrate");
   const Classifier classifier(opened.model(), opened.tokenizer(), labels, o.sentence,
                               o.by == "caption" ? ClassifyBy::caption : ClassifyBy::embedding);
   const ClassifyEval raw = eval_classify(classifier, set, labels, o.deep, o.seed);

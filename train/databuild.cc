@@ -145,13 +145,17 @@ class Builder {
             "{}: {} files name no patient; they stand with their study, or alone: say what belongs together with "
             "--together\n",
             t.report.name, t.report.nameless);
-    for (const char* split : {"val", "heldout"}) {
+    std::set<std::string> all;
+    for (const auto& [split, names] : categories_) all.insert(names.begin(), names.end());
+    for (const auto& [split, names] : categories_) {
       std::string lacks;
-      const auto apart = categories_.find(split), train = categories_.find("train");
-      if (apart == categories_.end() || train == categories_.end() || train->second.size() > kMostCategories) continue;
-      for (const auto& name : train->second)
-        if (!apart->second.contains(name)) lacks += (lacks.empty() ? "" : ", ") + name;
-      if (!lacks.empty()) log << fmt::format("{} has no picture of: {}; a larger --{} may have\n", split, lacks, split);
+      if (split == "pairs" || all.size() > kMostCategories) continue;
+      for (const auto& name : all)
+        if (!names.contains(name)) lacks += (lacks.empty() ? "" : ", ") + name;
+      if (lacks.empty()) continue;
+      log << fmt::format("{} has no picture of: {}", split, lacks)
+          << (split == "train" ? "; what is not trained on is not known: smaller shares may leave some\n"
+                               : fmt::format("; a larger --{} may have\n", split));
     }
   }
   const std::map<std::string, std::map<std::string, int64_t>>& styles() const { return styles_; }
@@ -331,6 +335,9 @@ void check(const BuildOptions& o) {
   if (!(o.val > 0 && o.val <= 1)) refuse("--val ", o.val, ": a share above 0, at most 1");
   if (!(o.heldout >= 0 && o.val + o.heldout < 1 + 1e-9))
     refuse("--heldout ", o.heldout, ": a share from 0 on, with --val at most 1");
+  if (o.heldout > 0 && std::all_of(o.sources.begin(), o.sources.end(),
+                                   [](const std::string& s) { return is_builtin_source(s) || is_table_source(s); }))
+    refuse("--heldout is of your own pictures; these sources hold out what they hold out");
   if (o.scenes < 0 || o.scenes > 10'000'000) refuse("--scenes ", o.scenes, ": between 0 and 10 million");
   if (o.out.empty()) refuse("no --out folder named");
   std::error_code none;

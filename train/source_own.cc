@@ -1,6 +1,7 @@
 // A person's own pictures: a folder, COCO captions, WebDataset tars.
 #include <xxhash.h>
 
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -84,10 +85,11 @@ class Taker {
 
   std::string split_of(const std::string& one) const {
     const uint64_t h = XXH64(one.data(), one.size(), 0);
-    const double at = double(h % 20 * 500 + h / 20 % 500) / 10000;  // from two ends: of a larger share the smaller is a part
-    return at < val_ ? "val" : at >= 1 - heldout_ ? "heldout" : "train";
+    const int64_t at = int64_t(h % 20 * 500 + h / 20 % 500);  // from two ends: of a larger share the smaller is a part
+    return double(at) < val_ * kPlaces ? "val" : at >= kPlaces - std::llround(heldout_ * kPlaces) ? "heldout" : "train";
   }
 
+  static constexpr int64_t kPlaces = 10000;
   double val_, heldout_;
   Limits limits_;
   std::map<std::string, size_t> patients_;  // their numbers

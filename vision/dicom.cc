@@ -119,7 +119,7 @@ class Child {
     const int status = end(late_);
     const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-      throw DicomUnavailable("duet-dicom does not run here; is the package libdcmtk17 there?");
+      throw DicomUnavailable("duet-dicom does not run here; are the packages libdcmtk17 and libopenjp2-7 there?");
     throw DicomDied(join(name, ": the process that reads this DICOM file ",
                          late_ || signal == SIGXCPU ? "took too long; the file is damaged, or made to do harm"
                          : signal == SIGSYS

@@ -45,8 +45,8 @@ bool names_dicom(const std::string& path);
 // The path without the ending of its name; what follows the last dot of "1.2.840.17" is the end of a UID and stays.
 std::filesystem::path without_ending(const std::filesystem::path& path);
 
-// Refuses what is no picture, pictures of one value, frames that are not there, JPEG 2000 and video, and what is over the
-// limits.
+// Refuses what is no picture, pictures of one value, frames that are not there, video and what else DCMTK and
+// OpenJPEG do not unpack, and what is over the limits.
 DicomHead read_dicom_head(std::span<const uint8_t> bytes, const std::string& name, const Limits& limits = {});
 Image decode_dicom(std::span<const uint8_t> bytes, const std::string& name, const Limits& limits = {}, int frame = 0);
 

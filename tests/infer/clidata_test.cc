@@ -16,7 +16,8 @@ namespace {
 
 struct CliDataTest : CliTest {
   // A set with so many pictures of each split.
-  void build(const std::string& name, const std::vector<std::pair<std::string, int>>& splits, bool groups = false) {
+  void build(const std::string& name, const std::vector<std::pair<std::string, int>>& splits, bool groups = false,
+             int classes = 2) {
     for (const auto& [split, n] : splits) {
       fs::create_directories(dir / name + "/" + split);
       ShardWriter w(dir / name + "/" + split, "", 100);
@@ -24,7 +25,7 @@ struct CliDataTest : CliTest {
         Record r;
         r.key = split + "/" + std::to_string(i), r.image_bytes = encode_png(tiny_picture(uint64_t(i) + 50 * split.size()));
         r.meta.caption = "a thing " + std::to_string(i), r.meta.style = "flat";
-        if (groups) r.meta.group = i % 2 ? "cats" : "dogs";
+        if (groups) r.meta.group = std::vector{"dogs", "cats", "birds"}.at(size_t(i % classes));
         w.add(to_sample(r));
       }
       w.finish();
@@ -88,6 +89,11 @@ TEST_F(CliDataTest, ASetWithoutCategoriesSaysHowToGiveSome) {
   const auto warm = nlohmann::json::parse(read_file(dir / "warm.json", 1 << 20));
   EXPECT_EQ(warm["templates"], nlohmann::json({"scan of {}"})) << "as it was calibrated";
   EXPECT_GT(warm["temperature"].get<double>(), 0);
+  build("few", {{"heldout", 1}}, true), build("strange", {{"heldout", 3}}, true, 3);
+  r = run({"eval", "classify", dir / "few", "--split", "heldout", "--calibration", file, "--json", dir / "few.json"});
+  EXPECT_EQ(r.code, 0) << "one class alone, asked among those of the calibration: " << r.err;
+  EXPECT_EQ(nlohmann::json::parse(read_file(dir / "few.json", 1 << 20))["labels"], warm["labels"]);
+  refused({"eval", "classify", dir / "strange", "--split", "heldout", "--calibration", file}, "knows no class 'birds', which ");
   save_picture(dir / "one.png", tiny_picture(3));
   r = run({"classify", dir / "one.png", "--calibration", file, "--json", "--overlay", dir / "heat"});
   ASSERT_EQ(r.code, 0) << r.err;

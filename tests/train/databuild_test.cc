@@ -231,12 +231,19 @@ TEST(DataBuild, HeldOutOfOnesOwn) {
   EXPECT_EQ(all.size(), 60u) << "none is on two sides";
   std::string said;
   EXPECT_EQ(units(0.8, 0.2).count("train"), 0u);
+  units(0.9, 0, &said);
+  EXPECT_NE(said.find("train has no picture of: cyst; what is not trained on is not known"), said.npos)
+      << "choose another share: " << said;
   units(0.2, 0.01, &said);
   EXPECT_TRUE(said.find("nothing is in heldout; a larger --heldout may have something") != said.npos ||
               said.find("heldout has no picture of: cyst; a larger --heldout may have") != said.npos)
       << said;
   EXPECT_NE(refusal([&] { units(0.8, 0.3); }).find("--heldout 0.3: "), std::string::npos);
   EXPECT_NE(refusal([&] { units(0.8, -1); }).find("--heldout -1: "), std::string::npos);
+  BuildOptions builtin{{"scenes"}, t / "scenes", 32, t.path.string(), 64};
+  builtin.heldout = 0.1;
+  std::ostringstream log;
+  EXPECT_NE(refusal([&] { build_data(builtin, log); }).find("--heldout is of your own pictures"), std::string::npos);
 }
 
 // A patient's DICOM files and frames are on one side, and no word of who it is in the data set, its log or its name.

@@ -4,6 +4,7 @@
 #include <openjpeg.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <random>
 
@@ -18,22 +19,29 @@ using rawdicom::Raw;
 
 constexpr const char *kLossless = "1.2.840.10008.1.2.4.90", *kLossy = "1.2.840.10008.1.2.4.91";
 
+struct How {
+  bool is_signed = false;
+  int coarser = 1;  // columns of the second component and the third
+  int tile = 0;     // side
+  bool jp2 = false;
+};
 // Samples of each component, one component after the other.
-Raw packed(const std::vector<std::vector<int>>& components, int w, int h, int bits, bool is_signed = false, int coarser = 1) {
+Raw packed(const std::vector<std::vector<int>>& components, int w, int h, int bits, How how = {}) {
   std::vector<opj_image_cmptparm_t> parts(components.size());
   for (auto& c : parts) {
     std::memset(&c, 0, sizeof c);
-    c.dx = c.dy = 1, c.w = OPJ_UINT32(w), c.h = OPJ_UINT32(h), c.prec = OPJ_UINT32(bits), c.sgnd = is_signed;
+    c.dx = c.dy = 1, c.w = OPJ_UINT32(w), c.h = OPJ_UINT32(h), c.prec = OPJ_UINT32(bits), c.sgnd = how.is_signed;
   }
-  for (size_t i = 1; i < parts.size(); ++i) parts[i].dx = OPJ_UINT32(coarser), parts[i].w = OPJ_UINT32(w / coarser);
+  for (size_t i = 1; i < parts.size(); ++i) parts[i].dx = OPJ_UINT32(how.coarser), parts[i].w = OPJ_UINT32(w / how.coarser);
   opj_image_t* image =
       opj_image_create(OPJ_UINT32(parts.size()), parts.data(), parts.size() == 3 ? OPJ_CLRSPC_SRGB : OPJ_CLRSPC_GRAY);
   image->x1 = OPJ_UINT32(w), image->y1 = OPJ_UINT32(h);
   for (size_t i = 0; i < parts.size(); ++i) std::copy_n(components[i].begin(), parts[i].w * parts[i].h, image->comps[i].data);
   opj_cparameters_t p;
   opj_set_default_encoder_parameters(&p);
-  p.numresolution = 1, p.tcp_numlayers = 1, p.cp_disto_alloc = 1, p.tcp_mct = parts.size() == 3 && coarser == 1;
-  opj_codec_t* codec = opj_create_compress(OPJ_CODEC_J2K);
+  p.numresolution = 1, p.tcp_numlayers = 1, p.cp_disto_alloc = 1, p.tcp_mct = parts.size() == 3 && how.coarser == 1;
+  if (how.tile) p.tile_size_on = OPJ_TRUE, p.cp_tdx = p.cp_tdy = how.tile;
+  opj_codec_t* codec = opj_create_compress(how.jp2 ? OPJ_CODEC_JP2 : OPJ_CODEC_J2K);
   EXPECT_TRUE(opj_setup_encoder(codec, &p, image));
   struct Out {
     Raw bytes;
@@ -116,10 +124,65 @@ TEST(Jpeg2000, FramesOfOneFragmentEachOrOfSeveral) {
 TEST(Jpeg2000, WhatTheDataSetSaysOfSignsHolds) {
   Grey g{.stored = {-2048, -1, 0, 2047}, .bits = 12, .is_signed = true, .more = window("0", "4096"), .syntax = kLossless};
   const std::vector<int> want = {0, 127, 128, 255};
-  g.fragments = {packed({g.stored}, 4, 1, 12, true)};
+  g.fragments = {packed({g.stored}, 4, 1, 12, {.is_signed = true})};
   EXPECT_EQ(shown(g.bytes()), want);
-  g.fragments = {packed({{2048, 4095, 0, 2047}}, 4, 1, 12, false)};
+  g.fragments = {packed({{2048, 4095, 0, 2047}}, 4, 1, 12)};
   EXPECT_EQ(shown(g.bytes()), want) << "the same bits, called unsigned by the codestream";
+}
+
+// Lossy packing in more bits than are stored goes beyond them: white stays white, and does not come round to black.
+TEST(Jpeg2000, WhatIsBeyondTheStoredBitsIsCut) {
+  Grey g{.bits = 12, .more = window("2048", "4096"), .syntax = kLossy};
+  g.fragments = {packed({{0, 2048, 4095, 4101}}, 4, 1, 16)};
+  EXPECT_EQ(shown(g.bytes()), (std::vector<int>{0, 128, 255, 255}));
+  g.is_signed = true, g.more = window("0", "4096");
+  g.fragments = {packed({{-2060, 0, 2047, 2050}}, 4, 1, 16, {.is_signed = true})};
+  EXPECT_EQ(shown(g.bytes()), (std::vector<int>{0, 128, 255, 255}));
+  g.is_signed = false, g.more = window("2048", "4096");
+  rawdicom::words(g.more, 0x60000102, "US", {12});
+  g.fragments = {packed({{0, 2048, 4095, 4096 + 2048}}, 4, 1, 16)};
+  EXPECT_EQ(shown(g.bytes()), (std::vector<int>{0, 128, 255, 128})) << "an overlay in the bit above";
+}
+
+TEST(Jpeg2000, BitsAreWhereUnpackingPutsThem) {
+  Grey g{.bits = 12, .high = 15, .more = window("2048", "4096"), .syntax = kLossless};  // as it lay before it was packed
+  g.fragments = {packed({{0, 1024, 2048, 4095}}, 4, 1, 12)};
+  EXPECT_EQ(shown(g.bytes()), (std::vector<int>{0, 64, 128, 255}));
+  g.bits = 8, g.high = -1, g.more = window("128", "256");
+  g.fragments = {packed({{0, 64, 128, 255}}, 4, 1, 8)};
+  EXPECT_EQ(shown(g.bytes()), (std::vector<int>{0, 64, 128, 254})) << "8 bits in 16";
+}
+
+// JP2 files in the place of codestreams; a palette of one colour in them would leave one component of three.
+Raw with_palette(const Raw& jp2) {
+  Raw boxes;
+  const auto box = [&](const char* name, const Raw& body) {
+    const uint32_t n = uint32_t(body.size() + 8);
+    boxes.insert(boxes.end(), {uint8_t(n >> 24), uint8_t(n >> 16), uint8_t(n >> 8), uint8_t(n)});
+    boxes.insert(boxes.end(), name, name + 4), rawdicom::append(boxes, body);
+  };
+  box("pclr", {0, 2, 1, 7, 9, 200});  // two entries of one column of 8 bits
+  box("cmap", {0, 0, 1, 0});
+  Raw out = jp2;
+  const std::string name = "jp2h";
+  const auto at = std::search(out.begin(), out.end(), name.begin(), name.end()) - out.begin();
+  const size_t start = size_t(at) - 4;
+  uint32_t n = uint32_t(out[start]) << 24 | uint32_t(out[start + 1]) << 16 | uint32_t(out[start + 2]) << 8 | out[start + 3];
+  out.insert(out.begin() + long(start + n), boxes.begin(), boxes.end());
+  n += uint32_t(boxes.size());
+  for (int i = 0; i < 4; ++i) out[start + size_t(i)] = uint8_t(n >> (24 - 8 * i));
+  if (out.size() % 2) out.push_back(0);
+  return out;
+}
+
+TEST(Jpeg2000, InBoxes) {
+  Grey g{.bits = 8, .more = window("128", "256"), .syntax = kLossless};
+  const Raw jp2 = packed({{0, 1, 1, 0}}, 4, 1, 8, {.jp2 = true});
+  ASSERT_EQ(jp2[4], 'j');
+  g.fragments = {jp2};
+  EXPECT_EQ(shown(g.bytes()), (std::vector<int>{0, 1, 1, 0}));
+  g.fragments = {with_palette(jp2)};
+  EXPECT_EQ(shown(g.bytes()), (std::vector<int>{0, 1, 1, 0})) << "a palette of the file's own is not asked for";
 }
 
 TEST(Jpeg2000, Colour) {
@@ -138,14 +201,47 @@ TEST(Jpeg2000, Colour) {
     return rawdicom::file(d, kLossless);
   };
   const std::vector<std::vector<int>> rgb = {{255, 1, 2}, {3, 250, 5}, {6, 7, 245}};
+  EXPECT_EQ(shown(file("YBR_FULL_422", packed(rgb, 3, 1, 8))), shown(file("YBR_FULL", packed(rgb, 3, 1, 8))));
+  EXPECT_NE(refusal(file("YBR_PARTIAL_422", packed(rgb, 3, 1, 8))).find("YBR_PARTIAL"), std::string::npos);
+  const Raw boxed = packed(rgb, 3, 1, 8, {.jp2 = true});
+  EXPECT_EQ(shown(file("RGB", with_palette(boxed))), shown(file("RGB", boxed)));
   for (const char* photometric : {"YBR_RCT", "RGB"}) {
     const Image image = decode_dicom(file(photometric, packed(rgb, 3, 1, 8)), "scan");
     for (size_t p = 0; p < 3; ++p)
       for (size_t c = 0; c < 3; ++c) EXPECT_EQ(image.rgba[p * 4 + c], rgb[c][p]) << photometric << " " << p << " " << c;
   }
   EXPECT_NE(refusal(file("RGB", packed({{1, 2, 3}}, 3, 1, 8))).find("disagree about the samples"), std::string::npos);
-  EXPECT_NE(refusal(file("RGB", packed({{1, 2, 3}, {1}, {1}}, 3, 1, 8, false, 3))).find("colours are coarser"),
+  EXPECT_NE(refusal(file("RGB", packed({{1, 2, 3}, {1}, {1}}, 3, 1, 8, {.coarser = 3}))).find("colours are coarser"),
             std::string::npos);
+}
+
+TEST(Jpeg2000, EmptyFragmentsAreNothing) {
+  Grey g{.bits = 12, .more = window("765", "1530"), .syntax = kLossless};
+  g.fragments = {packed({g.stored}, 4, 1, 12), {}};
+  EXPECT_EQ(shown(g.bytes()), (std::vector<int>{0, 17, 33, 50}));
+  g.fragments = {{}};
+  EXPECT_NE(refusal(g.bytes()).find("its pixels are damaged"), std::string::npos);
+  g.fragments = std::vector<Raw>(200'000, Raw(2, 0));  // 2 MB; each found by counting from the first took minutes
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_NE(refusal(g.bytes()).find("its pixels are damaged"), std::string::npos);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(60));
+}
+
+TEST(Jpeg2000, AbsentTilesAreRefused) {
+  Grey g{.columns = 16, .rows = 16, .more = window("128", "256"), .syntax = kLossless};
+  std::vector<int> stored(256, 100);
+  stored[255] = 110;
+  const Raw good = packed({stored}, 16, 16, 8, {.tile = 8});
+  g.fragments = {good};
+  EXPECT_EQ(shown(g.bytes()), stored);
+  std::vector<size_t> parts;  // where tile-parts begin: SOT and its length
+  for (size_t i = 0; i + 12 < good.size(); ++i)
+    if (good[i] == 0xff && good[i + 1] == 0x90 && good[i + 2] == 0 && good[i + 3] == 10) parts.push_back(i);
+  ASSERT_EQ(parts.size(), 4u);
+  Raw less = good;
+  less.erase(less.begin() + long(parts[1]), less.begin() + long(parts[2]));
+  g.fragments = {less};
+  EXPECT_NE(refusal(g.bytes()).find("its pixels are damaged"), std::string::npos);
 }
 
 TEST(Jpeg2000, DamageIsRefused) {

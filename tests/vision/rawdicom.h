@@ -61,7 +61,7 @@ struct Grey {
   int columns = 4, rows = 1, frames = 0;
   std::vector<int> stored = {0, 100, 200, 300};
   std::string photometric = "MONOCHROME2", patient = "4711", issuer = {};
-  int bits = 16;
+  int bits = 16, high = -1;  // high: the highest of them, where that is not bits - 1
   bool is_signed = false, burned_in = false;
   Raw more = {}, functional = {};  // groups, after 0028
   std::string syntax = "1.2.840.10008.1.2.1";
@@ -81,7 +81,7 @@ struct Grey {
     words(d, 0x00280011, "US", {columns});
     words(d, 0x00280100, "US", {16});
     words(d, 0x00280101, "US", {bits});
-    words(d, 0x00280102, "US", {bits - 1});
+    words(d, 0x00280102, "US", {high < 0 ? bits - 1 : high});
     words(d, 0x00280103, "US", {is_signed});
     append(d, more);
     if (burned_in) text(d, 0x00280301, "CS", "YES");

@@ -56,11 +56,13 @@ void put(const void* from, size_t n) {
 
 [[noreturn]] void no_memory() { refuse("reading it takes more memory than is given to that; make the picture smaller"); }
 
-// At most what is allowed already.
+// At most what is allowed already. The hard limit of time is a second later: reaching it would end this by SIGKILL, which says
+// nothing.
 void limit(decltype(RLIMIT_AS) what, uint64_t to) {
   rlimit l{};
   if (getrlimit(what, &l) != 0) refuse("limits for reading DICOM cannot be set here");
-  l.rlim_cur = l.rlim_max = std::min<rlim_t>(to, l.rlim_max);
+  l.rlim_max = std::min<rlim_t>(to + (what == RLIMIT_CPU), l.rlim_max);
+  l.rlim_cur = std::min<rlim_t>(to, l.rlim_max);
   if (setrlimit(what, &l) != 0) refuse("limits for reading DICOM cannot be set here");
 }
 
