@@ -9,6 +9,7 @@
 #include "kernels/error.h"
 #include "kernels/files.h"
 #include "text/unicode.h"
+#include "vision/codec.h"
 #include "vision/dicom.h"
 
 namespace duet {
@@ -28,11 +29,6 @@ std::string lower_extension(const fs::path& p) {
   std::string e = p.extension().string();
   std::transform(e.begin(), e.end(), e.begin(), [](unsigned char c) { return c < 128 ? char(std::tolower(c)) : char(c); });
   return e;
-}
-
-bool is_picture(const fs::path& p) {
-  std::string e = lower_extension(p);
-  return e == ".png" || e == ".jpg" || e == ".jpeg" || e == ".webp" || names_dicom(p.string());
 }
 
 // Formats that people have pictures in and nothing here reads.
@@ -169,7 +165,7 @@ void read_folder(const std::string& folder, const EachRecord& each, const EachFa
   std::vector<std::string> files;
   for (auto it = fs::recursive_directory_iterator(folder, fs::directory_options::skip_permission_denied);
        it != fs::recursive_directory_iterator(); ++it)
-    if (it->is_regular_file(ec) && (is_picture(it->path()) || is_other_picture(it->path())))
+    if (it->is_regular_file(ec) && (names_picture(it->path().string()) || is_other_picture(it->path())))
       files.push_back(it->path().lexically_relative(folder).generic_string());
   std::sort(files.begin(), files.end());
 
@@ -188,7 +184,7 @@ void read_folder(const std::string& folder, const EachRecord& each, const EachFa
       Meta meta;
       std::string empty;  // what was there, and had no words
       auto row = known.extract(name);
-      if (!is_picture(path)) return bad(name, "not PNG, JPEG, WebP or DICOM", "");
+      if (!names_picture(path.string())) return bad(name, "not PNG, JPEG, WebP or DICOM", "");
       if (row) meta = std::move(row.mapped()), empty = "its line of metadata.jsonl has no 'caption'";
       else if (fs::exists(json))
         meta = parse_meta(slurp(json.string(), kMaxWords), json.string()), empty = json.string() + " has no 'caption'";

@@ -19,7 +19,6 @@
 #include "kernels/quote.h"
 #include "text/unicode.h"
 #include "vision/codec.h"
-#include "vision/dicom.h"
 
 namespace duet {
 namespace {
@@ -229,7 +228,7 @@ std::optional<Window> window_of(const std::string& text) {
 
 bool names_picture(const std::string& s) {
   std::error_code none;
-  return std::filesystem::exists(s, none) || has_picture_name(s);
+  return std::filesystem::exists(s, none) || names_picture(s);
 }
 
 std::vector<BadPicture> for_pictures(

@@ -13,7 +13,6 @@
 #include "kernels/parallel.h"
 #include "kernels/safetensors.h"
 #include "vision/codec.h"
-#include "vision/dicom.h"
 
 namespace duet {
 namespace fs = std::filesystem;
@@ -84,12 +83,6 @@ void write_cache(const std::string& path, const std::string& maker, const Galler
 
 }  // namespace
 
-bool has_picture_name(const std::string& path) {
-  std::string e = fs::path(path).extension().string();
-  for (char& c : e) c = char(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  return e == ".png" || e == ".jpg" || e == ".jpeg" || e == ".webp" || names_dicom(path);
-}
-
 std::vector<std::string> list_pictures(const std::string& path) {
   std::error_code none;
   if (!fs::is_directory(path, none)) return {path};
@@ -99,7 +92,7 @@ std::vector<std::string> list_pictures(const std::string& path) {
        it.increment(none)) {
     if (it->path().filename().string().starts_with(".")) {
       if (it->is_directory(none)) it.disable_recursion_pending();
-    } else if (it->is_regular_file(none) && has_picture_name(it->path().string())) {
+    } else if (it->is_regular_file(none) && names_picture(it->path().string())) {
       out.push_back(it->path().string());
       if (int64_t(out.size()) > kMaxPictures) refuse(path, ": more than ", kMaxPictures, " pictures; name a smaller folder");
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 
 #include "kernels/error.h"
 #include "vision/dicom.h"
@@ -37,6 +38,12 @@ Image decode_image(std::span<const uint8_t> bytes, const std::string& name, cons
                      : has(0, "<!DOCTYPE", 9) || has(0, "<html", 5) ? "a web page"
                                                                     : "no picture that duet knows";
   refuse(name, ": this is ", kind, "; save the picture as JPEG, PNG or WebP");
+}
+
+bool names_picture(const std::string& path) {
+  std::string e = std::filesystem::path(path).extension().string();
+  for (char& c : e) c = char(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  return e == ".png" || e == ".jpg" || e == ".jpeg" || e == ".webp" || names_dicom(path);
 }
 
 Image load_image(const std::string& path, const Limits& limits) {

@@ -416,6 +416,19 @@ TEST_F(ApiTest, Dicom) {
   const Json as_dicom = post("/v1/classify", {{"image", url(scan.bytes())}, {"labels", {"cat", "dog"}}});
   EXPECT_EQ(as_dicom["data"],
             post("/v1/classify", {{"image", url_of(decode_dicom(scan.bytes(), "scan"))}, {"labels", {"cat", "dog"}}})["data"]);
+  {  // a window for all, as serve --window gives it
+    ApiOptions with;
+    with.window = Window{300, 100};
+    Limits limits;
+    limits.window = with.window;
+    const Image shown = decode_dicom(scan.bytes(), "scan", limits);
+    ASSERT_NE(shown.rgba, decode_dicom(scan.bytes(), "scan").rgba);
+    served = std::make_unique<Served>(with);
+    const Json j = post("/v1/classify", {{"image", url(scan.bytes())}, {"labels", {"cat", "dog"}}});
+    EXPECT_EQ(j["data"], post("/v1/classify", {{"image", url_of(shown)}, {"labels", {"cat", "dog"}}})["data"]);
+    EXPECT_NE(j["data"], as_dicom["data"]);
+    served = std::make_unique<Served>();
+  }
   scan.photometric = "MONOCHROME1";
   EXPECT_NE(as_dicom["data"], post("/v1/classify", {{"image", url(scan.bytes())}, {"labels", {"cat", "dog"}}})["data"]);
   auto cut = scan.bytes();
