@@ -19,6 +19,7 @@
 #include "kernels/quote.h"
 #include "text/unicode.h"
 #include "vision/codec.h"
+#include "vision/dicom.h"
 
 namespace duet {
 namespace {
