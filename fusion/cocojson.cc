@@ -165,7 +165,7 @@ void read_folder(const std::string& folder, const EachRecord& each, const EachFa
   std::vector<std::string> files;
   for (auto it = fs::recursive_directory_iterator(folder, fs::directory_options::skip_permission_denied);
        it != fs::recursive_directory_iterator(); ++it)
-    if (it->is_regular_file(ec) && (names_picture(it->path().string()) || is_other_picture(it->path())))
+    if (it->is_regular_file(ec) && (has_picture_name(it->path().string()) || is_other_picture(it->path())))
       files.push_back(it->path().lexically_relative(folder).generic_string());
   std::sort(files.begin(), files.end());
 
@@ -184,7 +184,7 @@ void read_folder(const std::string& folder, const EachRecord& each, const EachFa
       Meta meta;
       std::string empty;  // what was there, and had no words
       auto row = known.extract(name);
-      if (!names_picture(path.string())) return bad(name, "not PNG, JPEG, WebP or DICOM", "");
+      if (!has_picture_name(path.string())) return bad(name, "not PNG, JPEG, WebP or DICOM", "");
       if (row) meta = std::move(row.mapped()), empty = "its line of metadata.jsonl has no 'caption'";
       else if (fs::exists(json))
         meta = parse_meta(slurp(json.string(), kMaxWords), json.string()), empty = json.string() + " has no 'caption'";

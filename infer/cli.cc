@@ -229,7 +229,7 @@ std::optional<Window> window_of(const std::string& text) {
 
 bool names_picture(const std::string& s) {
   std::error_code none;
-  return std::filesystem::exists(s, none) || names_picture(s);
+  return std::filesystem::exists(s, none) || has_picture_name(s);
 }
 
 std::vector<BadPicture> for_pictures(

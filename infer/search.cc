@@ -92,7 +92,7 @@ std::vector<std::string> list_pictures(const std::string& path) {
        it.increment(none)) {
     if (it->path().filename().string().starts_with(".")) {
       if (it->is_directory(none)) it.disable_recursion_pending();
-    } else if (it->is_regular_file(none) && names_picture(it->path().string())) {
+    } else if (it->is_regular_file(none) && has_picture_name(it->path().string())) {
       out.push_back(it->path().string());
       if (int64_t(out.size()) > kMaxPictures) refuse(path, ": more than ", kMaxPictures, " pictures; name a smaller folder");
     }

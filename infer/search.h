@@ -9,7 +9,7 @@
 
 namespace duet {
 
-// A file given by name, or all pictures below a folder (names_picture), in order of name; hidden ones are left out.
+// A file given by name, or all pictures below a folder (has_picture_name), in order of name; hidden ones are left out.
 std::vector<std::string> list_pictures(const std::string& file_or_folder);
 
 // Pictures that can be looked at one by one.

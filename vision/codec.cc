@@ -40,7 +40,7 @@ Image decode_image(std::span<const uint8_t> bytes, const std::string& name, cons
   refuse(name, ": this is ", kind, "; save the picture as JPEG, PNG or WebP");
 }
 
-bool names_picture(const std::string& path) {
+bool has_picture_name(const std::string& path) {
   std::string e = std::filesystem::path(path).extension().string();
   for (char& c : e) c = char(c >= 'A' && c <= 'Z' ? c + 32 : c);
   return e == ".png" || e == ".jpg" || e == ".jpeg" || e == ".webp" || names_dicom(path);

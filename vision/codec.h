@@ -33,7 +33,7 @@ struct Limits {
 // colour profiles are ignored.
 Image decode_image(std::span<const uint8_t> bytes, const std::string& name, const Limits& limits = {});
 Image load_image(const std::string& path, const Limits& limits = {});
-bool names_picture(const std::string& path);  // ends in .png .jpg .jpeg .webp, or names_dicom()
+bool has_picture_name(const std::string& path);  // ends in .png .jpg .jpeg .webp, or names_dicom()
 
 // RGBA, or RGB if every pixel is opaque. Lossless, the colour of transparent pixels included; same input, same bytes.
 std::vector<uint8_t> encode_png(const Image& image, const std::vector<PngText>& texts = {});
