@@ -259,23 +259,21 @@ void run_classify(EvalOptions o) {
   }
   const EvalSet set = load_set(o.dirs.at(0), o.split, opened.size());
   std::vector<Meta> known;  // all categories of training may be said, also those that the split lacks
-  if (o.split != "train" && has_split(o.dirs[0], "train")) {
+  if (!known_calibration && o.split != "train" && has_split(o.dirs[0], "train")) {
     const Dataset train = Dataset::open(o.dirs[0], "train");
     for (int64_t i = 0; i < train.size(); ++i) known.push_back(train.meta(i));
   }
-  auto labels = categories({&set.meta, &known}, o.deep);
-  if (known_calibration) {  // its classes are what is asked, whichever of them these pictures lack
-    labels = known_calibration->labels;
-    for (const auto& label : categories({&set.meta}, o.deep))
-      if (std::find(labels.begin(), labels.end(), label) == labels.end())
-        refuse(o.calibration, ": knows no class '", label, "', which ", o.dirs[0], "/", o.split,
-               " has; calibrate anew with --calibrate");
-  }
-  if (labels.size() < 2)
+  // A calibration's classes are what is asked, whichever of them these pictures lack.
+  const auto there = categories({&set.meta, &known}, o.deep), &labels = known_calibration ? known_calibration->labels : there;
+  if (there.empty() || labels.size() < 2)
     refuse(o.dirs[0], ": ",
-           labels.empty() ? "its pictures have no categories" : "all its pictures have one category, " + labels[0],
+           there.empty() ? "its pictures have no categories" : "all its pictures have one category, " + labels[0],
            "; build it from a folder with a folder of pictures for each category, or name one as 'group' in each "
            "picture's .json");
+  for (const auto& label : there)
+    if (std::find(labels.begin(), labels.end(), label) == labels.end())
+      refuse(o.calibration, ": knows no class '", label, "', which ", o.dirs[0], "/", o.split,
+             " has; calibrate anew with --calibrate");
   const auto window = window_of_set(o.dirs[0]);
   const auto words = [](const std::optional<Window>& w) {
     return w ? fmt::format("{}/{}", w->center, w->width) : "each file's own";

@@ -75,9 +75,8 @@ void find_scenes(const SourceOptions&, const Sink&, SourceReport&);  // vision/s
 
 // A person's own pictures (PNG, JPEG, WebP; DICOM, of which each frame is one): a folder of pictures (fusion/cocojson.h), a
 // folder of WebDataset tars or one tar (splits in train/, val/, heldout/, pairs/ are kept), or "captions.json" in COCO's
-// format, with
-// ":FOLDER" when the pictures are not beside it. Captions of one's own pictures often repeat (class names), so shares of the
-// pictures, and not of the words, are val and heldout (a twentieth and none unless the options say otherwise).
+// format, with ":FOLDER" when the pictures are not beside it. Captions of one's own pictures often repeat (class names), so
+// shares of the pictures, and not of the words, are val and heldout (a twentieth and none unless the options say otherwise).
 void find_own(const std::string& path, const OwnOptions&, const Sink&, SourceReport&);
 
 // "table:FOLDER/NAME.tsv": pictures (PNG, JPEG, WebP, SVG) in FOLDER and a table of them: UTF-8, tab-separated, a line

@@ -4,7 +4,7 @@
 // picture; then MONOCHROME1 is inverted. Colour (RGB, YBR, PALETTE) becomes RGB. 8 bits come out. Overlay planes and pixel
 // spacing are not used.
 //
-// The bytes are foreign and DCMTK parses them, which is not made for that: it runs in a process of its own, the program
+// The bytes are foreign; DCMTK and OpenJPEG read them, which are not made for that, in a process of their own, the program
 // duet-dicom beside this one, with limits on memory and time, from a file that has no name; what it is killed by is an error
 // here and no more. No word of the header's (names, dates, numbers of a patient) leaves that process, nor stands in an error.
 #pragma once

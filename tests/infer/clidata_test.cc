@@ -89,6 +89,7 @@ TEST_F(CliDataTest, ASetWithoutCategoriesSaysHowToGiveSome) {
   const auto warm = nlohmann::json::parse(read_file(dir / "warm.json", 1 << 20));
   EXPECT_EQ(warm["templates"], nlohmann::json({"scan of {}"})) << "as it was calibrated";
   EXPECT_GT(warm["temperature"].get<double>(), 0);
+  refused({"eval", "classify", dir / "set", "--split", "val", "--calibration", file}, "its pictures have no categories");
   build("few", {{"heldout", 1}}, true), build("strange", {{"heldout", 3}}, true, 3);
   r = run({"eval", "classify", dir / "few", "--split", "heldout", "--calibration", file, "--json", dir / "few.json"});
   EXPECT_EQ(r.code, 0) << "one class alone, asked among those of the calibration: " << r.err;

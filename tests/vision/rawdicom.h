@@ -40,6 +40,14 @@ inline void sequence(Raw& out, uint32_t tag, const std::vector<Raw>& items) {
   element(out, tag, "SQ", value);
 }
 
+// Pixels in fragments, after an empty table of offsets.
+inline void fragmented(Raw& out, const std::vector<Raw>& fragments) {
+  element(out, 0x7fe00010, "OB", {}, 0xffffffff);
+  put16(out, 0xfffe), put16(out, 0xe000), put32(out, 0);
+  for (const Raw& f : fragments) put16(out, 0xfffe), put16(out, 0xe000), put32(out, uint32_t(f.size())), append(out, f);
+  put16(out, 0xfffe), put16(out, 0xe0dd), put32(out, 0);
+}
+
 // Preamble, "DICM" and the header's group, then the data set.
 inline Raw file(const Raw& dataset, const std::string& syntax = "1.2.840.10008.1.2.1") {
   Raw meta;
@@ -86,14 +94,8 @@ struct Grey {
     append(d, more);
     if (burned_in) text(d, 0x00280301, "CS", "YES");
     append(d, functional);
-    if (syntax.starts_with("1.2.840.10008.1.2.4")) {  // compressed: an empty table of offsets, then the fragments
-      element(d, 0x7fe00010, "OB", {}, 0xffffffff);
-      put16(d, 0xfffe), put16(d, 0xe000), put32(d, 0);
-      for (const Raw& f : fragments) put16(d, 0xfffe), put16(d, 0xe000), put32(d, uint32_t(f.size())), append(d, f);
-      put16(d, 0xfffe), put16(d, 0xe0dd), put32(d, 0);
-    } else {
-      words(d, 0x7fe00010, "OW", stored);
-    }
+    if (syntax.starts_with("1.2.840.10008.1.2.4")) fragmented(d, fragments);  // compressed
+    else words(d, 0x7fe00010, "OW", stored);
     return d;
   }
   Raw bytes() const { return file(dataset(), syntax); }
