@@ -1,10 +1,10 @@
 #include "infer/apidraw.h"
 
-#include <cmath>
 #include <random>
 
 #include "fusion/shards.h"
 #include "fusion/styles.h"
+#include "infer/frame.h"
 #include "infer/open.h"
 #include "kernels/gemm.h"
 #include "text/unicode.h"
@@ -16,33 +16,8 @@
 namespace duet {
 namespace {
 
-// Where the model draws a picture of w x h: as it is, or of about its own area and the same shape.
-void drawing_size(const ModelConfig& c, int w, int h, int& to_w, int& to_h) {
-  const int p = int(c.patch), most = 2 * int(c.size);
-  if (w % p == 0 && h % p == 0 && w <= most && h <= most) return to_w = w, to_h = h, void();
-  const double shape = std::sqrt(double(w) / h);
-  const auto side = [&](double s) { return std::clamp(int(std::lround(s / p)) * p, p, most / p * p); };
-  to_w = side(double(c.size) * shape), to_h = side(double(c.size) / shape);
-}
-
 std::vector<int> ids_of(const Tokenizer& t, const std::string& words) {
   return words.empty() ? std::vector<int>{} : prompt_ids(t, words);
-}
-
-// A mask of the picture's size for the size that is drawn: what changes anywhere below a pixel changes it.
-std::vector<uint8_t> fit_mask(const std::vector<uint8_t>& mask, int w, int h, int to_w, int to_h) {
-  if (w == to_w && h == to_h) return mask;
-  std::vector<uint8_t> out(size_t(to_w) * size_t(to_h), 0);
-  for (int y = 0; y < to_h; ++y)
-    for (int x = 0; x < to_w; ++x) {
-      const int x0 = int(int64_t(x) * w / to_w), x1 = std::max(x0 + 1, int(int64_t(x + 1) * w / to_w));
-      const int y0 = int(int64_t(y) * h / to_h), y1 = std::max(y0 + 1, int(int64_t(y + 1) * h / to_h));
-      uint8_t any = 0;
-      for (int j = y0; j < std::min(y1, h); ++j)
-        for (int i = x0; i < std::min(x1, w); ++i) any |= mask[size_t(j) * size_t(w) + size_t(i)];
-      out[size_t(y) * size_t(to_w) + size_t(x)] = any;
-    }
-  return out;
 }
 
 }  // namespace
@@ -54,10 +29,9 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
   if (style) s.style = *style;
   if (!s.width) s.width = s.from.empty() ? int(c.size) : s.from.width;
   if (!s.height) s.height = s.from.empty() ? int(c.size) : s.from.height;
-  if (s.width < 8 || s.height < 8 || s.width > kMostSide || s.height > kMostSide || s.width > 4 * s.height ||
-      s.height > 4 * s.width)
+  if (!can_frame(s.width, s.height))
     throw HttpError(400,
-                    join("size: ", s.width, "x", s.height, " cannot be drawn; sides from 8 to ", kMostSide,
+                    join("size: ", s.width, "x", s.height, " cannot be drawn; sides from ", kLeastSide, " to ", kMostSide,
                          ", none over four times the other; this model learned at ", c.size, "x", c.size),
                     "size", "invalid_value");
   if (int64_t(s.count) * s.width * s.height > kMostPixels)
@@ -71,11 +45,10 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
     throw HttpError(400, "seed: too large; it leaves no room up to 2^53 for a seed of each drawing", "seed", "invalid_value");
   DrawPlan plan;
   plan.strange_style = !s.style.empty() && !style && !info.styles.empty();
-  drawing_size(c, s.width, s.height, plan.drawn_width, plan.drawn_height);
   DrawTask& t = plan.task;
   t.options.steps = s.steps, t.options.guidance = s.guidance, t.options.heun = s.heun;
   t.options.shift = info.sampling.shift, t.options.finish = s.finish;
-  t.options.width = plan.drawn_width, t.options.height = plan.drawn_height;
+  t.options.width = t.options.height = plan.drawn_size = int(c.size);
   t.previews = s.previews;
   t.best_of = s.best_of, t.words = with_style(s.prompt, s.style);
   DrawRequest request{ids_of(info.tokenizer, t.words), ids_of(info.tokenizer, s.negative), 0};
@@ -85,15 +58,14 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
   }
   for (int i = 0; i < drawings; ++i) t.pictures.push_back(request), t.pictures.back().seed = uint64_t(s.seed + i);
   if (!s.from.empty()) {
-    if (s.from.width != s.width || s.from.height != s.height) {
-      if (!s.change.empty()) s.change = fit_mask(s.change, s.from.width, s.from.height, s.width, s.height);
+    auto given = std::make_shared<Given>();
+    given->pixels.resize(size_t(c.size * c.size) * 4);
+    if (s.from.width != s.width || s.from.height != s.height) {  // another size was asked for
+      if (!s.change.empty()) s.change = stretched(s.change, s.from.width, s.from.height, s.width, s.height);
       s.from = resize(s.from, s.width, s.height);
     }
-    auto given = std::make_shared<Given>();
-    given->pixels.resize(size_t(plan.drawn_width) * size_t(plan.drawn_height) * 4);
-    const bool same = s.width == plan.drawn_width && s.height == plan.drawn_height;
-    to_pixels(same ? s.from : resize(s.from, plan.drawn_width, plan.drawn_height), given->pixels.data());
-    if (!s.change.empty()) given->change = fit_mask(s.change, s.width, s.height, plan.drawn_width, plan.drawn_height);
+    to_pixels(squared(s.from, plan.drawn_size), given->pixels.data());
+    if (!s.change.empty()) given->change = squared(s.change, s.width, s.height, plan.drawn_size);
     given->strength = s.strength;
     t.given = given;
   }
@@ -101,8 +73,7 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
   m.prompt = s.prompt, m.negative = s.negative, m.style = s.style;
   m.take(t.options);
   m.width = s.width, m.height = s.height;
-  if (plan.drawn_width != s.width || plan.drawn_height != s.height)
-    m.drawn_width = plan.drawn_width, m.drawn_height = plan.drawn_height;
+  if (plan.drawn_size != s.width || plan.drawn_size != s.height) m.drawn_width = m.drawn_height = plan.drawn_size;
   m.precision = arithmetic();
   m.model = info.name, m.model_hash = info.hash, m.version = kVersion;
   return plan;
@@ -110,7 +81,7 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
 
 std::vector<uint8_t> file_of(const Sketch& s, const DrawPlan& plan, const Event& e) {
   Image image = finished(e.pixels.data(), e.width, e.height, s.finish);
-  if (image.width != s.width || image.height != s.height) image = resize(image, s.width, s.height);
+  image = s.from.empty() ? framed(image, s.width, s.height) : unsquared(image, s.width, s.height);
   if (s.opaque) image = over(image, 255, 255, 255);
   // What was to stay comes back as it came.
   for (size_t i = 0; i < s.change.size(); ++i)

@@ -5,11 +5,12 @@
 #include <vector>
 
 #include "infer/api.h"
+#include "infer/frame.h"
 #include "infer/pngmeta.h"
 
 namespace duet {
 
-inline constexpr int kMostSide = 2048, kMostPictures = 10, kMostBestOf = 8, kMostSteps = 200, kMostPreviews = 10;
+inline constexpr int kMostPictures = 10, kMostBestOf = 8, kMostSteps = 200, kMostPreviews = 10;
 inline constexpr int64_t kMostPixels = int64_t(1) << 24;  // of all pictures of a request: an answer is in memory whole
 inline constexpr int64_t kMostSeed = int64_t(1) << 53;    // JSON readers keep whole numbers up to here
 
@@ -34,12 +35,11 @@ struct Sketch {  // what is to be drawn
 
 struct DrawPlan {  // a sketch made ready
   DrawTask task;
-  DrawnMeta meta;                         // without the seed
-  int drawn_width = 0, drawn_height = 0;  // by the model; the file is made as large as asked
-  bool strange_style = false;             // one is asked for that is none of those the weights know
+  DrawnMeta meta;              // without the seed
+  int drawn_size = 0;          // pixels a side of the square that the model draws; the file is as asked (infer/frame.h)
+  bool strange_style = false;  // one is asked for that is none of those the weights know
 };
-// Checks and completes the sketch (seed, size, the style's name). Sides up to twice the model's own that are multiples of its
-// patch are drawn as they are; any other picture is drawn near the model's own size and enlarged.
+// Checks and completes the sketch (seed, size, the style's name).
 DrawPlan plan_of(const ModelInfo&, Sketch&);
 
 // The file of one picture: encoded, its settings inside where the format carries text. Same sketch, seed: same bytes, and the

@@ -68,12 +68,12 @@ Json common(const ModelInfo& m, const Sketch& s, const DrawPlan& plan) {
                                                               : "medium"},
           {"background", s.opaque || s.format == Format::jpeg ? "opaque" : "transparent"},
           {"output_format", name_of(s.format)},
-          {"drawn_size", join(plan.drawn_width, 'x', plan.drawn_height)}};
+          {"drawn_size", join(plan.drawn_size, 'x', plan.drawn_size)}};
 }
 
 // Tokens that were read, and patches that were drawn.
 Json usage(const ModelInfo& m, const Sketch& s, const DrawPlan& plan) {
-  const int64_t p = m.model.config.patch, each = plan.drawn_width / p * (plan.drawn_height / p);
+  const int64_t p = m.model.config.patch, each = plan.drawn_size / p * (plan.drawn_size / p);
   const int64_t text = int64_t(plan.task.pictures[0].prompt.size()), image = s.from.empty() ? 0 : each,
                 out = each * s.count * s.best_of;
   return {{"input_tokens", text + image},

@@ -17,6 +17,7 @@
 #include "kernels/error.h"
 #include "kernels/parallel.h"
 #include "kernels/quote.h"
+#include "text/korean.h"
 #include "text/unicode.h"
 #include "vision/codec.h"
 #include "vision/dicom.h"
@@ -43,9 +44,8 @@ int flushed(int code) {
   errno = 0;
   if (std::fflush(stdout) == 0 && !std::ferror(stdout)) return code;
   if (errno == 0) std::fputc('\n', stdout), std::fflush(stdout);  // it failed earlier: once more, for the reason
-  std::fprintf(stderr,
-               "duet: standard output: cannot write: %s; what was printed is cut short, free some space or write elsewhere\n",
-               errno ? std::strerror(errno) : "a write failed");
+  say(join("standard output: cannot write: ", errno ? std::strerror(errno) : "a write failed",
+           "; what was printed is cut short, free some space or write elsewhere"));
   return code ? code : 1;
 }
 
@@ -74,7 +74,8 @@ void add_verbs(CLI::App& app) {
 std::string usage_failure(const CLI::App* app, const CLI::Error& e) {
   std::string verb = "duet";
   for (auto at = app->get_subcommands(); !at.empty(); at = at.front()->get_subcommands()) verb += " " + at.front()->get_name();
-  return join("duet: ", e.what(), "; '", verb, " --help' tells more\n");
+  const std::string said = join(e.what(), "; '", verb, " --help' tells more");
+  return join("duet: ", korean_terminal() ? in_korean(said) : said, "\n");
 }
 
 int run_program(CLI::App& app, int argc, const char* const* argv) {
@@ -88,7 +89,7 @@ int run_program(CLI::App& app, int argc, const char* const* argv) {
     known = known || verb->get_name() == argv[1];
   }
   if (!known) {
-    std::fprintf(stderr, "duet: no verb '%s'; there are %s\n", argv[1], verbs.c_str());
+    say(join("no verb '", argv[1], "'; there are ", verbs));
     return 2;
   }
   try {
@@ -97,11 +98,11 @@ int run_program(CLI::App& app, int argc, const char* const* argv) {
     return flushed(app.exit(e) == 0 ? 0 : 2);
   } catch (const std::filesystem::filesystem_error& e) {  // its own words are the library's, not a person's
     std::fflush(stdout);
-    std::fprintf(stderr, "duet: %s: %s; may it be read and written here?\n", e.path1().c_str(), e.code().message().c_str());
+    say(join(e.path1().string(), ": ", e.code().message(), "; may it be read and written here?"));
     return 1;
   } catch (const std::exception& e) {
     std::fflush(stdout);
-    std::fprintf(stderr, "duet: %s\n", e.what());
+    say(e.what());
     return 1;
   }
   return flushed(0);
@@ -238,7 +239,7 @@ std::vector<BadPicture> for_pictures(
   constexpr size_t kPiece = 16;
   std::vector<BadPicture> bad;
   const auto blame = [&](const std::string& path, const std::string& why) {
-    std::fprintf(stderr, "duet: %s\n", why.c_str());
+    say(why);
     bad.push_back({path, why});
   };
   std::vector<std::string> paths;
@@ -269,7 +270,7 @@ std::vector<BadPicture> for_pictures(
     std::vector<Image> images;
     for (size_t i = 0; i < n; ++i) {
       if (read[i]) names.push_back(paths[first + i]), images.push_back(std::move(*read[i]));
-      else if (passed[i]) std::fprintf(stderr, "duet: passed over %s\n", why[i].c_str());
+      else if (passed[i]) say("passed over: " + why[i]);
       else blame(paths[first + i], why[i]);
     }
     if (!images.empty()) piece(names, images);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
@@ -12,11 +13,13 @@
 #include "fusion/styles.h"
 #include "infer/bestof.h"
 #include "infer/cli.h"
+#include "infer/frame.h"
 #include "infer/pngmeta.h"
 #include "infer/sampler.h"
 #include "kernels/error.h"
 #include "kernels/files.h"
 #include "kernels/quote.h"
+#include "text/korean.h"
 #include "text/unicode.h"
 #include "vision/codec.h"
 #include "vision/draw.h"
@@ -27,12 +30,12 @@ namespace {
 
 constexpr int64_t kMostSeed = int64_t(1) << 53;  // JSON readers keep whole numbers up to here
 constexpr int kUsualBest = 4;                    // twice the time of one
-constexpr int kMostSize = 1024, kMostTokens = 64;
+constexpr int kMostTokens = 64;
 constexpr size_t kMostWords = 1 << 20;  // bytes that are counted, though most are left out
 
 struct GenerateOptions {
-  std::string prompt, prompts, out, negative, style;
-  int count = 1, size = 0;
+  std::string prompt, prompts, out, negative, style, size;
+  int count = 1, width = 0, height = 0;
   int best = 0;  // 0: kUsualBest where no seed is named and there are words to choose by, else 1
   int64_t seed = -1;
   DrawOptions draw;
@@ -52,8 +55,8 @@ std::vector<int> ids_of(const Tokenizer& tokenizer, const std::string& what, con
   if (words.empty()) return {};
   const size_t whole = 1 + tokenizer.encode(given).size();
   if (whole > kMostTokens)
-    std::fprintf(stderr, "duet: %s has %zu tokens; the last %zu are left out%s\n", what.c_str(), whole, whole - kMostTokens,
-                 given == words ? "" : ", and the file's text keeps the beginning alone");
+    say(join(what, " has ", whole, " tokens; the last ", whole - kMostTokens, " are left out",
+             given == words ? "" : ", and the file's text keeps the beginning alone"));
   return prompt_ids(tokenizer, words, kMostTokens);
 }
 
@@ -118,7 +121,7 @@ void draw_piece(const Opened& opened, const GenerateOptions& o, std::span<Drawn>
     }
     auto kept = draw_best(opened.model(), opened.tokenizer(), wanted, o.draw, BestBy::both);
     for (size_t i = 0; i < pieces.size(); ++i)
-      pieces[i].image = std::move(kept[i].image), pieces[i].seed = seed(pieces[i], kept[i].seed);
+      pieces[i].image = framed(kept[i].image, o.width, o.height), pieces[i].seed = seed(pieces[i], kept[i].seed);
     return;
   }
   std::vector<DrawRequest> requests;
@@ -129,7 +132,7 @@ void draw_piece(const Opened& opened, const GenerateOptions& o, std::span<Drawn>
   const int w = o.draw.width, h = o.draw.height;
   const auto pixels = draw(opened.model(), opened.tokenizer(), requests, o.draw);
   for (size_t i = 0; i < pieces.size(); ++i)
-    pieces[i].image = finished(pixels.data() + i * size_t(w) * size_t(h) * 4, w, h, o.draw.finish);
+    pieces[i].image = framed(finished(pixels.data() + i * size_t(w) * size_t(h) * 4, w, h, o.draw.finish), o.width, o.height);
 }
 
 // What was written, prompt by prompt: {"file", "seed"} of each picture; and the cells of a page of all, where one is wanted.
@@ -190,7 +193,7 @@ std::string write_grid(const GenerateOptions& o, const std::vector<Asked>& asked
   DrawnMeta meta = asked[0].meta;
   meta.seed = w.files[0][0]["seed"];  // the page is the way back to its first picture, or to all prompts
   for (size_t k = 1; k < asked.size(); ++k) meta.prompt += "\n" + asked[k].meta.prompt;
-  write_file_atomic(path, encode_png(contact_sheet(w.cells, columns, std::clamp(o.draw.width, 128, 256)), drawn_texts(meta)));
+  write_file_atomic(path, encode_png(contact_sheet(w.cells, columns, std::clamp(std::max(o.width, o.height), 128, 256)), drawn_texts(meta)));
   if (!o.json) std::printf("%s\n", path.c_str());
   return path;
 }
@@ -203,7 +206,7 @@ void print_summary(const GenerateOptions& o, const Asked& first, const Written& 
     for (const auto& f : w.files[0]) seeds += join(" ", f["seed"].get<int64_t>());
   }
   std::fprintf(stderr, "duet: seed %s, %d steps, guidance %g, %dx%d, %s: %.2f s\n", seeds.c_str(), o.draw.steps,
-               o.draw.guidance, o.draw.width, o.draw.height, first.meta.precision.c_str(), w.seconds);
+               o.draw.guidance, o.width, o.height, first.meta.precision.c_str(), w.seconds);
 }
 
 void print_json(const GenerateOptions& o, const std::vector<Asked>& asked, const Written& w, const std::string& grid) {
@@ -234,22 +237,35 @@ void print_json(const GenerateOptions& o, const std::vector<Asked>& asked, const
 }
 
 void set_size(GenerateOptions& o, const Opened& opened) {
-  const int S = o.size ? o.size : opened.size(), patch = int(opened.model().config.patch);
-  if (S < patch || S > kMostSize || S % patch)
-    refuse("--size ", S, ": must be a multiple of ", patch, ", from ", patch, " to ", kMostSize, "; this model learned at ",
-           opened.size());
-  o.draw.width = o.draw.height = S;
+  o.draw.width = o.draw.height = o.width = o.height = opened.size();
+  if (o.size.empty()) return;
+  const char *at = o.size.data(), *end = at + o.size.size();
+  const auto number = [&](int& n) {
+    const auto read = std::from_chars(at, end, n);
+    at = read.ptr;
+    return read.ec == std::errc();
+  };
+  bool ok = number(o.width);
+  o.height = o.width;
+  if (ok && at != end) ok = (*at == 'x' || *at == 'X') && (++at, number(o.height));
+  if (!ok || at != end) refuse("--size ", shown(o.size), ": expected a number of pixels, or WIDTHxHEIGHT");
+  if (!can_frame(o.width, o.height))
+    refuse("--size ", o.size, " cannot be drawn; sides from ", kLeastSide, " to ", kMostSide,
+           ", none over four times the other; this model learned at ", opened.size(), "x", opened.size());
 }
 
 // Prompts made ready, with the warnings that belong to them. Settles o.draw.guidance: without any words there is none.
 std::vector<Asked> ask_all(const Opened& opened, GenerateOptions& o, DrawnMeta settings, const std::string& negative,
                            const std::vector<Said>& prompts) {
-  settings.width = o.draw.width, settings.height = o.draw.height, settings.precision = arithmetic();
+  settings.width = o.width, settings.height = o.height;
+  if (o.width != o.draw.width || o.height != o.draw.height)
+    settings.drawn_width = o.draw.width, settings.drawn_height = o.draw.height;
+  settings.precision = arithmetic();
   settings.model = opened.name, settings.model_hash = hex64(opened.loaded.hash), settings.version = kVersion;
   const auto not_this = ids_of(opened.tokenizer(), "the negative prompt", settings.negative, negative);
   if (!not_this.empty() && o.draw.guidance == 1)
-    std::fprintf(stderr, "duet: --negative does nothing at guidance 1%s\n",
-                 opened.loaded.sampling.guidance == 1 ? ", which is how these weights draw" : "");
+    say(join("--negative does nothing at guidance 1",
+             opened.loaded.sampling.guidance == 1 ? ", which is how these weights draw" : ""));
   std::vector<Asked> asked;
   for (const Said& p : prompts) asked.push_back(ask(opened, settings, not_this, p));
   if (asked[0].request.prompt.empty()) {  // the only one: a file's say something
@@ -258,8 +274,7 @@ std::vector<Asked> ask_all(const Opened& opened, GenerateOptions& o, DrawnMeta s
   }
   for (Asked& a : asked) a.meta.take(o.draw);
   if (const auto a = std::find_if(asked.begin(), asked.end(), [](const Asked& x) { return !x.learned; }); a != asked.end())
-    std::fprintf(stderr, "duet: %s has not learned the style '%s'; it knows %s\n", opened.name.c_str(), a->meta.style.c_str(),
-                 both_names(opened.loaded.styles).c_str());
+    say(join(opened.name, " has not learned the style '", a->meta.style, "'; it knows ", both_names(opened.loaded.styles)));
   return asked;
 }
 
@@ -310,8 +325,8 @@ void add_draw_verbs(CLI::App& app) {
       ->check(CLI::Range(1, 64));
   verb->add_option("--seed", o->seed, "0 and up; the same seed and settings give the same bytes (default: random, printed)")
       ->check(CLI::Range(int64_t(0), kMostSeed));
-  verb->add_option("--size", o->size, "pixels a side (default: what the model learned; meant for up to twice that)")
-      ->check(CLI::Range(1, kMostSize));
+  verb->add_option("--size", o->size,
+                   "pixels a side, or WIDTHxHEIGHT (default: what the model learned, at which all is drawn and then scaled)");
   add_draw_options(verb, o->draw);
   verb->add_option("--negative", o->negative, "words to steer away from");
   verb->add_option("--style", o->style,

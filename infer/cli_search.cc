@@ -7,6 +7,7 @@
 #include "infer/reader.h"
 #include "infer/search.h"
 #include "kernels/error.h"
+#include "text/korean.h"
 #include "text/unicode.h"
 #include "vision/codec.h"
 #include "vision/draw.h"
@@ -42,7 +43,7 @@ void search_verb(const SearchArgs& o) {
     if (done == of || done % 1024 == 0)
       std::fprintf(stderr, "duet: %lld of %lld pictures read\n", (long long)done, (long long)of);
   });
-  for (const auto& f : index.faults) std::fprintf(stderr, "duet: %s\n", f.c_str());
+  for (const auto& f : index.faults) say(f);
   const auto hits = nearest(index, query.data(), o.count);
 
   Json list = Json::array();

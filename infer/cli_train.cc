@@ -8,6 +8,7 @@
 #include "infer/sampler.h"
 #include "kernels/device.h"
 #include "kernels/error.h"
+#include "text/korean.h"
 #include "train/trainer.h"
 #include "vision/codec.h"
 #include "vision/draw.h"
@@ -98,7 +99,7 @@ void add_train_verb(CLI::App& app) {
     choose_device(device);
     Trainer trainer(c, find_weights);
     if (resume) {
-      if (!trainer.resume()) std::fprintf(stderr, "duet: no checkpoint in %s yet; starting at step 0\n", c.out.c_str());
+      if (!trainer.resume()) say(join("no checkpoint in ", c.out, " yet; starting at step 0"));
     } else if (std::filesystem::exists(c.out + "/log.jsonl")) {
       refuse(c.out, ": holds a run already; add --resume to go on with it or set another 'out'");
     }

@@ -11,6 +11,7 @@
 #include "infer/sampler.h"
 #include "kernels/parallel.h"
 #include "kernels/random.h"
+#include "text/korean.h"
 #include "text/unicode.h"
 #include "vision/codec.h"
 #include "vision/patch.h"
@@ -112,10 +113,10 @@ EvalSet load_set(const std::string& dir, const std::string& split, int size, Spl
   });
   set.bad = int64_t(data.faults().size());
   for (const auto& fault : data.faults())
-    std::fprintf(stderr, "duet: left out %s: %s\n", fault.sample.c_str(), fault.reason.c_str());
+    say(join("left out: ", fault.sample, ": ", fault.reason));
   for (size_t i = 0; i < read.size(); ++i) {
     if (!read[i]) {
-      std::fprintf(stderr, "duet: left out %s\n", why[i].c_str());
+      say("left out: " + why[i]);
       set.bad++;
       continue;
     }

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "text/korean.h"
+
 namespace duet {
 namespace {
 
@@ -25,18 +27,23 @@ int hex_digit(char c) {
 
 }  // namespace
 
-std::string error_json(const HttpError& e) {
+Language language_of(const HttpRequest& r) {
+  return prefers_korean(r.header("accept-language")) ? Language::korean : Language::english;
+}
+
+std::string error_json(const HttpError& e, Language language) {
+  const std::string message = language == Language::korean ? in_korean(e.what()) : e.what();
   const auto or_null = [](const std::string& s) {
     return s.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(s);
   };
   const nlohmann::ordered_json j{
-      {"error", {{"message", e.what()}, {"type", type_of(e.status)}, {"param", or_null(e.param)}, {"code", or_null(e.code)}}},
-      {"detail", e.what()}};
+      {"error", {{"message", message}, {"type", type_of(e.status)}, {"param", or_null(e.param)}, {"code", or_null(e.code)}}},
+      {"detail", message}};
   return j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-Headers error_headers(const HttpError& e) {
-  Headers h;
+Headers error_headers(const HttpError& e, Language language) {
+  Headers h{{"Content-Language", language == Language::korean ? "ko" : "en"}, {"Vary", "Accept-Language"}};
   if (e.retry_after > 0) h.emplace_back("Retry-After", std::to_string(e.retry_after));
   if (e.status == 401) h.emplace_back("WWW-Authenticate", "Basic realm=\"duet\", charset=\"UTF-8\"");  // browsers ask for it
   if (e.status == 408 || (e.status >= 500 && e.status != 503)) h.emplace_back("x-should-retry", "false");

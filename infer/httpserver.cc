@@ -81,7 +81,7 @@ struct HttpServer::Net {
   // What is wrong with a request by its head alone; none: the plan is made, and room for the body is held.
   std::optional<HttpError> check_head(Parser&, const std::string& client, const std::string& id, HttpRequest&,
                                       HttpService::Plan&, Held&);
-  net::awaitable<bool> refuse_with(Stream&, const HttpError&, const std::string& id, bool bare);
+  net::awaitable<bool> refuse_with(Stream&, const HttpError&, const std::string& id, Language, bool bare);
   void start(std::shared_ptr<HttpRequest>, std::shared_ptr<Exchange>);
   void run_handler(const HttpRequest&, Exchange&);
 };
@@ -128,15 +128,16 @@ net::awaitable<void> HttpServer::Net::session(Stream stream) {
   }
 }
 
-net::awaitable<bool> HttpServer::Net::refuse_with(Stream& stream, const HttpError& error, const std::string& id, bool bare) {
+net::awaitable<bool> HttpServer::Net::refuse_with(Stream& stream, const HttpError& error, const std::string& id, Language language,
+                                                  bool bare) {
   if (!stream.socket().is_open()) co_return false;  // a time that ran out has closed it
   http::response<http::string_body> r{http::int_to_status(unsigned(error.status)), 11};
   r.set(http::field::content_type, "application/json");
   r.set("x-request-id", id);
   r.set("X-Content-Type-Options", "nosniff");
-  for (const auto& [k, v] : error_headers(error)) r.set(k, v);
+  for (const auto& [k, v] : error_headers(error, language)) r.set(k, v);
   r.keep_alive(false);
-  r.body() = error_json(error);
+  r.body() = error_json(error, language);
   r.prepare_payload();
   stream.expires_after(seconds(limits.write_seconds));
   co_await write_whole(stream, r, bare);
@@ -174,7 +175,7 @@ net::awaitable<bool> HttpServer::Net::serve(Stream& stream, beast::flat_buffer& 
     if (e == http::error::end_of_stream || (e == beast::error::timeout && nothing)) co_return false;
     if (e) {
       service.served({}, broken_request(e).status, 0);
-      co_return co_await refuse_with(stream, broken_request(e), id, false);
+      co_return co_await refuse_with(stream, broken_request(e), id, Language::english, false);
     }
   }
   const auto began = std::chrono::steady_clock::now();
@@ -195,7 +196,7 @@ net::awaitable<bool> HttpServer::Net::serve(Stream& stream, beast::flat_buffer& 
   }
   if (error) {
     service.served(*request, error->status, 0);
-    co_return co_await refuse_with(stream, *error, id, parser.get().method() == http::verb::head);
+    co_return co_await refuse_with(stream, *error, id, language_of(*request), parser.get().method() == http::verb::head);
   }
   request->body = std::move(parser.get().body());
 
@@ -219,7 +220,7 @@ net::awaitable<bool> HttpServer::Net::serve(Stream& stream, beast::flat_buffer& 
     run_handler(*request, *exchange);
   } else if (active >= limits.active) {
     const HttpError full(429, "too many requests at a time; try again soon", {}, "server_busy", 1);
-    exchange->send(full.status, "application/json", error_json(full), error_headers(full));
+    exchange->send(full.status, "application/json", error_json(full, language_of(*request)), error_headers(full, language_of(*request)));
   } else {
     start(request, exchange);
   }
@@ -237,12 +238,13 @@ void HttpServer::Net::start(std::shared_ptr<HttpRequest> request, std::shared_pt
 }
 
 void HttpServer::Net::run_handler(const HttpRequest& request, Exchange& exchange) {
+  const Language language = language_of(request);
   const auto fail_with = [&](const HttpError& e) {
     if (exchange.begun()) {  // a stream: clients take an event with `error` for its failure
-      exchange.write("data: " + error_json(e) + "\n\n");
+      exchange.write("data: " + error_json(e, language) + "\n\n");
       exchange.end();
     } else {
-      exchange.send(e.status, "application/json", error_json(e), error_headers(e));
+      exchange.send(e.status, "application/json", error_json(e, language), error_headers(e, language));
     }
   };
   try {

@@ -181,9 +181,10 @@ TEST_F(ApiTest, FormatsSizesAndBackgrounds) {
   const auto meta_of = [&](Json more) {
     return read_drawn(bytes_of(one(std::move(more))["data"][0]["b64_json"]), "reply").value_or(DrawnMeta{});
   };
-  const DrawnMeta large = meta_of({{"size", "96x96"}}), plain = meta_of({{"size", "48x24"}});
+  const DrawnMeta large = meta_of({{"size", "96x96"}}), wide = meta_of({{"size", "48x24"}}), plain = meta_of({});
   EXPECT_EQ(std::tuple(large.width, large.height, large.drawn_width, large.drawn_height), std::tuple(96, 96, 24, 24));
-  EXPECT_EQ(std::tuple(plain.width, plain.height, plain.drawn_width, plain.drawn_height), std::tuple(48, 24, 0, 0));
+  EXPECT_EQ(std::tuple(plain.width, plain.height, plain.drawn_width, plain.drawn_height), std::tuple(24, 24, 0, 0));
+  EXPECT_EQ(std::tuple(wide.width, wide.height, wide.drawn_width, wide.drawn_height), std::tuple(48, 24, 24, 24));
   const Json wordless = post("/v1/images/generations", {{"prompt", ""}, {"steps", 1}, {"guidance", 4}});
   EXPECT_EQ(read_drawn(bytes_of(wordless["data"][0]["b64_json"]), "reply")->guidance, 1) << "no words, nothing to steer by";
   const Reply r = call("POST", "/v1/images/generations", R"({"prompt": "a", "steps": 1, "novel": 1, "other": null})");
@@ -500,6 +501,21 @@ TEST_F(ApiTest, InterruptEndsAndProgressTells) {
   const Reply r = take_reply(c);
   EXPECT_EQ(r.status, 200);
   EXPECT_LT(Json::parse(r.body)["images"].size(), 10u);
+}
+
+TEST_F(ApiTest, RefusesInTheLanguageAskedFor) {
+  const std::string bad = R"({"prompt": "x", "n": 99})";
+  const Reply ko = call("POST", "/v1/images/generations", bad, {{"Accept-Language", "ko-KR,ko;q=0.9,en;q=0.8"}});
+  refused(ko, 400, "n");
+  EXPECT_EQ(ko.headers.at("content-language"), "ko");
+  const Json k = Json::parse(ko.body)["error"];
+  EXPECT_NE(k["message"].get<std::string>().find("까지여야 합니다"), std::string::npos) << k;
+  const Reply en = call("POST", "/v1/images/generations", bad, {{"Accept-Language", "en,ko;q=0.8"}});
+  EXPECT_EQ(en.headers.at("content-language"), "en");
+  EXPECT_NE(Json::parse(en.body)["error"]["message"].get<std::string>().find("must be from"), std::string::npos) << en.body;
+  EXPECT_EQ(Json::parse(en.body)["error"]["code"], k["code"]);
+  // Before there is a handler: no such route, a body that is too large
+  EXPECT_NE(call("GET", "/nowhere", "", {{"Accept-Language", "ko"}}).body.find("그런 주소가 없습니다"), std::string::npos);
 }
 
 TEST_F(ApiTest, BadParametersAreNamed) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <set>
 
@@ -24,6 +25,7 @@ struct CliTest : testing::Test {
   TempDir dir;
   int was = threads();
   void SetUp() override {
+    setenv("LC_ALL", "C", 1);  // whose terminal this is does not matter
     save_weights(dir / "tiny", *tiny_model(), tiny_tokenizer(), DType::f32, {{"training", "{\"lr\": 0.5}"}});
   }
   void TearDown() override { set_threads(was), set_precision(Precision::f32); }

@@ -1,0 +1,163 @@
+#include "text/korean.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "text/koreanmessages.h"
+
+namespace duet {
+namespace {
+
+constexpr size_t kLongest = 4096;  // bytes: nothing that a person is to read is longer
+
+// How many parts of a message may still be looked up: what strangers send can be full of colons.
+using Budget = int;
+constexpr Budget kLookups = 100;
+
+using Pieces = std::vector<std::string_view>;  // what stands between the {}
+
+struct Template {
+  Pieces english;
+  size_t letters = 0;  // of the pieces: how much of a message is known for certain
+  std::string_view korean;
+};
+
+const std::vector<Template>& templates() {
+  static const auto all = [] {
+    std::vector<Template> out;
+    for (const auto& [english, korean] : korean_messages()) {
+      Template t{{}, 0, korean};
+      size_t from = 0;
+      for (size_t at; (at = english.find("{}", from)) != english.npos; from = at + 2) t.english.push_back(english.substr(from, at - from));
+      t.english.push_back(english.substr(from));
+      for (const auto& p : t.english) t.letters += p.size();
+      out.push_back(std::move(t));
+    }
+    return out;
+  }();
+  return all;
+}
+
+// What stands for each {}: the first piece begins the message, the last ends it, the others are taken where they come first.
+std::optional<Pieces> match(const Pieces& pieces, std::string_view message) {
+  if (!message.starts_with(pieces.front())) return {};
+  if (pieces.size() == 1) return message == pieces.front() ? std::optional(Pieces{}) : std::nullopt;
+  message.remove_prefix(pieces.front().size());
+  if (!message.ends_with(pieces.back())) return {};
+  message.remove_suffix(pieces.back().size());
+  Pieces values;
+  for (size_t i = 1; i + 1 < pieces.size(); ++i) {
+    const size_t at = message.find(pieces[i]);
+    if (at == message.npos) return {};
+    values.push_back(message.substr(0, at));
+    message.remove_prefix(at + pieces[i].size());
+  }
+  values.push_back(message);
+  return values;
+}
+
+std::optional<std::string> turned(std::string_view message, Budget& left);
+
+// A value that is a message itself, as a system's reason is, and not a name or a number.
+std::string value(std::string_view v, Budget& left) {
+  if (v.find(' ') == v.npos || v.starts_with('\'')) return std::string(v);
+  return turned(v, left).value_or(std::string(v));
+}
+
+std::string filled(std::string_view korean, const Pieces& values, Budget& left) {
+  std::string out;
+  size_t next = 0;
+  for (size_t i = 0; i < korean.size(); ++i) {
+    const bool digit = i + 2 < korean.size() && korean[i] == '{' && korean[i + 2] == '}' && korean[i + 1] >= '1' && korean[i + 1] <= '9';
+    size_t which = values.size();
+    if (digit) which = size_t(korean[i + 1] - '1');
+    else if (korean.substr(i, 2) == "{}") which = next++;
+    if (which >= values.size()) {
+      out += korean[i];
+      continue;
+    }
+    out += value(values[which], left);
+    i += digit ? 2 : 1;
+  }
+  return out;
+}
+
+// The template of which most is certain, none of whose values holds any of `no`; anchored: the message begins with its words.
+std::optional<std::string> matched(std::string_view message, std::initializer_list<std::string_view> no, bool anchored, Budget& left) {
+  const Template* best = nullptr;
+  Pieces values;
+  for (const Template& t : templates()) {
+    if ((best && t.letters <= best->letters) || (anchored && t.english.front().empty())) continue;
+    auto v = match(t.english, message);
+    const auto holds = [&](std::string_view x) { return std::ranges::any_of(no, [&](auto n) { return x.find(n) != x.npos; }); };
+    if (!v || std::ranges::any_of(*v, holds)) continue;
+    best = &t, values = std::move(*v);
+  }
+  if (!best) return {};
+  return filled(best->korean, values, left);
+}
+
+std::optional<std::string> turned(std::string_view message, Budget& left) {
+  if (left-- <= 0 || message.size() > kLongest) return {};
+  if (auto whole = matched(message, {"; ", ": "}, false, left)) return whole;
+  for (size_t at = message.find("; "); at != message.npos; at = message.find("; ", at + 1)) {
+    auto first = turned(message.substr(0, at), left);
+    if (!first) continue;
+    if (auto rest = turned(message.substr(at + 2), left)) return *first + ". " + *rest;
+  }
+  if (auto whole = matched(message, {"; "}, true, left)) return whole;
+  // "name: clause": the name stays.
+  for (size_t at = message.find(": "); at != message.npos; at = message.find(": ", at + 1))
+    if (auto rest = turned(message.substr(at + 2), left)) return std::string(message.substr(0, at + 2)) + *rest;
+  return matched(message, {}, false, left);
+}
+
+}  // namespace
+
+std::optional<std::string> korean_of(std::string_view message) {
+  Budget left = kLookups;
+  return turned(message, left);
+}
+
+std::string in_korean(std::string_view message) {
+  if (auto whole = korean_of(message)) return *whole;
+  const size_t at = message.find("; ");
+  if (at == message.npos) return std::string(message);
+  const auto first = korean_of(message.substr(0, at));
+  return (first ? *first + ". " : std::string(message.substr(0, at + 2))) + in_korean(message.substr(at + 2));
+}
+
+bool korean_terminal() {
+  for (const char* name : {"LC_ALL", "LC_MESSAGES", "LANG"})
+    if (const char* v = std::getenv(name); v && *v) return std::string_view(v).starts_with("ko");
+  return false;
+}
+
+void say(const std::string& message) {
+  std::fprintf(stderr, "duet: %s\n", (korean_terminal() ? in_korean(message) : message).c_str());
+}
+
+bool prefers_korean(std::string_view header) {
+  double korean = 0, english = 0;
+  while (!header.empty()) {
+    std::string_view one = header.substr(0, header.find(','));
+    header.remove_prefix(std::min(header.size(), one.size() + 1));
+    while (one.starts_with(' ')) one.remove_prefix(1);
+    double q = 1;
+    if (const size_t at = one.find("q="); at != one.npos) {
+      const std::string digits(one.substr(at + 2, 5));
+      q = std::strtod(digits.c_str(), nullptr);
+    }
+    const auto is = [&](std::string_view tag) {
+      return one.size() >= 2 && (one[0] | 32) == tag[0] && (one[1] | 32) == tag[1] && (one.size() == 2 || one[2] == '-' || one[2] == ';');
+    };
+    // Just above: of equals the first that is named.
+    if (is("ko") && q > korean && q > english) korean = q;
+    else if (is("en") && q > english && q > korean) english = q;
+  }
+  return korean > english;
+}
+
+}  // namespace duet
