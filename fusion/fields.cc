@@ -6,13 +6,12 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
-#include <numeric>
-#include <utility>
 
 #include "fusion/values.h"
 #include "kernels/error.h"
 #include "kernels/files.h"
 #include "kernels/quote.h"
+#include "text/nearest.h"
 
 namespace duet {
 namespace {
@@ -124,30 +123,14 @@ struct Reader {
   const Field& find(const Fields& fields, const std::string& path, std::string_view key, const Value& v) const;
 };
 
-// Levenshtein's distance between two short words.
-size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t(0));
-  for (size_t i = 0; i < a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i + 1);
-    for (size_t j = 0; j < b.size(); ++j) {
-      size_t change = diagonal + (a[i] != b[j]);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({row[j] + 1, diagonal + 1, change});
-    }
-  }
-  return row.back();
-}
-
 const Field& Reader::find(const Fields& fields, const std::string& path, std::string_view key, const Value& v) const {
   for (const Field& f : fields)
     if (f.name == key) return f;
-  std::string_view word = key.substr(0, 64);  // hostile keys are long, known ones are not
-  auto nearest = std::min_element(fields.begin(), fields.end(), [&](const Field& a, const Field& b) {
-    return distance(a.name, word) < distance(b.name, word);
-  });
+  std::vector<std::string> known;
+  for (const Field& f : fields) known.emplace_back(f.name);
+  const std::string_view nearest = nearest_word(known, key);
   refuse(place(name, v), "unknown key ", shown(under(path, key)),
-         nearest == fields.end() ? "" : "; the nearest known one is " + shown(under(path, nearest->name)));
+         nearest.empty() ? "" : "; the nearest known one is " + shown(under(path, nearest)));
 }
 
 std::string text_of(bool x) { return x ? "true" : "false"; }

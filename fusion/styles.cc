@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "text/nearest.h"
 #include "text/unicode.h"
 
 namespace duet {
@@ -41,6 +42,15 @@ std::optional<std::string> learned_style(const std::vector<std::string>& known, 
       return korean && !ko.empty() ? ko : name;
   }
   return std::nullopt;
+}
+
+std::string likely_style(const std::vector<std::string>& known, std::string_view said) {
+  std::vector<std::string> names;
+  for (const auto& name : known) {
+    names.push_back(name);
+    if (const std::string ko = korean_style(name); !ko.empty()) names.push_back(ko);
+  }
+  return std::string(likely_meant(names, said));
 }
 
 bool prompt_is_korean(std::string_view prompt, std::string_view style) { return has_hangul(prompt.empty() ? style : prompt); }

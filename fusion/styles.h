@@ -15,18 +15,18 @@ struct StyleName {
 
 inline constexpr StyleName kStyleNames[] = {
     {"emoji", "이모지", "이모티콘"},
-    {"photo", "사진", "실사"},
-    {"drawing", "그림", "일러스트"},
+    {"photo", "사진", "실사|포토"},
+    {"drawing", "그림", "일러스트|드로잉|스케치"},
     {"cartoon", "만화", "카툰"},
     {"clipart", "클립아트"},
     {"icon", "아이콘"},
-    {"3D", "입체", "쓰리디"},
+    {"3D", "입체", "쓰리디|3차원"},
     {"flat", "납작한", "플랫"},
     {"simple", "단순한", "심플"},
     {"outline", "외곽선", "아웃라인|윤곽선"},
     {"blob", "방울", "블롭"},
     {"sticker", "스티커"},
-    {"glossy icon", "광택 아이콘", "글로시 아이콘"},
+    {"glossy icon", "광택 아이콘", "글로시 아이콘|글로시"},
     {"flat icon", "납작한 아이콘", "플랫 아이콘"},
     {"line icon", "선 아이콘", "라인 아이콘"},
     {"thin line icon", "얇은 선 아이콘"},
@@ -44,6 +44,8 @@ inline constexpr StyleName kStyleNames[] = {
 std::optional<std::string> learned_style(const std::vector<std::string>& known, std::string_view said, bool korean);
 // The language of a prompt, by which its style is said too: Korean where it holds Hangul; of no words at all the style's.
 bool prompt_is_korean(std::string_view prompt, std::string_view style);
+// The known one that may have been meant, as it was said: "outine" is "outline", "외각선" "외곽선"; else empty.
+std::string likely_style(const std::vector<std::string>& known, std::string_view said);
 // "emoji (이모지), line icon (선 아이콘)": for messages.
 std::string both_names(const std::vector<std::string>& known);
 

@@ -208,7 +208,8 @@ std::vector<uint8_t> Api::inline_bytes(const std::string& url, const std::string
                     "url_not_allowed");
   }
   auto bytes = from_base64(body);
-  if (!bytes) throw HttpError(400, param + ": damaged base64", param, "invalid_value");
+  if (!bytes)
+    throw HttpError(400, param + ": neither a data URL nor base64; send data:image/png;base64,...", param, "invalid_value");
   return std::move(*bytes);
 }
 

@@ -26,7 +26,7 @@ void read_size(const std::string& size, Sketch& s) {
   auto read = std::from_chars(size.data(), last, w);
   if (read.ec == std::errc() && read.ptr != last && *read.ptr == 'x') read = std::from_chars(read.ptr + 1, last, h);
   if (read.ec != std::errc() || read.ptr != last || w < 1 || h < 1)
-    throw HttpError(400, "size: expected auto or WIDTHxHEIGHT in pixels, for example 64x64", "size", "invalid_value");
+    throw HttpError(400, "size: expected auto or WIDTHxHEIGHT in pixels, for example 512x512", "size", "invalid_value");
   if (w > kMostSide || h > kMostSide)
     throw HttpError(400, join("size: ", size, " is too large; sides go up to ", kMostSide), "size", "invalid_value");
   s.width = int(w), s.height = int(h);

@@ -18,6 +18,7 @@
 #include "kernels/parallel.h"
 #include "kernels/quote.h"
 #include "text/korean.h"
+#include "text/nearest.h"
 #include "text/unicode.h"
 #include "vision/codec.h"
 #include "vision/dicom.h"
@@ -70,11 +71,58 @@ void add_verbs(CLI::App& app) {
   add_tokenizer_verbs(app);
 }
 
+// The verb that is asked for, as far as it is known: "duet eval generate"; and what the program has of it.
+static std::pair<std::string, const CLI::App*> verb_of(const CLI::App& app) {
+  std::pair<std::string, const CLI::App*> at{"duet", &app};
+  while (!at.second->get_subcommands().empty())
+    at.second = at.second->get_subcommands().front(), at.first += " " + at.second->get_name();
+  return at;
+}
+
+// What is wrong with the verbs; empty: nothing.
+static std::string unknown_verb(const CLI::App& app, int argc, const char* const* argv) {
+  const CLI::App* at = &app;
+  for (int i = 1; i < argc && argv[i][0] != '-'; ++i) {
+    const auto verbs = at->get_subcommands([](const CLI::App*) { return true; });
+    if (verbs.empty()) return "";
+    std::vector<std::string> names;
+    const CLI::App* next = nullptr;
+    for (const CLI::App* v : verbs) {
+      names.push_back(v->get_name());
+      if (names.back() == argv[i]) next = v;
+    }
+    if (!next) {
+      std::string all, before;
+      for (const auto& n : names) all += (all.empty() ? "" : ", ") + n;
+      for (int k = 1; k < i; ++k) before += join(argv[k], " ");
+      const std::string_view meant = likely_meant(names, argv[i]);
+      return join("no verb '", before, argv[i], "'; ", meant.empty() ? "there are " : "did you mean ",
+                  meant.empty() ? all : meant);
+    }
+    at = next;
+  }
+  return "";
+}
+
+// CLI11 names what is left over in reverse; a person wants the first, and what it should have been.
+static std::string unknown_argument(const CLI::App& app) {
+  const auto [verb, at] = verb_of(app);
+  const std::vector<std::string> left = app.remaining(true);
+  std::vector<std::string> options;
+  for (const CLI::Option* o : at->get_options())
+    for (const auto& name : o->get_lnames()) options.push_back("--" + name);
+  for (const auto& word : left) {
+    if (!word.starts_with("-")) continue;
+    const std::string_view meant = likely_meant(options, word.substr(0, word.find('=')));
+    return meant.empty() ? join("unknown option ", word, "; '", verb, " --help' tells more")
+                         : join("unknown option ", word, "; did you mean ", meant);
+  }
+  return join("one argument too many: ", left.empty() ? "" : left.front(), "; words that belong together need quotes");
+}
+
 // Wrong usage in one line: the help is longer than a screen, and what was wrong would be out of sight.
 std::string usage_failure(const CLI::App* app, const CLI::Error& e) {
-  std::string verb = "duet";
-  for (auto at = app->get_subcommands(); !at.empty(); at = at.front()->get_subcommands()) verb += " " + at.front()->get_name();
-  const std::string said = join(e.what(), "; '", verb, " --help' tells more");
+  const std::string said = join(e.what(), "; '", verb_of(*app).first, " --help' tells more");
   return join("duet: ", korean_terminal() ? in_korean(said) : said, "\n");
 }
 
@@ -82,18 +130,11 @@ int run_program(CLI::App& app, int argc, const char* const* argv) {
   app.name("duet");
   app.failure_message(usage_failure);
   set_help(app, std::make_shared<PlainHelp>());
-  std::string verbs;
-  bool known = argc < 2 || argv[1][0] == '-';
-  for (const CLI::App* verb : app.get_subcommands({})) {
-    verbs += (verbs.empty() ? "" : ", ") + verb->get_name();
-    known = known || verb->get_name() == argv[1];
-  }
-  if (!known) {
-    say(join("no verb '", argv[1], "'; there are ", verbs));
-    return 2;
-  }
+  if (const std::string strange = unknown_verb(app, argc, argv); !strange.empty()) return say(strange), 2;
   try {
     app.parse(argc, argv);
+  } catch (const CLI::ExtrasError&) {
+    return say(unknown_argument(app)), 2;
   } catch (const CLI::ParseError& e) {
     return flushed(app.exit(e) == 0 ? 0 : 2);
   } catch (const std::filesystem::filesystem_error& e) {  // its own words are the library's, not a person's

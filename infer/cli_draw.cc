@@ -193,17 +193,23 @@ std::string write_grid(const GenerateOptions& o, const std::vector<Asked>& asked
   DrawnMeta meta = asked[0].meta;
   meta.seed = w.files[0][0]["seed"];  // the page is the way back to its first picture, or to all prompts
   for (size_t k = 1; k < asked.size(); ++k) meta.prompt += "\n" + asked[k].meta.prompt;
-  write_file_atomic(path, encode_png(contact_sheet(w.cells, columns, std::clamp(std::max(o.width, o.height), 128, 256)), drawn_texts(meta)));
+  write_file_atomic(
+      path, encode_png(contact_sheet(w.cells, columns, std::clamp(std::max(o.width, o.height), 128, 256)), drawn_texts(meta)));
   if (!o.json) std::printf("%s\n", path.c_str());
   return path;
 }
 
 void print_summary(const GenerateOptions& o, const Asked& first, const Written& w) {
+  constexpr size_t kMostNamed = 12;  // seeds on a line; all are in their files
   std::string seeds = std::to_string(o.seed);
-  if (o.best > 1) seeds += join(" to ", o.seed + int64_t(o.count) * o.best - 1);
-  if (o.best > 1 && o.prompts.empty()) {
+  if (const int64_t last = o.seed + int64_t(o.count) * o.best - 1; last > o.seed) seeds += join(" to ", last);
+  if (o.best > 1) {
+    size_t named = 0;
     seeds += ", kept";
-    for (const auto& f : w.files[0]) seeds += join(" ", f["seed"].get<int64_t>());
+    for (const auto& files : w.files)
+      for (const auto& f : files)
+        if (named++ < kMostNamed) seeds += join(" ", f["seed"].get<int64_t>());
+    if (named > kMostNamed) seeds += " ...";
   }
   std::fprintf(stderr, "duet: seed %s, %d steps, guidance %g, %dx%d, %s: %.2f s\n", seeds.c_str(), o.draw.steps,
                o.draw.guidance, o.width, o.height, first.meta.precision.c_str(), w.seconds);
@@ -254,6 +260,12 @@ void set_size(GenerateOptions& o, const Opened& opened) {
            ", none over four times the other; this model learned at ", opened.size(), "x", opened.size());
 }
 
+std::string strange_style(const std::string& weights, const std::vector<std::string>& known, const std::string& said) {
+  const std::string meant = likely_style(known, said);
+  return join(weights, " has not learned the style '", said, "'; ",
+              meant.empty() ? "it knows " + both_names(known) : "did you mean " + meant);
+}
+
 // Prompts made ready, with the warnings that belong to them. Settles o.draw.guidance: without any words there is none.
 std::vector<Asked> ask_all(const Opened& opened, GenerateOptions& o, DrawnMeta settings, const std::string& negative,
                            const std::vector<Said>& prompts) {
@@ -274,7 +286,7 @@ std::vector<Asked> ask_all(const Opened& opened, GenerateOptions& o, DrawnMeta s
   }
   for (Asked& a : asked) a.meta.take(o.draw);
   if (const auto a = std::find_if(asked.begin(), asked.end(), [](const Asked& x) { return !x.learned; }); a != asked.end())
-    say(join(opened.name, " has not learned the style '", a->meta.style, "'; it knows ", both_names(opened.loaded.styles)));
+    say(strange_style(opened.name, opened.loaded.styles, a->meta.style));
   return asked;
 }
 

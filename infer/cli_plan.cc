@@ -38,7 +38,7 @@ JointBatch random_batch(const TrainConfig& c, int64_t B, std::vector<float>& pix
 }
 
 struct Measured {
-  double flops, seconds, bytes;  // of products; of memory asked for while it ran
+  double flops, seconds, bytes;  // of products; of memory held when it had run forward
 };
 
 template <class F>
@@ -71,7 +71,7 @@ Plan measure_plan(const TrainConfig& c) {
     loss.read = double(R) / double(B), loss.drop = 0;
     return measure([&] {
       const JointLoss l = joint_loss(m, b, loss);
-      const double held = double(memory_stats().bytes);  // before backward frees it
+      const double held = double(memory_stats().in_use);  // before backward frees it
       l.total.backward();
       return held;
     });

@@ -112,8 +112,7 @@ EvalSet load_set(const std::string& dir, const std::string& split, int size, Spl
     }
   });
   set.bad = int64_t(data.faults().size());
-  for (const auto& fault : data.faults())
-    say(join("left out: ", fault.sample, ": ", fault.reason));
+  for (const auto& fault : data.faults()) say(join("left out: ", fault.sample, ": ", fault.reason));
   for (size_t i = 0; i < read.size(); ++i) {
     if (!read[i]) {
       say("left out: " + why[i]);

@@ -43,9 +43,7 @@ void fill(Image& image, int x0, int y0, int x1, int y1, const std::vector<uint8_
 
 }  // namespace
 
-bool can_frame(int w, int h) {
-  return std::min(w, h) >= kLeastSide && std::max(w, h) <= kMostSide && w <= 4 * h && h <= 4 * w;
-}
+bool can_frame(int w, int h) { return std::min(w, h) >= kLeastSide && std::max(w, h) <= kMostSide && w <= 4 * h && h <= 4 * w; }
 
 Image framed(const Image& square, int width, int height) {
   CHECK(square.width == square.height, "a square, got ", square.width, " x ", square.height);
@@ -87,7 +85,8 @@ std::vector<uint8_t> squared(const std::vector<uint8_t>& change, int width, int 
   const auto inside = stretched(change, width, height, p.width, p.height);
   std::vector<uint8_t> out(size_t(side) * size_t(side), 0);
   for (int y = 0; y < p.height; ++y)
-    std::copy_n(inside.data() + size_t(y) * size_t(p.width), p.width, out.data() + size_t(y + p.y) * size_t(side) + size_t(p.x));
+    std::copy_n(inside.data() + size_t(y) * size_t(p.width), p.width,
+                out.data() + size_t(y + p.y) * size_t(side) + size_t(p.x));
   return out;
 }
 

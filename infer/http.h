@@ -37,10 +37,11 @@ struct HttpError : Error {
   HttpError(int status, const std::string& message, std::string param = {}, std::string code = {}, int retry_after = 0)
       : Error(message), status(status), param(std::move(param)), code(std::move(code)), retry_after(retry_after) {}
 };
-enum class Language { english, korean };  // of an error's message; type, param and code are the same in all
+enum class Language { english, korean };   // of an error's message; type, param and code are the same in all
 Language language_of(const HttpRequest&);  // by its Accept-Language
 std::string error_json(const HttpError&, Language);
-Headers error_headers(const HttpError&, Language);  // those that its status asks for, and x-should-retry where clients would try in vain
+Headers error_headers(const HttpError&,
+                      Language);  // those that its status asks for, and x-should-retry where clients would try in vain
 
 // "a%20b" -> "a b"; refuses what is no pair of hex digits, and a NUL.
 std::string percent_decoded(std::string_view);

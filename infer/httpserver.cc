@@ -128,8 +128,8 @@ net::awaitable<void> HttpServer::Net::session(Stream stream) {
   }
 }
 
-net::awaitable<bool> HttpServer::Net::refuse_with(Stream& stream, const HttpError& error, const std::string& id, Language language,
-                                                  bool bare) {
+net::awaitable<bool> HttpServer::Net::refuse_with(Stream& stream, const HttpError& error, const std::string& id,
+                                                  Language language, bool bare) {
   if (!stream.socket().is_open()) co_return false;  // a time that ran out has closed it
   http::response<http::string_body> r{http::int_to_status(unsigned(error.status)), 11};
   r.set(http::field::content_type, "application/json");
@@ -220,7 +220,8 @@ net::awaitable<bool> HttpServer::Net::serve(Stream& stream, beast::flat_buffer& 
     run_handler(*request, *exchange);
   } else if (active >= limits.active) {
     const HttpError full(429, "too many requests at a time; try again soon", {}, "server_busy", 1);
-    exchange->send(full.status, "application/json", error_json(full, language_of(*request)), error_headers(full, language_of(*request)));
+    exchange->send(full.status, "application/json", error_json(full, language_of(*request)),
+                   error_headers(full, language_of(*request)));
   } else {
     start(request, exchange);
   }

@@ -85,7 +85,7 @@ class Cache {
   }
   MemoryStats stats() {
     std::lock_guard l(mutex_);
-    return {arena_.taken(), arena_.calls()};
+    return {arena_.taken(), arena_.calls(), arena_.in_use()};
   }
 
  private:

@@ -57,7 +57,7 @@ class Cache {
   }
   MemoryStats stats() {
     std::lock_guard l(mutex_);
-    return {taken_ + pages_.taken(), calls_ + pages_.calls()};
+    return {taken_ + pages_.taken(), calls_ + pages_.calls(), taken_ + pages_.in_use()};
   }
 
  private:

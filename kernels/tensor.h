@@ -35,7 +35,8 @@ std::ostream& operator<<(std::ostream&, const Shape&);
 
 // Bytes the program has taken from the system, or a card, for tensors so far, and how many times it asked.
 struct MemoryStats {
-  size_t bytes, calls;
+  size_t bytes, calls;  // taken from the system, in how many calls
+  size_t in_use;        // of those, what tensors hold now; of small ones what they ever held
 };
 
 struct Buffer {

@@ -30,7 +30,8 @@ const std::vector<Template>& templates() {
     for (const auto& [english, korean] : korean_messages()) {
       Template t{{}, 0, korean};
       size_t from = 0;
-      for (size_t at; (at = english.find("{}", from)) != english.npos; from = at + 2) t.english.push_back(english.substr(from, at - from));
+      for (size_t at; (at = english.find("{}", from)) != english.npos; from = at + 2)
+        t.english.push_back(english.substr(from, at - from));
       t.english.push_back(english.substr(from));
       for (const auto& p : t.english) t.letters += p.size();
       out.push_back(std::move(t));
@@ -70,7 +71,8 @@ std::string filled(std::string_view korean, const Pieces& values, Budget& left) 
   std::string out;
   size_t next = 0;
   for (size_t i = 0; i < korean.size(); ++i) {
-    const bool digit = i + 2 < korean.size() && korean[i] == '{' && korean[i + 2] == '}' && korean[i + 1] >= '1' && korean[i + 1] <= '9';
+    const bool digit =
+        i + 2 < korean.size() && korean[i] == '{' && korean[i + 2] == '}' && korean[i + 1] >= '1' && korean[i + 1] <= '9';
     size_t which = values.size();
     if (digit) which = size_t(korean[i + 1] - '1');
     else if (korean.substr(i, 2) == "{}") which = next++;
@@ -85,7 +87,8 @@ std::string filled(std::string_view korean, const Pieces& values, Budget& left) 
 }
 
 // The template of which most is certain, none of whose values holds any of `no`; anchored: the message begins with its words.
-std::optional<std::string> matched(std::string_view message, std::initializer_list<std::string_view> no, bool anchored, Budget& left) {
+std::optional<std::string> matched(std::string_view message, std::initializer_list<std::string_view> no, bool anchored,
+                                   Budget& left) {
   const Template* best = nullptr;
   Pieces values;
   for (const Template& t : templates()) {
@@ -151,7 +154,8 @@ bool prefers_korean(std::string_view header) {
       q = std::strtod(digits.c_str(), nullptr);
     }
     const auto is = [&](std::string_view tag) {
-      return one.size() >= 2 && (one[0] | 32) == tag[0] && (one[1] | 32) == tag[1] && (one.size() == 2 || one[2] == '-' || one[2] == ';');
+      return one.size() >= 2 && (one[0] | 32) == tag[0] && (one[1] | 32) == tag[1] &&
+             (one.size() == 2 || one[2] == '-' || one[2] == ';');
     };
     // Just above: of equals the first that is named.
     if (is("ko") && q > korean && q > english) korean = q;

@@ -83,6 +83,8 @@ TEST_F(CliDrawTest, SaysWhichStylesTheWeightsKnow) {
   EXPECT_NE(said("styled", "outline")
                 .find("styled has not learned the style 'outline'; it knows emoji (이모지), line icon (선 아이콘)\n"),
             std::string::npos);
+  EXPECT_NE(said("styled", "lime icon").find("'lime icon'; did you mean line icon\n"), std::string::npos);
+  EXPECT_NE(said("styled", "이모쥐").find("did you mean 이모지\n"), std::string::npos);
   for (const char* known : {"emoji", "line icon", "선 아이콘"})
     EXPECT_EQ(said("styled", known).find("has not learned"), std::string::npos) << known;
   EXPECT_EQ(said("tiny", "outline").find("has not learned"), std::string::npos) << "weights that do not say";

@@ -61,6 +61,13 @@ TEST(Plan, CountsWhatABatchTakes) {
   EXPECT_NEAR(j["sample_flops"].get<double>(), each, 0.05 * each);
   EXPECT_DOUBLE_EQ(j["samples"].get<double>(), double(c.steps) * c.data.batch);
   EXPECT_GT(j["sample_bytes"].get<double>(), double(c.model.size * c.model.size * 4) * 4) << "more than the picture";
+  // Of any number: what is held, not the segments that happen to be asked for
+  const size_t idle = memory_stats().in_use;
+  b.B = 12, b.text.resize(12), b.same.resize(12);
+  const JointLoss held = joint_loss(m, b, c.loss);
+  const double of_each = double(memory_stats().in_use - idle) / 12;
+  EXPECT_GT(j["sample_bytes"].get<double>(), 0.3 * of_each);
+  EXPECT_LT(j["sample_bytes"].get<double>(), 3 * of_each);
 }
 
 TEST(Plan, SaysItInWordsAndRefusesWhatIsNoConfig) {

@@ -112,8 +112,8 @@ Words sayings(const std::string& e) {
 std::map<std::string, std::string> messages_of_sources() {
   std::map<std::string, std::string> out;
   // name of the call -> which of its arguments are the message: all (-1), or one
-  const std::map<std::string, int> calls{{"refuse", -1}, {"HttpError", 1}, {"bad", -1}, {"say", 0}, {"Busy", 0}, {"DecoderDied", 0},
-                                         {"DicomUnavailable", 0}, {"DicomDied", 0}};
+  const std::map<std::string, int> calls{{"refuse", -1},     {"HttpError", 1},        {"bad", -1},     {"say", 0}, {"Busy", 0},
+                                         {"DecoderDied", 0}, {"DicomUnavailable", 0}, {"DicomDied", 0}};
   const fs::path root = fs::path(__FILE__).parent_path().parent_path().parent_path();
   for (const char* folder : {"vision", "text", "fusion", "kernels", "train", "infer"})
     for (const auto& f : fs::recursive_directory_iterator(root / folder)) {
@@ -187,7 +187,8 @@ TEST(Korean, TheTableFillsWhatItNames) {
 
 TEST(Korean, ClausesNamesAndReasons) {
   EXPECT_EQ(in_korean("a b.png: the file is empty"), "a b.png: 파일이 비어 있습니다");
-  EXPECT_EQ(in_korean("x/y.png: cannot open: No such file or directory"), "x/y.png: 열 수 없습니다: 그런 파일이나 폴더가 없습니다");
+  EXPECT_EQ(in_korean("x/y.png: cannot open: No such file or directory"),
+            "x/y.png: 열 수 없습니다: 그런 파일이나 폴더가 없습니다");
   EXPECT_EQ(in_korean("m.safetensors: 4 bytes are too few for a safetensors file"),
             "m.safetensors: safetensors 파일로는 4바이트가 너무 적습니다");
   EXPECT_EQ(in_korean("n: 9 pictures of 64x48 at a time; at most 4 of that size"),
@@ -212,7 +213,8 @@ TEST(Korean, ColonsAndSemicolonsWithoutEndAreAnsweredSoon) {
 }
 
 TEST(Korean, WhatABrowserLikes) {
-  for (const char* yes : {"ko", "ko-KR", "ko-KR,ko;q=0.9,en-US;q=0.8,en;q=0.7", "KO", "fr, ko;q=0.5, en;q=0.4", "en;q=0.3,ko;q=0.4"})
+  for (const char* yes :
+       {"ko", "ko-KR", "ko-KR,ko;q=0.9,en-US;q=0.8,en;q=0.7", "KO", "fr, ko;q=0.5, en;q=0.4", "en;q=0.3,ko;q=0.4"})
     EXPECT_TRUE(prefers_korean(yes)) << yes;
   for (const char* no : {"", "*", "en", "en-US,en;q=0.9,ko;q=0.8", "kok", "fr", "ko;q=0", "en,ko", ",,,", "q=1"})
     EXPECT_FALSE(prefers_korean(no)) << no;
