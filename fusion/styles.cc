@@ -53,6 +53,25 @@ std::string likely_style(const std::vector<std::string>& known, std::string_view
   return std::string(likely_meant(names, said));
 }
 
+std::string style_in_language(const std::string& caption, bool korean) {
+  const size_t at = caption.rfind(", ");
+  if (at == caption.npos) return caption;
+  const std::string_view last = std::string_view(caption).substr(at + 2);
+  for (const auto& s : kStyleNames)
+    if (last == (korean ? s.en : s.ko)) return caption.substr(0, at + 2) + (korean ? s.ko : s.en);
+  return caption;
+}
+
+size_t settled_bytes(std::string_view beginning, bool korean) {
+  const size_t at = beginning.rfind(',');
+  if (at == beginning.npos) return beginning.size();
+  std::string_view last = beginning.substr(at + 1);
+  if (last.starts_with(' ')) last.remove_prefix(1);
+  for (const auto& s : kStyleNames)
+    if (std::string_view(korean ? s.en : s.ko).starts_with(last)) return at;
+  return beginning.size();
+}
+
 bool prompt_is_korean(std::string_view prompt, std::string_view style) { return has_hangul(prompt.empty() ? style : prompt); }
 
 std::string both_names(const std::vector<std::string>& known) {

@@ -46,6 +46,12 @@ std::optional<std::string> learned_style(const std::vector<std::string>& known, 
 bool prompt_is_korean(std::string_view prompt, std::string_view style);
 // The known one that may have been meant, as it was said: "outine" is "outline", "외각선" "외곽선"; else empty.
 std::string likely_style(const std::vector<std::string>& known, std::string_view said);
+// A caption whose style, after the last comma, is said in its own language: "사과, emoji" is "사과, 이모지". Models are trained
+// on prompts that say a style in either.
+std::string style_in_language(const std::string& caption, bool korean);
+// How much of a caption in the making will not change by that: all, or what is before a last comma after which a style of the
+// other language may be coming.
+size_t settled_bytes(std::string_view beginning, bool korean);
 // "emoji (이모지), line icon (선 아이콘)": for messages.
 std::string both_names(const std::vector<std::string>& known);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "fusion/patchify.h"
+#include "fusion/styles.h"
 #include "infer/sampler.h"
 #include "kernels/device.h"
 #include "kernels/parallel.h"
@@ -61,7 +62,7 @@ Tensor in_pieces(int64_t n, int64_t most, int64_t E, F f) {
 Image model_view(const Image& image, int size) { return fit_square(image, size); }
 
 CaptionRun::CaptionRun(const Model& m, const Tokenizer& tokenizer, std::span<const Image> images, const CaptionOptions& o)
-    : tokenizer_(tokenizer) {
+    : tokenizer_(tokenizer), korean_(o.korean) {
   const NoGrad off;
   if (o.beam < 1 || o.beam > 64) refuse("a beam of ", o.beam, " is not within 1 to 64");
   if (tokenizer.eos() < 0) refuse("the tokenizer has no end token, so captions would not end; use one that duet trained");
@@ -87,18 +88,19 @@ std::string CaptionRun::certain(size_t i) const {
     if (n == 0) text.resize(at);
     at += n;
   }
-  return clean_caption(text);
+  text = clean_caption(text);
+  return text.substr(0, settled_bytes(text, korean_));
 }
 
-static Caption worded(const Tokenizer& tokenizer, const Beam& b) {
-  return {clean_caption(tokenizer.decode(b.tokens)), b.log_prob, b.tokens};
+static Caption worded(const Tokenizer& tokenizer, const Beam& b, bool korean) {
+  return {style_in_language(clean_caption(tokenizer.decode(b.tokens)), korean), b.log_prob, b.tokens};
 }
 
-Caption CaptionRun::caption(size_t i) const { return worded(tokenizer_, search_->of(i).best()); }
+Caption CaptionRun::caption(size_t i) const { return worded(tokenizer_, search_->of(i).best(), korean_); }
 
 std::vector<Caption> CaptionRun::captions(size_t i) const {
   std::vector<Caption> out;
-  for (const Beam& b : search_->of(i).ranked()) out.push_back(worded(tokenizer_, b));
+  for (const Beam& b : search_->of(i).ranked()) out.push_back(worded(tokenizer_, b, korean_));
   return out;
 }
 

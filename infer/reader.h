@@ -26,7 +26,7 @@ struct CaptionOptions {
   bool operator==(const CaptionOptions&) const = default;
 };
 struct Caption {
-  std::string text;      // cleaned (text/unicode.h)
+  std::string text;      // cleaned (text/unicode.h), its style in its own language
   double log_prob = 0;   // of the text and its end; without the end where it was cut at `most` tokens
   std::vector<int> ids;  // its tokens
 };
@@ -47,6 +47,7 @@ class CaptionRun {
 
  private:
   const Tokenizer& tokenizer_;
+  const bool korean_;
   std::unique_ptr<TextSearch> search_;
 };
 

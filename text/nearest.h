@@ -7,8 +7,8 @@
 
 namespace duet {
 
-// How many bytes must be put in, left out, changed, or exchanged with the next (optimal string alignment: Levenshtein's distance
-// with the slip that fingers make most, Damerau 1964).
+// How many bytes must be put in, left out, changed, or exchanged with the next (optimal string alignment: Levenshtein's
+// distance with the slip that fingers make most, Damerau 1964).
 size_t edit_distance(std::string_view a, std::string_view b);
 
 // The nearest, of equals the first; empty where there are none. Only the first 64 bytes of what was said count: hostile words

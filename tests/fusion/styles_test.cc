@@ -48,5 +48,29 @@ TEST(Styles, EveryNameMeansOneStyle) {
   EXPECT_GE(seen.size(), 12u);
 }
 
+TEST(Styles, ACaptionSaysItsOwnInItsLanguage) {
+  EXPECT_EQ(style_in_language("사과, emoji", true), "사과, 이모지");
+  EXPECT_EQ(style_in_language("a red, round apple, 선 아이콘", false), "a red, round apple, line icon");
+  for (const char* ko : {"사과, 이모지", "사과", "emoji", "사과, emoji, 빨간", "사과,emoji", ""})
+    EXPECT_EQ(style_in_language(ko, true), ko);
+  EXPECT_EQ(style_in_language("an apple, emoji", false), "an apple, emoji");
+}
+
+// What a stream has said stays said: each beginning that it may show begins the whole caption.
+TEST(Styles, WhatIsSettledOfACaptionBeginsIt) {
+  for (const bool korean : {true, false})
+    for (const char* caption : {"사과, emoji", "사과, line icon", "사과, 선 아이콘", "a, b, outline", "a red, big star, 외곽선",
+                                "x, photos", "사진, photo"}) {
+      const std::string all = style_in_language(caption, korean), said = caption;
+      size_t shown = 0;
+      for (size_t n = 0; n < said.size(); ++n) {
+        const size_t settled = settled_bytes(said.substr(0, n), korean);
+        EXPECT_TRUE(all.starts_with(said.substr(0, settled))) << said.substr(0, n) << " of " << all;
+        shown = std::max(shown, settled);
+      }
+      EXPECT_GE(shown + 18, said.size()) << "the style alone is held back";
+    }
+}
+
 }  // namespace
 }  // namespace duet
