@@ -41,7 +41,7 @@ void search_verb(const SearchArgs& o) {
   const std::string cache = o.no_cache ? "" : (fs::path(o.dir) / ".duet-index.safetensors").string();
   const PictureIndex index = index_gallery(m, maker, gallery, cache, [](int64_t done, int64_t of) {
     if (done == of || done % 1024 == 0)
-      std::fprintf(stderr, "duet: %lld of %lld pictures read\n", (long long)done, (long long)of);
+      std::fprintf(stderr, "duet: %lld of %lld pictures looked at\n", (long long)done, (long long)of);
   });
   for (const auto& f : index.faults) say(f);
   const auto hits = nearest(index, query.data(), o.count);
