@@ -66,6 +66,8 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
     }
     to_pixels(squared(s.from, plan.drawn_size), given->pixels.data());
     if (!s.change.empty()) given->change = squared(s.change, s.width, s.height, plan.drawn_size);
+    else if (s.width != s.height)  // what is beside it stays, or it would grow into the picture
+      given->change = squared(std::vector<uint8_t>(s.from.rgba.size() / 4, 1), s.width, s.height, plan.drawn_size);
     given->strength = s.strength;
     t.given = given;
   }

@@ -6,6 +6,7 @@
 
 #include "infer/reader.h"
 #include "infer/sampler.h"
+#include "kernels/quote.h"
 #include "text/unicode.h"
 
 namespace duet {
@@ -49,10 +50,10 @@ Classifier::Classifier(const Model& m, const Tokenizer& tokenizer, std::vector<s
   if (labels_.size() < 2)
     refuse("labels: ", labels_.size(), " given; two or more are needed, with commas between: \"cat,dog\"");
   if (!sentence.empty() && sentence.find("{}") == std::string::npos)
-    refuse("template '", sentence, "' has no {} for the label to stand in; for example \"a picture of {}\"");
+    refuse("template ", shown(sentence), " has no {} for the label to stand in; for example \"a picture of {}\"");
   for (size_t i = 0; i < labels_.size(); ++i) {
     if (std::find(labels_.begin(), labels_.begin() + std::ptrdiff_t(i), labels_[i]) != labels_.begin() + std::ptrdiff_t(i))
-      refuse("label '", labels_[i], "' is given twice; name it once");
+      refuse("label ", shown(labels_[i]), " is given twice; name it once");
     for (const auto& t : sentence.empty() ? built_in_templates(labels_[i]) : std::vector<std::string>{sentence}) {
       if (std::find(templates_.begin(), templates_.end(), t) == templates_.end()) templates_.push_back(t);
       sentences_.push_back(fill_template(t, labels_[i])), label_.push_back(i);

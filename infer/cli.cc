@@ -79,27 +79,63 @@ static std::pair<std::string, const CLI::App*> verb_of(const CLI::App& app) {
   return at;
 }
 
-// What is wrong with the verbs; empty: nothing.
+static std::vector<std::string> long_options(const CLI::App& app) {
+  std::vector<std::string> out;
+  for (const CLI::Option* o : app.get_options())
+    for (const auto& name : o->get_lnames()) out.push_back("--" + name);
+  return out;
+}
+
+static std::vector<const CLI::App*> verbs_of(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
+}
+
+// The verbs below `app` that have the option, by name; empty: none.
+static std::string owner_of(const CLI::App& app, const std::string& name, const std::string& option) {
+  for (const CLI::App* v : verbs_of(app)) {
+    const std::string verb = name + " " + v->get_name();
+    if (std::ranges::count(long_options(*v), option)) return verb;
+    if (const std::string below = owner_of(*v, verb, option); !below.empty()) return below;
+  }
+  return "";
+}
+
+static std::string unknown_option(const CLI::App& at, const std::string& verb, const std::string& word) {
+  const std::string name = word.substr(0, word.find('='));
+  const std::string_view meant = likely_meant(long_options(at), name);
+  return meant.empty() ? join("unknown option ", shown(word), "; '", verb, " --help' tells more")
+                       : join("unknown option ", shown(word), "; did you mean ", meant);
+}
+
+// What is wrong with the verbs, or with an option before the last of them; empty: nothing.
 static std::string unknown_verb(const CLI::App& app, int argc, const char* const* argv) {
   const CLI::App* at = &app;
-  for (int i = 1; i < argc && argv[i][0] != '-'; ++i) {
-    const auto verbs = at->get_subcommands([](const CLI::App*) { return true; });
+  std::string before = "duet";
+  for (int i = 1; i < argc; ++i) {
+    const auto verbs = verbs_of(*at);
     if (verbs.empty()) return "";
+    const std::string word = argv[i];
+    if (word.starts_with("-")) {
+      const std::string name = word.substr(0, word.find('='));
+      if (!name.starts_with("--") || std::ranges::count(long_options(*at), name)) return "";
+      if (const std::string owner = owner_of(*at, before, name); !owner.empty())
+        return join(name, " belongs after '", owner, "'");
+      return unknown_option(*at, before, word);
+    }
     std::vector<std::string> names;
     const CLI::App* next = nullptr;
     for (const CLI::App* v : verbs) {
       names.push_back(v->get_name());
-      if (names.back() == argv[i]) next = v;
+      if (names.back() == word) next = v;
     }
     if (!next) {
-      std::string all, before;
+      std::string all;
       for (const auto& n : names) all += (all.empty() ? "" : ", ") + n;
-      for (int k = 1; k < i; ++k) before += join(argv[k], " ");
-      const std::string_view meant = likely_meant(names, argv[i]);
-      return join("no verb '", before, argv[i], "'; ", meant.empty() ? "there are " : "did you mean ",
+      const std::string_view meant = likely_meant(names, word);
+      return join("no verb ", shown((before + " " + word).substr(5)), "; ", meant.empty() ? "there are " : "did you mean ",
                   meant.empty() ? all : meant);
     }
-    at = next;
+    at = next, before += " " + word;
   }
   return "";
 }
@@ -108,16 +144,9 @@ static std::string unknown_verb(const CLI::App& app, int argc, const char* const
 static std::string unknown_argument(const CLI::App& app) {
   const auto [verb, at] = verb_of(app);
   const std::vector<std::string> left = app.remaining(true);
-  std::vector<std::string> options;
-  for (const CLI::Option* o : at->get_options())
-    for (const auto& name : o->get_lnames()) options.push_back("--" + name);
-  for (const auto& word : left) {
-    if (!word.starts_with("-")) continue;
-    const std::string_view meant = likely_meant(options, word.substr(0, word.find('=')));
-    return meant.empty() ? join("unknown option ", word, "; '", verb, " --help' tells more")
-                         : join("unknown option ", word, "; did you mean ", meant);
-  }
-  return join("one argument too many: ", left.empty() ? "" : left.front(), "; words that belong together need quotes");
+  for (const auto& word : left)
+    if (word.starts_with("-")) return unknown_option(*at, verb, word);
+  return join("one argument too many: ", left.empty() ? "" : shown(left.front()), "; words that belong together need quotes");
 }
 
 // Wrong usage in one line: the help is longer than a screen, and what was wrong would be out of sight.

@@ -242,27 +242,30 @@ void print_json(const GenerateOptions& o, const std::vector<Asked>& asked, const
   std::printf("%s\n", j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
 }
 
-void set_size(GenerateOptions& o, const Opened& opened) {
-  o.draw.width = o.draw.height = o.width = o.height = opened.size();
-  if (o.size.empty()) return;
-  const char *at = o.size.data(), *end = at + o.size.size();
+// "512" or "300x150"; what is wrong with it, else empty.
+std::string read_size(const std::string& said, int& width, int& height) {
+  const char *at = said.data(), *end = at + said.size();
   const auto number = [&](int& n) {
     const auto read = std::from_chars(at, end, n);
     at = read.ptr;
     return read.ec == std::errc();
   };
-  bool ok = number(o.width);
-  o.height = o.width;
-  if (ok && at != end) ok = (*at == 'x' || *at == 'X') && (++at, number(o.height));
-  if (!ok || at != end) refuse("--size ", shown(o.size), ": expected a number of pixels, or WIDTHxHEIGHT");
-  if (!can_frame(o.width, o.height))
-    refuse("--size ", o.size, " cannot be drawn; sides from ", kLeastSide, " to ", kMostSide,
-           ", none over four times the other; this model learned at ", opened.size(), "x", opened.size());
+  bool ok = number(width);
+  height = width;
+  if (ok && at != end) ok = (*at == 'x' || *at == 'X') && (++at, number(height));
+  if (!ok || at != end) return shown(said) + ": expected a number of pixels, or WIDTHxHEIGHT";
+  if (can_frame(width, height)) return "";
+  return join(said, " cannot be drawn; sides from ", kLeastSide, " to ", kMostSide, ", none over four times the other");
+}
+
+void set_size(GenerateOptions& o, const Opened& opened) {
+  o.draw.width = o.draw.height = o.width = o.height = opened.size();
+  if (!o.size.empty()) read_size(o.size, o.width, o.height);
 }
 
 std::string strange_style(const std::string& weights, const std::vector<std::string>& known, const std::string& said) {
   const std::string meant = likely_style(known, said);
-  return join(weights, " has not learned the style '", said, "'; ",
+  return join(weights, " has not learned the style ", shown(said), "; ",
               meant.empty() ? "it knows " + both_names(known) : "did you mean " + meant);
 }
 
@@ -338,7 +341,13 @@ void add_draw_verbs(CLI::App& app) {
   verb->add_option("--seed", o->seed, "0 and up; the same seed and settings give the same bytes (default: random, printed)")
       ->check(CLI::Range(int64_t(0), kMostSeed));
   verb->add_option("--size", o->size,
-                   "pixels a side, or WIDTHxHEIGHT (default: what the model learned, at which all is drawn and then scaled)");
+                   "pixels a side, or WIDTHxHEIGHT (default: what the model learned, at which all is drawn and then scaled)")
+      ->check(CLI::Validator(
+          [](const std::string& said) {
+            int w = 0, h = 0;
+            return read_size(said, w, h);
+          },
+          ""));
   add_draw_options(verb, o->draw);
   verb->add_option("--negative", o->negative, "words to steer away from");
   verb->add_option("--style", o->style,

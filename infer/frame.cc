@@ -41,6 +41,18 @@ void fill(Image& image, int x0, int y0, int x1, int y1, const std::vector<uint8_
     for (int x = x0; x < x1; ++x) std::copy_n(color.data(), 4, image.at(x, y));
 }
 
+// Fills what lies beside a picture of width x height at (x, y), each margin as the picture's line next to it.
+void fill_margins(Image& out, int x, int y, int width, int height) {
+  const auto line = [&](bool first) {
+    std::vector<const uint8_t*> p;
+    for (int i = 0; i < (x ? height : width); ++i)
+      p.push_back(x ? out.at(first ? x : x + width - 1, y + i) : out.at(x + i, first ? y : y + height - 1));
+    return ground(p);
+  };
+  if (x) fill(out, 0, 0, x, out.height, line(true)), fill(out, x + width, 0, out.width, out.height, line(false));
+  else if (y) fill(out, 0, 0, out.width, y, line(true)), fill(out, 0, y + height, out.width, out.height, line(false));
+}
+
 }  // namespace
 
 bool can_frame(int w, int h) { return std::min(w, h) >= kLeastSide && std::max(w, h) <= kMostSide && w <= 4 * h && h <= 4 * w; }
@@ -51,18 +63,16 @@ Image framed(const Image& square, int width, int height) {
   const Image scaled = resize(square, side, side);
   if (width == height) return scaled;
   Image out = crop(scaled, -x, -y, width, height);
-  // The line of the square next to each of the two margins
-  const auto line = [&](bool first) {
-    std::vector<const uint8_t*> p;
-    for (int i = 0; i < side; ++i) p.push_back(x ? scaled.at(first ? 0 : side - 1, i) : scaled.at(i, first ? 0 : side - 1));
-    return ground(p);
-  };
-  if (x) fill(out, 0, 0, x, height, line(true)), fill(out, x + side, 0, width, height, line(false));
-  else fill(out, 0, 0, width, y, line(true)), fill(out, 0, y + side, width, height, line(false));
+  fill_margins(out, x, y, side, side);
   return out;
 }
 
-Image squared(const Image& picture, int side) { return fit_square(picture, side); }
+Image squared(const Image& picture, int side) {
+  const Place p = place_of(picture.width, picture.height, side);
+  Image out = fit_square(picture, side);
+  fill_margins(out, p.x, p.y, p.width, p.height);
+  return out;
+}
 
 std::vector<uint8_t> stretched(const std::vector<uint8_t>& change, int width, int height, int to_width, int to_height) {
   if (width == to_width && height == to_height) return change;

@@ -17,7 +17,7 @@ bool can_frame(int width, int height);
 // there is: in its colour where that is opaque, else transparent.
 Image framed(const Image& square, int width, int height);
 
-// A given picture for drawing from: in the middle of a square of `side`, with nothing around it, as training pictures lie.
+// A given picture for drawing from: in the middle of a square of `side`; what is beside it is as with framed().
 // change: of each of its pixels whether it may change (0: not); gives that of the square's, where what is around stays.
 Image squared(const Image& picture, int side);
 std::vector<uint8_t> squared(const std::vector<uint8_t>& change, int width, int height, int side);

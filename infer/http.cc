@@ -27,8 +27,8 @@ int hex_digit(char c) {
 
 }  // namespace
 
-Language language_of(const HttpRequest& r) {
-  return prefers_korean(r.header("accept-language")) ? Language::korean : Language::english;
+Language language_of(std::string_view accept_language) {
+  return prefers_korean(accept_language) ? Language::korean : Language::english;
 }
 
 std::string error_json(const HttpError& e, Language language) {

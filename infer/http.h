@@ -37,8 +37,8 @@ struct HttpError : Error {
   HttpError(int status, const std::string& message, std::string param = {}, std::string code = {}, int retry_after = 0)
       : Error(message), status(status), param(std::move(param)), code(std::move(code)), retry_after(retry_after) {}
 };
-enum class Language { english, korean };   // of an error's message; type, param and code are the same in all
-Language language_of(const HttpRequest&);  // by its Accept-Language
+enum class Language { english, korean };  // of an error's message; type, param and code are the same in all
+Language language_of(std::string_view accept_language);
 std::string error_json(const HttpError&, Language);
 Headers error_headers(const HttpError&,
                       Language);  // those that its status asks for, and x-should-retry where clients would try in vain

@@ -180,6 +180,8 @@ net::awaitable<bool> HttpServer::Net::serve(Stream& stream, beast::flat_buffer& 
   }
   const auto began = std::chrono::steady_clock::now();
   auto request = std::make_shared<HttpRequest>();
+  const auto accept = parser.get()[http::field::accept_language];  // a head that is refused has one, too
+  const Language language = language_of({accept.data(), accept.size()});
   HttpService::Plan plan;
   Held held{body_bytes};
   std::optional<HttpError> error = check_head(parser, client, id, *request, plan, held);
@@ -196,7 +198,7 @@ net::awaitable<bool> HttpServer::Net::serve(Stream& stream, beast::flat_buffer& 
   }
   if (error) {
     service.served(*request, error->status, 0);
-    co_return co_await refuse_with(stream, *error, id, language_of(*request), parser.get().method() == http::verb::head);
+    co_return co_await refuse_with(stream, *error, id, language, parser.get().method() == http::verb::head);
   }
   request->body = std::move(parser.get().body());
 
@@ -220,8 +222,7 @@ net::awaitable<bool> HttpServer::Net::serve(Stream& stream, beast::flat_buffer& 
     run_handler(*request, *exchange);
   } else if (active >= limits.active) {
     const HttpError full(429, "too many requests at a time; try again soon", {}, "server_busy", 1);
-    exchange->send(full.status, "application/json", error_json(full, language_of(*request)),
-                   error_headers(full, language_of(*request)));
+    exchange->send(full.status, "application/json", error_json(full, language), error_headers(full, language));
   } else {
     start(request, exchange);
   }
@@ -239,7 +240,7 @@ void HttpServer::Net::start(std::shared_ptr<HttpRequest> request, std::shared_pt
 }
 
 void HttpServer::Net::run_handler(const HttpRequest& request, Exchange& exchange) {
-  const Language language = language_of(request);
+  const Language language = language_of(request.header("accept-language"));
   const auto fail_with = [&](const HttpError& e) {
     if (exchange.begun()) {  // a stream: clients take an event with `error` for its failure
       exchange.write("data: " + error_json(e, language) + "\n\n");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <vector>
 
 #include "text/koreanmessages.h"
@@ -10,11 +11,11 @@
 namespace duet {
 namespace {
 
-constexpr size_t kLongest = 4096;  // bytes: nothing that a person is to read is longer
+constexpr size_t kLongest = 1500;  // bytes: no line that a person is to read is longer
 
 // How many parts of a message may still be looked up: what strangers send can be full of colons.
 using Budget = int;
-constexpr Budget kLookups = 100;
+constexpr Budget kLookups = 40;
 
 using Pieces = std::vector<std::string_view>;  // what stands between the {}
 
@@ -61,38 +62,36 @@ std::optional<Pieces> match(const Pieces& pieces, std::string_view message) {
 
 std::optional<std::string> turned(std::string_view message, Budget& left);
 
-// A value that is a message itself, as a system's reason is, and not a name or a number.
-std::string value(std::string_view v, Budget& left) {
-  if (v.find(' ') == v.npos || v.starts_with('\'')) return std::string(v);
-  return turned(v, left).value_or(std::string(v));
-}
-
+// {}: the next value as it is; {m}: the next, a message; {2}: the second as it is.
 std::string filled(std::string_view korean, const Pieces& values, Budget& left) {
   std::string out;
   size_t next = 0;
   for (size_t i = 0; i < korean.size(); ++i) {
-    const bool digit =
-        i + 2 < korean.size() && korean[i] == '{' && korean[i + 2] == '}' && korean[i + 1] >= '1' && korean[i + 1] <= '9';
+    const std::string_view rest = korean.substr(i);
+    const bool message = rest.starts_with("{m}");
+    const bool numbered = rest.size() > 2 && rest[0] == '{' && rest[1] >= '1' && rest[1] <= '9' && rest[2] == '}';
     size_t which = values.size();
-    if (digit) which = size_t(korean[i + 1] - '1');
-    else if (korean.substr(i, 2) == "{}") which = next++;
+    if (numbered) which = size_t(rest[1] - '1');
+    else if (message || rest.starts_with("{}")) which = next++;
     if (which >= values.size()) {
       out += korean[i];
       continue;
     }
-    out += value(values[which], left);
-    i += digit ? 2 : 1;
+    const std::string_view v = values[which];
+    if (message) out += turned(v, left).value_or(std::string(v));
+    else out += v;
+    i += message || numbered ? 2 : 1;
   }
   return out;
 }
 
-// The template of which most is certain, none of whose values holds any of `no`; anchored: the message begins with its words.
-std::optional<std::string> matched(std::string_view message, std::initializer_list<std::string_view> no, bool anchored,
+// The template of which most is certain, none of whose values holds any of `no`; nesting: one of them is a message itself.
+std::optional<std::string> matched(std::string_view message, std::initializer_list<std::string_view> no, bool nesting,
                                    Budget& left) {
   const Template* best = nullptr;
   Pieces values;
   for (const Template& t : templates()) {
-    if ((best && t.letters <= best->letters) || (anchored && t.english.front().empty())) continue;
+    if ((best && t.letters <= best->letters) || (nesting && t.korean.find("{m}") == t.korean.npos)) continue;
     auto v = match(t.english, message);
     const auto holds = [&](std::string_view x) { return std::ranges::any_of(no, [&](auto n) { return x.find(n) != x.npos; }); };
     if (!v || std::ranges::any_of(*v, holds)) continue;
@@ -125,16 +124,34 @@ std::optional<std::string> korean_of(std::string_view message) {
 }
 
 std::string in_korean(std::string_view message) {
-  if (auto whole = korean_of(message)) return *whole;
-  const size_t at = message.find("; ");
-  if (at == message.npos) return std::string(message);
-  const auto first = korean_of(message.substr(0, at));
-  return (first ? *first + ". " : std::string(message.substr(0, at + 2))) + in_korean(message.substr(at + 2));
+  Budget left = kLookups;
+  if (auto whole = turned(message, left)) return *whole;
+  if (message.size() > kLongest) return std::string(message);
+  std::string out;
+  left = kLookups;
+  while (true) {
+    const size_t at = message.find("; ");
+    const auto clause = turned(message.substr(0, at), left);
+    out += clause ? *clause : message.substr(0, at);
+    if (at == message.npos) return out;
+    out += clause ? ". " : "; ";
+    message.remove_prefix(at + 2);
+  }
 }
 
 bool korean_terminal() {
   for (const char* name : {"LC_ALL", "LC_MESSAGES", "LANG"})
-    if (const char* v = std::getenv(name); v && *v) return std::string_view(v).starts_with("ko");
+    if (const char* v = std::getenv(name); v && *v) {
+      // language[_territory][.codeset][@modifier]
+      const std::string_view locale(v);
+      if (!locale.starts_with("ko") || (locale.size() > 2 && !std::strchr("_.@", locale[2]))) return false;
+      const size_t at = locale.find('.');
+      if (at == locale.npos) return true;
+      std::string codeset;
+      for (const char c : locale.substr(at + 1, locale.find('@') - at - 1))
+        if (c != '-') codeset += char(c | 32);
+      return codeset == "utf8";
+    }
   return false;
 }
 
@@ -143,19 +160,23 @@ void say(const std::string& message) {
 }
 
 bool prefers_korean(std::string_view header) {
+  const auto trimmed = [](std::string_view v) {
+    while (!v.empty() && (v.front() == ' ' || v.front() == '\t')) v.remove_prefix(1);
+    while (!v.empty() && (v.back() == ' ' || v.back() == '\t')) v.remove_suffix(1);
+    return v;
+  };
   double korean = 0, english = 0;
   while (!header.empty()) {
-    std::string_view one = header.substr(0, header.find(','));
+    const std::string_view one = header.substr(0, header.find(','));
     header.remove_prefix(std::min(header.size(), one.size() + 1));
-    while (one.starts_with(' ')) one.remove_prefix(1);
+    const size_t semicolon = one.find(';');
+    const std::string_view tag = trimmed(one.substr(0, semicolon));
     double q = 1;
-    if (const size_t at = one.find("q="); at != one.npos) {
-      const std::string digits(one.substr(at + 2, 5));
-      q = std::strtod(digits.c_str(), nullptr);
-    }
-    const auto is = [&](std::string_view tag) {
-      return one.size() >= 2 && (one[0] | 32) == tag[0] && (one[1] | 32) == tag[1] &&
-             (one.size() == 2 || one[2] == '-' || one[2] == ';');
+    if (const size_t at = one.find("q=", std::min(semicolon, one.size())); at != one.npos)
+      q = std::strtod(std::string(one.substr(at + 2, 5)).c_str(), nullptr);
+    const auto is = [&](const char* language) {
+      return tag.size() >= 2 && (tag[0] | 32) == language[0] && (tag[1] | 32) == language[1] &&
+             (tag.size() == 2 || tag[2] == '-');
     };
     // Just above: of equals the first that is named.
     if (is("ko") && q > korean && q > english) korean = q;

@@ -4,6 +4,7 @@
 #include <set>
 #include <tuple>
 
+#include "infer/apidraw.h"
 #include "infer/bestof.h"
 #include "infer/pngmeta.h"
 #include "tests/infer/served.h"
@@ -258,6 +259,24 @@ TEST_F(ApiTest, EditsLeaveTheRestByteForByte) {
       call("POST", "/v1/images/edits", form({{"prompt", "a"}}, {{"image", from}, {"mask", tiny_picture(1, 50, 40)}}), kForm),
       400, "mask");
   refused(call("POST", "/v1/images/edits", form({{"prompt", "a"}, {"n", "two"}}, {{"image", from}}), kForm), 400, "n");
+}
+
+// What lies beside a picture that is not square is of its ground, and stays: nothing grows in from there.
+TEST_F(ApiTest, BesideAGivenPictureNothingIsDrawn) {
+  start();
+  Sketch s(Sampling{});
+  s.from = Image(48, 24), s.strength = 0.5;
+  std::fill(s.from.rgba.begin(), s.from.rgba.end(), uint8_t(255));
+  const DrawPlan plan = plan_of(served->api.model, s);
+  ASSERT_EQ(plan.drawn_size, 24);
+  ASSERT_EQ(plan.task.given->change.size(), 24u * 24);
+  for (int y = 0; y < 24; ++y) {
+    EXPECT_EQ(plan.task.given->change[size_t(y) * 24 + 5], y >= 6 && y < 18) << y;
+    EXPECT_EQ(plan.task.given->pixels[(size_t(y) * 24 + 5) * 4 + 3], 1) << "opaque everywhere, " << y;
+  }
+  Sketch square(Sampling{});
+  square.from = tiny_picture(3, 30, 30);
+  EXPECT_TRUE(plan_of(served->api.model, square).task.given->change.empty()) << "all of it may change";
 }
 
 TEST_F(ApiTest, Variations) {
@@ -515,6 +534,7 @@ TEST_F(ApiTest, RefusesInTheLanguageAskedFor) {
   EXPECT_NE(Json::parse(en.body)["error"]["message"].get<std::string>().find("must be from"), std::string::npos) << en.body;
   EXPECT_EQ(Json::parse(en.body)["error"]["code"], k["code"]);
   // Before there is a handler: no such route, a body that is too large
+  EXPECT_NE(call("GET", "/%zz", "", {{"Accept-Language", "ko"}}).body.find("16진수"), std::string::npos);
   EXPECT_NE(call("GET", "/nowhere", "", {{"Accept-Language", "ko"}}).body.find("그런 주소가 없습니다"), std::string::npos);
 }
 

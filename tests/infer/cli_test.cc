@@ -160,16 +160,19 @@ TEST_F(CliTest, WrongUsageIsExitCode2) {
   };
   says({"paint", "a"}, "duet: no verb 'paint'; there are demo, generate, ");
   says({"generate", "a", "--steps", "0"}, "--steps: ");
-  says({"generate", "a", "--bogus"}, "--bogus; 'duet generate --help' tells more");
+  says({"generate", "a", "--bogus"}, "'--bogus'; 'duet generate --help' tells more");
   says({"eval", "scenes", "-n", "x"}, "'duet eval scenes --help' tells more");
   says({"generate"}, "PROMPT, or --prompts FILE, is required");
   // What may have been meant
   says({"generat", "a"}, "no verb 'generat'; did you mean generate\n");
   says({"data", "biuld", "x"}, "no verb 'data biuld'; did you mean build\n");
   says({"data", "zzz"}, "no verb 'data zzz'; there are build, ");
-  says({"generate", "a", "--stlye", "emoji"}, "unknown option --stlye; did you mean --style\n");
+  says({"generate", "a", "--stlye", "emoji"}, "unknown option '--stlye'; did you mean --style\n");
   says({"generate", "a", "--stlye=emoji"}, "did you mean --style\n");
-  says({"generate", "red", "heart"}, "one argument too many: heart; words that belong together need quotes\n");
+  says({"eval", "--jsno", "x", "scenes"}, "--jsno");
+  says({"eval", "--json", "x", "scenes"}, "--json belongs after 'duet eval scenes'\n");
+  says({"data", "--bogus"}, "unknown option '--bogus'; 'duet data --help' tells more\n");
+  says({"generate", "red", "heart"}, "one argument too many: 'heart'; words that belong together need quotes\n");
   EXPECT_EQ(run({"generate", "a", "--steps", "0"}).code, 2);
   EXPECT_EQ(run({"generate", "a", "--seed", "-1"}).code, 2);
   EXPECT_EQ(run({"generate", "a", "--bogus"}).code, 2);
@@ -184,7 +187,7 @@ TEST_F(CliTest, SaysWhatIsWrongInTheTerminalsLanguage) {
   const Result usage = run({"generate", "a", "--stlye", "emoji"}), input = run({"generate", "a", "-o", dir / "none/a.png"});
   const Result verb = run({"paint"});
   setenv("LC_ALL", "C", 1);
-  EXPECT_EQ(usage.err, "duet: 모르는 옵션입니다: --stlye. --style을(를) 뜻했나요?\n");
+  EXPECT_EQ(usage.err, "duet: 모르는 옵션입니다: '--stlye'. 혹시 --style인가요?\n");
   EXPECT_EQ(usage.code, 2);
   EXPECT_EQ(input.err, "duet: -o " + (dir / "none/a.png") + ": 폴더 " + (dir / "none") + "이(가) 없습니다. 먼저 만드세요\n");
   EXPECT_EQ(input.code, 1);

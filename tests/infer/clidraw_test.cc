@@ -225,10 +225,16 @@ TEST_F(CliDrawTest, GenerateRefuses) {
   refused({"generate", "a", "-o", dir / "x.jpg"}, ".png");
   refused({"generate", "a", "-n", "2", "--seed", "9007199254740992", "-o", dir / "x.png"}, "--seed");
   refused({"generate", "a", "-o", dir / "no/x.png"}, "make it first");
-  refused({"generate", "a", "--size", "4", "-o", dir / "x.png"}, "sides from 8 to 2048");
-  refused({"generate", "a", "--size", "30x200", "-o", dir / "x.png"}, "none over four times the other");
+  const auto wrong = [&](const std::string& size, const std::string& says) {
+    const Result r = run({"generate", "a", "--size", size, "-o", dir / "x.png"});
+    EXPECT_EQ(r.code, 2) << size;
+    EXPECT_NE(r.err.find("--size: "), r.err.npos) << r.err;
+    EXPECT_NE(r.err.find(says), r.err.npos) << r.err;
+  };
+  for (const char* size : {"4", "-8", "4096", "0"}) wrong(size, "sides from 8 to 2048");
+  wrong("30x200", "none over four times the other");
   for (const char* none : {"30x", "x30", "big", "30x30x30", "3.5", "30 x 30", "99999999999"})
-    refused({"generate", "a", "--size", none, "-o", dir / "x.png"}, "expected a number of pixels, or WIDTHxHEIGHT");
+    wrong(none, "expected a number of pixels, or WIDTHxHEIGHT");
   refused({"generate", "a", "--weights", dir / "nowhere", "-o", dir / "x.png"}, "nowhere");
   std::ofstream(dir / "tiny/model.safetensors", std::ios::in | std::ios::out).seekp(2000) << "flipped";
   refused({"generate", "a", "-o", dir / "x.png"}, "model.safetensors");

@@ -85,6 +85,12 @@ TEST(Frame, APictureComesBackFromItsSquare) {
   }
 }
 
+TEST(Frame, BesideAnOpaquePictureItsBorderGoesOn) {
+  const Image s = squared(plain(40, 20, kGrey), 40);
+  for (int y : {0, 9, 20, 39}) EXPECT_EQ(pixel(s, 5, y), kGrey) << y;
+  EXPECT_EQ(pixel(squared(plain(40, 20, kNone), 40), 5, 0)[3], 0);
+}
+
 TEST(Frame, WhatMayChangeLiesWhereThePictureLies) {
   // 40 x 20 in 24 x 24: 12 lines in the middle
   std::vector<uint8_t> change(40 * 20, 0);

@@ -140,7 +140,7 @@ std::map<std::string, std::string> messages_of_sources() {
 bool known(const std::string& m, size_t from = 0) {
   const size_t at = m.find(kUnknown, from);
   if (at == m.npos) return korean_of(m).has_value();
-  for (const char* value : {"7", "7: ", "", "the file is empty"})
+  for (const char* value : {"7", "7: ", "", "the file is empty", "the prompt"})
     if (known(std::string(m).replace(at, 1, value), at)) return true;
   return false;
 }
@@ -179,7 +179,8 @@ TEST(Korean, TheTableFillsWhatItNames) {
     }();
     const std::string said = in_korean(message);
     for (int n = 0; message.find(word(n)) != message.npos; ++n) {
-      const bool dropped = english.find("unpacks {}") != english.npos || english.find("for the label") != english.npos;
+      const bool dropped = std::set<std::string_view>{"it is needed ({})", "duet writes PNG{}"}.contains(english) ||
+                           english.find("unpacks {}") != english.npos || english.find("for the label") != english.npos;
       EXPECT_TRUE(dropped || said.find(word(n)) != said.npos) << message << " -> " << said;
     }
   }
@@ -192,9 +193,37 @@ TEST(Korean, ClausesNamesAndReasons) {
   EXPECT_EQ(in_korean("m.safetensors: 4 bytes are too few for a safetensors file"),
             "m.safetensors: safetensors 파일로는 4바이트가 너무 적습니다");
   EXPECT_EQ(in_korean("n: 9 pictures of 64x48 at a time; at most 4 of that size"),
-            "n: 64x48 그림 9장을 한꺼번에 달라고 했습니다. 그 크기로는 많아야 4장입니다");
+            "n: 64x48 그림 9장을 한꺼번에 달라고 했습니다. 그 크기로는 최대 4장입니다");
   EXPECT_EQ(in_korean("part 2 of the form has no 'Content-Disposition: form-data; name=...'"),
             "폼의 2번째 부분에 'Content-Disposition: form-data; name=...'이 없습니다");
+}
+
+// Names, and what people wrote, come back as they were, whatever they look like.
+TEST(Korean, WhatPeopleWroteIsNeverTurned) {
+  for (const std::string word :
+       {"no such file", "is missing", "cat, line art", "the prompt", "cancelled", "a list of 3", "7: empty"}) {
+    EXPECT_NE(in_korean("label '" + word + "' is given twice; name it once").find("'" + word + "'"), std::string::npos) << word;
+    EXPECT_NE(in_korean("one argument too many: '" + word + "'; words that belong together need quotes").find("'" + word + "'"),
+              std::string::npos)
+        << word;
+    EXPECT_EQ(in_korean(word + ": the file is empty"), word + ": 파일이 비어 있습니다");
+  }
+  EXPECT_EQ(
+      in_korean("xs-128 has not learned the style 'zzz'; it knows emoji (이모지), line icon (선 아이콘), icon (아이콘)"),
+      "xs-128은(는) 스타일 'zzz'을(를) 배우지 않았습니다. 아는 스타일: emoji (이모지), line icon (선 아이콘), icon (아이콘)");
+  EXPECT_EQ(in_korean("a.txt, line 3 has 80 tokens; the last 16 are left out"),
+            "a.txt 3행: 토큰이 80개입니다. 마지막 16개는 쓰지 않습니다");
+}
+
+TEST(Korean, ReasonsWithinMessages) {
+  EXPECT_EQ(in_korean("left out: k/a.png: the file is empty"), "제외: k/a.png: 파일이 비어 있습니다");
+  EXPECT_EQ(in_korean("x: not written (No space left on device)"), "x: 쓰지 못했습니다(디스크에 남은 자리가 없습니다)");
+  EXPECT_EQ(in_korean("--set steps=true: steps: expected an integer, got true"),
+            "--set steps=true: steps: 정수이어야 하는데 true입니다");
+  EXPECT_EQ(in_korean("prompt: byte 1 (0xff) is not UTF-8; type it in a UTF-8 terminal, or convert it with iconv"),
+            "prompt: 바이트 1(0xff)은(는) UTF-8이 아닙니다. UTF-8 터미널에서 입력하거나 iconv로 변환하세요");
+  EXPECT_EQ(in_korean("the body has 9 bytes; this route takes 4"), "본문이 9바이트인데 이 주소는 4바이트까지 받습니다");
+  EXPECT_EQ(in_korean("this route takes POST"), "이 주소는 POST 메서드만 받습니다");
 }
 
 TEST(Korean, WhatIsNotInTheTableStaysAsItIs) {
@@ -210,11 +239,17 @@ TEST(Korean, ColonsAndSemicolonsWithoutEndAreAnsweredSoon) {
   for (int i = 0; i < 600; ++i) s += i % 2 ? ": a" : "; a";
   EXPECT_EQ(in_korean(s), s);
   EXPECT_EQ(in_korean(s + s + s), s + s + s);
+  const std::string many = [] {
+    std::string m;
+    for (int i = 0; i < 200'000; ++i) m += "; ";
+    return m;
+  }();
+  EXPECT_EQ(in_korean(many), many);
 }
 
 TEST(Korean, WhatABrowserLikes) {
-  for (const char* yes :
-       {"ko", "ko-KR", "ko-KR,ko;q=0.9,en-US;q=0.8,en;q=0.7", "KO", "fr, ko;q=0.5, en;q=0.4", "en;q=0.3,ko;q=0.4"})
+  for (const char* yes : {"ko", "ko-KR", "ko-KR,ko;q=0.9,en-US;q=0.8,en;q=0.7", "KO", "fr, ko;q=0.5, en;q=0.4",
+                          "en;q=0.3,ko;q=0.4", "ko ;q=0.9,en;q=0.1", "\tko"})
     EXPECT_TRUE(prefers_korean(yes)) << yes;
   for (const char* no : {"", "*", "en", "en-US,en;q=0.9,ko;q=0.8", "kok", "fr", "ko;q=0", "en,ko", ",,,", "q=1"})
     EXPECT_FALSE(prefers_korean(no)) << no;
@@ -234,8 +269,10 @@ TEST(Korean, WhatTheTerminalSpeaks) {
   EXPECT_FALSE(korean_terminal());
   setenv("LC_ALL", "", 1);  // as if it were not set
   EXPECT_FALSE(korean_terminal());
-  setenv("LC_ALL", "ko", 1);
-  EXPECT_TRUE(korean_terminal());
+  for (const char* yes : {"ko", "ko_KR", "ko_KR.utf8", "ko_KR.UTF-8@x", "ko.UTF-8"})
+    EXPECT_TRUE((setenv("LC_ALL", yes, 1), korean_terminal())) << yes;
+  for (const char* no : {"kok_IN.UTF-8", "ko_KR.EUC-KR", "C.UTF-8", "en_KO.UTF-8"})
+    EXPECT_FALSE((setenv("LC_ALL", no, 1), korean_terminal())) << no;
   for (const auto& [name, v] : was) v ? setenv(name.c_str(), v->c_str(), 1) : unsetenv(name.c_str());
 }
 
