@@ -581,17 +581,18 @@ def a_full_queue_is_429(api):
     with Server(*api.command, "--queue", "8") as server:
         once = openai.OpenAI(base_url=f"http://127.0.0.1:{server.port}/v1", api_key="none", max_retries=0)
 
-        def hold():  # four at a time fit into a pass, four wait
+        def hold():
             try:
-                once.images.generate(prompt="a", n=8, size="256x256", extra_body={"steps": 200})
+                once.images.generate(prompt="a", n=8, extra_body={"steps": 200})
             except openai.APIError:
                 pass  # the server ends first
 
-        thread = threading.Thread(target=hold)
-        thread.start()
+        threads = []
         end = time.time() + 60
-        while server.metrics()["duet_queue_waiting"] < 4 and time.time() < end:
-            time.sleep(0.05)
+        while server.metrics()["duet_queue_waiting"] < 4 and time.time() < end:  # until no more fit into a pass
+            threads.append(threading.Thread(target=hold))
+            threads[-1].start()
+            time.sleep(0.5)
         e = fails(openai.RateLimitError, lambda: once.images.generate(prompt="a", n=5), None, 429, "queue_full")
         assert int(e.response.headers["retry-after"]) >= 1
         thrice = once.with_options(max_retries=2)  # as it comes: it obeys Retry-After
@@ -599,7 +600,8 @@ def a_full_queue_is_429(api):
         assert server.metrics()['duet_requests_total{route="/v1/images/generations",status="429"}'] == 4
         # What can never fit is not put off.
         fails(openai.BadRequestError, lambda: once.images.generate(prompt="a", n=9), None, 400)
-    thread.join()
+    for thread in threads:
+        thread.join()
 
 
 @case
