@@ -8,18 +8,6 @@
 namespace duet {
 namespace {
 
-struct Place {
-  int x, y, width, height;
-};
-
-// Where fit_square() puts a picture of that size.
-Place place_of(int width, int height, int side) {
-  const int longest = std::max(width, height);
-  const auto scaled = [&](int s) { return std::max(1, int((int64_t(s) * side + longest / 2) / longest)); };
-  const int w = scaled(width), h = scaled(height);
-  return {(side - w) / 2, (side - h) / 2, w, h};
-}
-
 // The colour in the middle of these pixels where nine of ten are opaque; else none.
 std::vector<uint8_t> ground(const std::vector<const uint8_t*>& pixels) {
   std::vector<uint8_t> of[3];
@@ -41,8 +29,9 @@ void fill(Image& image, int x0, int y0, int x1, int y1, const std::vector<uint8_
     for (int x = x0; x < x1; ++x) std::copy_n(color.data(), 4, image.at(x, y));
 }
 
-// Fills what lies beside a picture of width x height at (x, y), each margin as the picture's line next to it.
-void fill_margins(Image& out, int x, int y, int width, int height) {
+// Fills what lies beside the picture in its box, each margin as the picture's line next to it.
+void fill_margins(Image& out, const Fitted& box) {
+  const auto& [x, y, width, height] = box;
   const auto line = [&](bool first) {
     std::vector<const uint8_t*> p;
     for (int i = 0; i < (x ? height : width); ++i)
@@ -63,14 +52,14 @@ Image framed(const Image& square, int width, int height) {
   const Image scaled = resize(square, side, side);
   if (width == height) return scaled;
   Image out = crop(scaled, -x, -y, width, height);
-  fill_margins(out, x, y, side, side);
+  fill_margins(out, {x, y, side, side});
   return out;
 }
 
 Image squared(const Image& picture, int side) {
-  const Place p = place_of(picture.width, picture.height, side);
+  const Fitted p = fitted_in_square(picture.width, picture.height, side);
   Image out = fit_square(picture, side);
-  fill_margins(out, p.x, p.y, p.width, p.height);
+  fill_margins(out, p);
   return out;
 }
 
@@ -91,7 +80,7 @@ std::vector<uint8_t> stretched(const std::vector<uint8_t>& change, int width, in
 }
 
 std::vector<uint8_t> squared(const std::vector<uint8_t>& change, int width, int height, int side) {
-  const Place p = place_of(width, height, side);
+  const Fitted p = fitted_in_square(width, height, side);
   const auto inside = stretched(change, width, height, p.width, p.height);
   std::vector<uint8_t> out(size_t(side) * size_t(side), 0);
   for (int y = 0; y < p.height; ++y)
@@ -101,7 +90,7 @@ std::vector<uint8_t> squared(const std::vector<uint8_t>& change, int width, int 
 }
 
 Image unsquared(const Image& square, int width, int height) {
-  const Place p = place_of(width, height, square.width);
+  const Fitted p = fitted_in_square(width, height, square.width);
   return resize(crop(square, p.x, p.y, p.width, p.height), width, height);
 }
 

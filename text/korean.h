@@ -1,5 +1,5 @@
 // Messages for people, said in Korean. Where a message arises it is made in English, clause by clause with "; " between
-// ("a.png: the file is empty; copy it again"); what stands before a people's eye is turned here, by a table of clauses.
+// ("a.png: the file is empty; copy it again"); what a person will read is turned here, by a table of clauses.
 // Logs, and what other programs read (error codes, names of parameters), stay English.
 #pragma once
 #include <optional>
@@ -13,7 +13,8 @@ std::optional<std::string> korean_of(std::string_view message);
 // The clauses that the table has; the others as they are.
 std::string in_korean(std::string_view message);
 
-// Whether the terminal speaks Korean: the first of LC_ALL, LC_MESSAGES and LANG that is set (POSIX, 8.2) begins with "ko".
+// Whether the terminal speaks Korean: the first of LC_ALL, LC_MESSAGES and LANG that is set (POSIX, 8.2) is "ko" and
+// some place, in UTF-8 where it names a codeset.
 bool korean_terminal();
 // Prints "duet: message" on standard error, in the terminal's language.
 void say(const std::string& message);

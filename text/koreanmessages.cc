@@ -115,8 +115,6 @@ const KoreanMessage kMessages[] = {
     {"A subcommand is required", "하위 명령이 필요합니다"},
     {"{} is required", "{}이(가) 필요합니다"},
     {"PROMPT, or --prompts FILE, is required", "PROMPT나 --prompts FILE이 필요합니다"},
-    {"The following argument was not expected: {}", "모르는 인자입니다: {}"},
-    {"The following arguments were not expected: {}", "모르는 인자입니다: {}"},
     {"{}: Value {} not in range {} to {}", "{}: {}은(는) 허용 범위({}~{})를 벗어났습니다"},
     {"{}: Value {} not in range [{} - {}]", "{}: {}은(는) 허용 범위({}~{})를 벗어났습니다"},
     {"{}: {} not in {{}}", "{}: {}은(는) {} 가운데 하나가 아닙니다"},

@@ -79,12 +79,17 @@ Image resize(const Image& image, int width, int height) {
   return out;
 }
 
+Fitted fitted_in_square(int width, int height, int size) {
+  const int longest = std::max(width, height);
+  const auto scaled = [&](int side) { return std::max(1, int((int64_t(side) * size + longest / 2) / longest)); };
+  const int w = scaled(width), h = scaled(height);
+  return {(size - w) / 2, (size - h) / 2, w, h};
+}
+
 Image fit_square(const Image& image, int size) {
   check(image, size, size);
-  int longest = std::max(image.width, image.height);
-  auto scaled = [&](int side) { return std::max(1, int((int64_t(side) * size + longest / 2) / longest)); };
-  Image fitted = resize(image, scaled(image.width), scaled(image.height));
-  return crop(fitted, -((size - fitted.width) / 2), -((size - fitted.height) / 2), size, size);
+  const Fitted b = fitted_in_square(image.width, image.height, size);
+  return crop(resize(image, b.width, b.height), -b.x, -b.y, size, size);
 }
 
 Image crop(const Image& image, int x, int y, int width, int height) {

@@ -9,7 +9,11 @@
 namespace duet {
 
 Image resize(const Image& image, int width, int height);  // area average when shrinking, cubic when growing, per axis
-Image fit_square(const Image& image, int size);           // aspect kept, centred, transparent around
+struct Fitted {
+  int x, y, width, height;
+};
+Fitted fitted_in_square(int width, int height, int size);             // where fit_square() lays a picture of that size
+Image fit_square(const Image& image, int size);                       // aspect kept, centred, transparent around
 Image crop(const Image& image, int x, int y, int width, int height);  // what lies outside the picture is transparent
 Image mirror(const Image& image);                                     // left <-> right
 bool opaque(const Image& image);                                      // every pixel

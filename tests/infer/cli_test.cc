@@ -169,7 +169,7 @@ TEST_F(CliTest, WrongUsageIsExitCode2) {
   says({"data", "zzz"}, "no verb 'data zzz'; there are build, ");
   says({"generate", "a", "--stlye", "emoji"}, "unknown option '--stlye'; did you mean --style\n");
   says({"generate", "a", "--stlye=emoji"}, "did you mean --style\n");
-  says({"eval", "--jsno", "x", "scenes"}, "--jsno");
+  says({"eval", "--jsno", "x", "scenes"}, "unknown option '--jsno'; 'duet eval --help' tells more\n");
   says({"eval", "--json", "x", "scenes"}, "--json belongs after 'duet eval scenes'\n");
   says({"data", "--bogus"}, "unknown option '--bogus'; 'duet data --help' tells more\n");
   says({"generate", "red", "heart"}, "one argument too many: 'heart'; words that belong together need quotes\n");
