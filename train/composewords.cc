@@ -138,6 +138,10 @@ std::string plural(const std::string& name) {
   return out + many;
 }
 
+std::string with_article(const std::string& name) {
+  return plural(name).empty() || without_article(name) != name ? std::string() : article(name) + name;
+}
+
 std::string colored(const std::string& name, Color color, Lang lang) {
   std::string word = color_words(color, lang)[0];
   if (lang == Lang::ko) return word + " " + name;

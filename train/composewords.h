@@ -23,6 +23,9 @@ bool names_a_color(const Meta&);  // a caption or keyword says a colour, or gold
 // "two cats"; empty for English words that have no plural we can be sure of (phrases, "milk", "scissors").
 std::string plural(const std::string& name);
 
+// "red heart" -> "a red heart", as people type it; empty where there is an article or plural() knows none of it.
+std::string with_article(const std::string& name);
+
 // "a mug" + blue -> "a blue mug"; "머그잔" -> "파란 머그잔".
 std::string colored(const std::string& name, Color, Lang);
 // How a stands to b: "a cat to the left of a dog", "개의 왼쪽에 있는 고양이".

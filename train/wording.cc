@@ -4,11 +4,12 @@
 #include <vector>
 
 #include "text/unicode.h"
+#include "train/composewords.h"
 
 namespace duet {
 namespace {
 
-constexpr double kWithTags = 0.17, kTagsOnly = 0.08, kOtherCaption = 0.5, kKoreanStyle = 0.7;
+constexpr double kWithTags = 0.17, kTagsOnly = 0.08, kOtherCaption = 0.5, kKoreanStyle = 0.7, kArticle = 0.2;
 
 std::vector<std::string> cleaned(const std::vector<std::string>& in) {
   std::vector<std::string> out;
@@ -46,6 +47,9 @@ Wording choose_words(const Meta& m, double korean, double styled, Draws& draws) 
   if (words.caption.empty() || (!words.captions.empty() && draws.chance(kOtherCaption)))
     if (!words.captions.empty()) words.caption = words.captions[draws.below(int(words.captions.size()))];
   w.text = words.caption;
+  // Names come bare ("red heart"); without this only scenes would say "a red heart", and so be drawn for it in any style.
+  if (!w.korean && m.scene.empty() && draws.chance(kArticle))
+    if (std::string named = with_article(w.text); !named.empty()) w.text = std::move(named);
   if (!words.tags.empty() && m.scene.empty()) {
     double r = draws.unit();
     if (w.text.empty() || r < kTagsOnly) w.text = some_of(words.tags, 2 + draws.below(3), draws);

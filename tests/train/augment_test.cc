@@ -185,6 +185,25 @@ TEST(Wording, LanguageAndTagsFollowTheShares) {
   EXPECT_GT(plain, 300);
 }
 
+TEST(Wording, SomeNamesGetTheArticleThatPeopleType) {
+  Meta m;
+  m.caption = "red heart";
+  m.style = "line icon";
+  int with = 0;
+  for (int i = 0; i < 1000; i++) {
+    Draws draws(mix(6, i));
+    const std::string text = choose_words(m, 0, 1, draws).text;
+    EXPECT_TRUE(text == "red heart, line icon" || text == "a red heart, line icon") << text;
+    with += text.starts_with("a ");
+  }
+  EXPECT_NEAR(with, 200, 40);
+  for (const char* bare : {"milk", "scissors", "running", "an arrow", "빨간 하트"}) {
+    m.caption = bare;
+    Draws draws(1);
+    for (int i = 0; i < 50; i++) EXPECT_EQ(choose_words(m, 0, 0, draws).text, bare);
+  }
+}
+
 TEST(Wording, TakesWhatThereIs) {
   Draws draws(1);
   Meta m;

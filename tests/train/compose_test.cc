@@ -299,6 +299,9 @@ TEST(Compose, WordsThatFit) {
   EXPECT_EQ(plural("cat face"), "cat faces");
   EXPECT_EQ(plural("cherry"), "cherries");
   EXPECT_EQ(plural("key"), "keys");
+  EXPECT_EQ(with_article("key"), "a key");
+  EXPECT_EQ(with_article("orange umbrella"), "an orange umbrella");
+  EXPECT_EQ(with_article("a mouse"), "");
   EXPECT_EQ(plural("brush"), "brushes");
   for (const char* none :
        {"milk", "scissors", "person walking", "woman singer", "door open", "slice of cake", "running", "policeman", ""})
