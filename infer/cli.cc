@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "infer/koreanhelp.h"
 #include "infer/reader.h"
 #include "infer/sampler.h"
 #include "infer/search.h"
@@ -26,12 +27,25 @@
 namespace duet {
 namespace {
 
+// On a terminal, of UTF-8 that is ASCII or Hangul, which is two wide.
+size_t columns(const std::string& s) {
+  size_t n = 0;
+  for (const char c : s) n += uint8_t(c) < 0x80 ? 1 : uint8_t(c) >= 0xc0 ? 2 : 0;
+  return n;
+}
+
 // Options as people read them: "-n,--count INT (=1)"; what is allowed stands in the words beside.
 struct PlainHelp : CLI::Formatter {
   std::string make_option_opts(const CLI::Option* o) const override {
     if (o->get_type_size() == 0) return "";
     const std::string type = o->get_type_name(), value = o->get_default_str();
-    return " " + type.substr(0, type.find(':')) + (value.empty() ? "" : " (=" + value + ")");
+    return " " + get_label(type.substr(0, type.find(':'))) + (value.empty() ? "" : " (=" + value + ")");
+  }
+  std::string make_option(const CLI::Option* o, bool positional) const override {  // CLI11's own counts bytes
+    std::string line = "  " + make_option_name(o, positional) + make_option_opts(o);
+    if (columns(line) >= column_width_) line += "\n" + std::string(column_width_, ' ');
+    else line.append(column_width_ - columns(line), ' ');
+    return line + make_option_desc(o) + "\n";
   }
 };
 
@@ -56,6 +70,18 @@ void refuse_unless_writable(const std::string& option, const std::string& path, 
 }
 
 }  // namespace
+
+void set_up(CLI::App& app) {
+  app.description(
+      "duet: one model that draws pictures from words and reads pictures into words.\n"
+      "Trains, evaluates and runs; English and Korean. 'duet VERB --help' tells more.\n\n"
+      "  duet generate \"a red circle above a blue star\" -o circle.png\n"
+      "  duet caption photos/*.jpg --lang ko\n"
+      "  duet search photos \"고양이\"");
+  app.set_version_flag("--version", std::string("duet ") + kVersion);
+  app.require_subcommand(1);
+  add_verbs(app);
+}
 
 void add_verbs(CLI::App& app) {
   add_demo_verb(app);
@@ -158,7 +184,9 @@ std::string usage_failure(const CLI::App* app, const CLI::Error& e) {
 int run_program(CLI::App& app, int argc, const char* const* argv) {
   app.name("duet");
   app.failure_message(usage_failure);
-  set_help(app, std::make_shared<PlainHelp>());
+  const auto help = std::make_shared<PlainHelp>();
+  set_help(app, help);
+  if (korean_terminal()) help_in_korean(app, *help);
   if (const std::string strange = unknown_verb(app, argc, argv); !strange.empty()) return say(strange), 2;
   try {
     app.parse(argc, argv);

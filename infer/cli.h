@@ -15,6 +15,7 @@ namespace duet {
 
 struct DrawOptions;  // infer/sampler.h
 
+void set_up(CLI::App&);     // the whole program: what it says of itself, --version, all verbs
 void add_verbs(CLI::App&);  // all of these, in the order in which --help lists them
 void add_data_verbs(CLI::App&);
 void add_tokenizer_verbs(CLI::App&);

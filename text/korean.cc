@@ -6,8 +6,6 @@
 #include <cstring>
 #include <vector>
 
-#include "text/koreanmessages.h"
-
 namespace duet {
 namespace {
 
@@ -25,15 +23,20 @@ struct Template {
   std::string_view korean;
 };
 
+Pieces pieces_of(std::string_view english) {
+  Pieces out;
+  size_t from = 0;
+  for (size_t at; (at = english.find("{}", from)) != english.npos; from = at + 2)
+    out.push_back(english.substr(from, at - from));
+  out.push_back(english.substr(from));
+  return out;
+}
+
 const std::vector<Template>& templates() {
   static const auto all = [] {
     std::vector<Template> out;
     for (const auto& [english, korean] : korean_messages()) {
-      Template t{{}, 0, korean};
-      size_t from = 0;
-      for (size_t at; (at = english.find("{}", from)) != english.npos; from = at + 2)
-        t.english.push_back(english.substr(from, at - from));
-      t.english.push_back(english.substr(from));
+      Template t{pieces_of(english), 0, korean};
       for (const auto& p : t.english) t.letters += p.size();
       out.push_back(std::move(t));
     }
@@ -137,6 +140,13 @@ std::string in_korean(std::string_view message) {
     out += clause ? ". " : "; ";
     message.remove_prefix(at + 2);
   }
+}
+
+std::optional<std::string> korean_by(const KoreanMessage& row, std::string_view message) {
+  const auto values = match(pieces_of(row.english), message);
+  if (!values) return {};
+  Budget left = kLookups;
+  return filled(row.korean, *values, left);
 }
 
 bool korean_terminal() {

@@ -6,12 +6,16 @@
 #include <string>
 #include <string_view>
 
+#include "text/koreanmessages.h"
+
 namespace duet {
 
 // The whole message; none where a clause is not in the table.
 std::optional<std::string> korean_of(std::string_view message);
 // The clauses that the table has; the others as they are.
 std::string in_korean(std::string_view message);
+// The Korean of one row; none where the message is not of its form.
+std::optional<std::string> korean_by(const KoreanMessage& row, std::string_view message);
 
 // Whether the terminal speaks Korean: the first of LC_ALL, LC_MESSAGES and LANG that is set (POSIX, 8.2) is "ko" and
 // some place, in UTF-8 where it names a codeset.

@@ -48,8 +48,7 @@ struct CliTest : testing::Test {
     std::vector<const char*> argv;
     for (const auto& a : args) argv.push_back(a.c_str());
     CLI::App app;
-    app.require_subcommand(1);
-    add_verbs(app);
+    set_up(app);
     return run_program(app, int(argv.size()), argv.data());
   }
   std::string bytes(const std::string& name) { return read_file(dir / name, 1 << 20); }
