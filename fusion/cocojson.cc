@@ -143,7 +143,8 @@ void read_coco(const std::string& json, const std::string& folder, const EachRec
     std::string where = join(json, ": images[", n++, "]");
     dom::object o = item_of(e, where);
     std::string name(text_of(o, "file_name", where));
-    auto words = captions.find(id_of(o, "id", where));
+    const int64_t id = id_of(o, "id", where);
+    auto words = captions.find(id);
     if (words == captions.end()) {
       bad(name, "no caption", "");
     } else if (!inside(folder, name)) {
@@ -152,6 +153,7 @@ void read_coco(const std::string& json, const std::string& folder, const EachRec
       guarded(name, bad, [&] {
         Record r{key_of(name), slurp((fs::path(folder) / name).string(), kMaxPicture), {}};
         for (const auto& w : words->second) r.meta.say(w);
+        r.meta.coco_id = id;
         each(std::move(r));
       });
     }

@@ -83,7 +83,9 @@ Meta parse_meta(std::span<const uint8_t> bytes, const std::string& name) {
     else if (key == "concept") m.subject = text(v, key, name);
     else if (key == "unit") m.unit = text(v, key, name);
     else if (key == "scene") m.scene = v.is_null() ? std::string() : std::string(simdjson::minify(v));
-    else if (key == "mirror_ok") {
+    else if (key == "coco_id") {
+      if (v.get(m.coco_id)) refuse(name, ": key 'coco_id': expected a whole number");
+    } else if (key == "mirror_ok") {
       if (v.get(m.mirror_ok)) refuse(name, ": key 'mirror_ok': expected true or false");
     }
   }
@@ -109,6 +111,7 @@ std::string dump_meta(const Meta& m) {
   put("concept", m.subject);
   put("unit", m.unit);
   if (!m.scene.empty()) j["scene"] = nlohmann::ordered_json::parse(m.scene);
+  if (m.coco_id >= 0) j["coco_id"] = m.coco_id;
   if (!m.mirror_ok) j["mirror_ok"] = false;
   if (j.is_null()) return "{}";
   return j.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);

@@ -78,6 +78,7 @@ struct Meta {
   std::string subject;                             // JSON key "concept": what pictures of one thing in many styles share
   std::string unit;                                // what is one case with others, such as a patient's name or number
   std::string scene;                               // the exact scene as JSON text (vision/scene.h); empty when unknown
+  int64_t coco_id = -1;                            // the picture's id in the COCO file it came from; -1: none
   bool mirror_ok = true;                           // false: a mirrored picture would be wrong (letters, flags ...)
   void say(std::string words);                     // one more plain caption, UTF-8: Korean where it holds Hangul, else English
   void say_file(std::string_view text);  // of a text file: as say(), or where only some lines hold Hangul both languages'

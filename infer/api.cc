@@ -214,8 +214,9 @@ std::vector<uint8_t> Api::inline_bytes(const std::string& url, const std::string
 }
 
 void Call::remarks(Headers& headers) const {
-  if (!params.unknown().empty()) headers.emplace_back("x-duet-ignored", params.unknown());
-  if (strange_style) headers.emplace_back("x-duet-unknown-style", "GET /v1/models lists the styles of this model");
+  const std::string both = params.unknown() + (params.unknown().empty() || ignored.empty() ? "" : ", ") + ignored;
+  if (!both.empty()) headers.emplace_back("x-duet-ignored", both);
+  if (!strange_style.empty()) headers.emplace_back("x-duet-unknown-style", strange_style);
 }
 
 void Call::send(const nlohmann::ordered_json& j) const {

@@ -44,8 +44,9 @@ struct Call {
   const HttpRequest& request;
   const Params& params;
   Exchange& out;
-  std::string tail;                                // of a path that ends in {id}
-  bool strange_style = false;                      // a header will say so
+  std::string tail;  // of a path that ends in {id}
+  // Headers will say these: of a style that the weights do not know; and values, with ", " between, that were let be.
+  std::string strange_style{}, ignored{};
   void send(const nlohmann::ordered_json&) const;  // status 200
   // Server-sent events: "event: NAME" (where there is one) and "data: JSON". False: the client is gone.
   void begin_events() const;

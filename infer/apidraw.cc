@@ -44,7 +44,12 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
   if (s.seed > kMostSeed - (drawings - 1))
     throw HttpError(400, "seed: too large; it leaves no room up to 2^53 for a seed of each drawing", "seed", "invalid_value");
   DrawPlan plan;
-  plan.strange_style = !s.style.empty() && !style && !info.styles.empty();
+  if (!s.style.empty() && !style && !info.styles.empty()) {
+    plan.strange_style = "GET /v1/models lists the styles of this model";
+    if (const std::string meant = likely_style(info.styles, s.style);
+        !meant.empty() && std::ranges::all_of(meant, [](char c) { return c >= 0x20 && c < 0x7f; }))
+      plan.strange_style = "did you mean " + meant + "; " + plan.strange_style;
+  }
   DrawTask& t = plan.task;
   t.options.steps = s.steps, t.options.guidance = s.guidance, t.options.heun = s.heun;
   t.options.shift = info.sampling.shift, t.options.finish = s.finish;

@@ -12,10 +12,32 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-Sketch read_sketch(const Call& c) {
+void let_be(Call& c, const char* what) { c.ignored += (c.ignored.empty() ? "" : ", ") + std::string(what); }
+
+// AUTOMATIC1111's marks in prompts: "(red heart:1.3)" weighs words, "<lora:foo:1>" adds weights. Here they would be drawn.
+std::string without_marks(const std::string& prompt) {
+  std::string out;
+  for (size_t i = 0; i < prompt.size();) {
+    const size_t end = prompt[i] == '(' ? prompt.find(')', i) : prompt[i] == '<' ? prompt.find('>', i) : prompt.npos;
+    const size_t colon = end == prompt.npos ? end : prompt.rfind(':', end);
+    if (colon != prompt.npos && colon > i) {
+      const bool number = prompt.find_first_not_of("0123456789. ", colon + 1) == end && end > colon + 1;
+      if (number) {
+        if (prompt[i] == '(') out += prompt.substr(i + 1, colon - i - 1);
+        i = end + 1;
+        continue;
+      }
+    }
+    out += prompt[i++];
+  }
+  return out;
+}
+
+Sketch read_sketch(Call& c) {
   const Params& p = c.params;
   Sketch s(c.api.model.sampling);
-  s.prompt = p.text("prompt"), s.negative = p.text("negative_prompt");
+  s.prompt = without_marks(p.text("prompt")), s.negative = without_marks(p.text("negative_prompt"));
+  if (s.prompt != p.text("prompt") || s.negative != p.text("negative_prompt")) let_be(c, "weights in prompts");
   s.seed = p.integer("seed", -1);
   s.count = int(p.integer("batch_size", 1) * p.integer("n_iter", 1));
   if (s.count > kMostPictures)
@@ -24,10 +46,13 @@ Sketch read_sketch(const Call& c) {
   s.width = int(p.integer("width", 0)), s.height = int(p.integer("height", 0));
   s.steps = int(p.integer("steps", s.steps)), s.guidance = p.number("cfg_scale", s.guidance);
   s.heun = p.text("sampler_name", "Euler") == "Heun";
+  if (!s.heun && p.text("sampler_name", "Euler") != "Euler") let_be(c, "sampler_name");
   s.previews = kMostPreviews;  // for /sdapi/v1/progress
   if (const Value* v = p.json("styles"))
-    if (const auto* list = std::get_if<Value::List>(&v->is); list && !list->empty() && as_string(&list->front()))
+    if (const auto* list = std::get_if<Value::List>(&v->is); list && !list->empty() && as_string(&list->front())) {
       s.style = *as_string(&list->front());
+      if (list->size() > 1) let_be(c, "styles after the first");
+    }
   return s;
 }
 

@@ -65,9 +65,16 @@ struct Said {
   std::string what, words;
 };
 
+std::string all_of_stdin() {
+  std::string all(kMostWords + 1, 0);
+  all.resize(std::fread(all.data(), 1, all.size(), stdin));
+  if (all.size() > kMostWords) refuse("--prompts -: more than ", kMostWords, " bytes");
+  return all;
+}
+
 // The lines of a file that say something.
 std::vector<Said> lines_of(const std::string& file) {
-  std::string all = read_file(file, kMostWords);
+  std::string all = file == "-" ? all_of_stdin() : read_file(file, kMostWords);
   if (all.starts_with("\xef\xbb\xbf")) all.erase(0, 3);  // a byte order mark, as Windows' editors write it
   std::istringstream text(all);
   std::vector<Said> out;
@@ -288,6 +295,11 @@ std::vector<Asked> ask_all(const Opened& opened, GenerateOptions& o, DrawnMeta s
     if (not_this.empty()) o.draw.guidance = 1;  // nothing to steer by
   }
   for (Asked& a : asked) a.meta.take(o.draw);
+  for (const Asked& a : asked)
+    if (const std::string letter = unread_letter(opened.tokenizer(), a.meta.prompt); !letter.empty()) {
+      say(join(opened.name, " has not learned to read ", shown(letter), "; say it in words of English or Korean"));
+      break;
+    }
   if (const auto a = std::find_if(asked.begin(), asked.end(), [](const Asked& x) { return !x.learned; }); a != asked.end())
     say(strange_style(opened.name, opened.loaded.styles, a->meta.style));
   return asked;
@@ -326,7 +338,8 @@ void add_draw_verbs(CLI::App& app) {
   auto* verb = app.add_subcommand("generate", "draw pictures from words: PNG with transparency, prompt and seed inside");
   auto o = std::make_shared<GenerateOptions>();
   verb->add_option("PROMPT", o->prompt, "what to draw, English or Korean; \"\" draws whatever the model likes");
-  verb->add_option("--prompts", o->prompts, "FILE with a prompt a line instead: one picture of each, all from the same seeds")
+  verb->add_option("--prompts", o->prompts,
+                   "FILE with a prompt a line instead (- is standard input): one picture of each, all from the same seeds")
       ->excludes("PROMPT");
   verb->add_option(
       "-o,--out", o->out,

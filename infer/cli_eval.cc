@@ -378,7 +378,7 @@ void run_caption(const EvalOptions& o) {
   j["seconds"] = e.caption_seconds;
   report(o, j,
          heading(fmt::format("Captions of {}, {}, {}, beam {}", set.name, o.split, o.lang, o.beam), o, opened) + e.table());
-  if (!o.results.empty()) write_file(o.results, coco_results(e));
+  if (!o.results.empty()) write_file(o.results, coco_results(e, set));
   if (!o.refs.empty()) write_file(o.refs, coco_references(e, set));
 }
 

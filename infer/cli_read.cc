@@ -88,9 +88,13 @@ std::vector<std::string> split_labels(const std::string& text) {
   return out;
 }
 
-// FOLDER/NAME.png, NAME-2.png ...: of the pictures of one call none takes another's place.
+// FOLDER/PATH.png, PATH-2.png ...: below the folder as the picture was named, for scans of different patients often have the
+// same file name. None takes another's place, not even one of another call.
 std::string overlay_file(const std::string& folder, const std::string& picture, std::set<std::string>& taken) {
-  const std::string name = without_ending(picture).filename().string();
+  std::filesystem::path below;
+  for (const auto& part : without_ending(picture).lexically_normal().relative_path())
+    if (part != "." && part != "..") below /= part;
+  const std::string name = below.string();
   std::string file = name;
   for (int n = 2; !taken.insert(file).second; ++n) file = name + "-" + std::to_string(n);
   return folder + "/" + file + ".png";
@@ -150,6 +154,7 @@ void classify_verb(ClassifyArgs o) {
                          const Heat heat = occlusion([&](std::span<const Image> views) { return classify(views); }, images[i],
                                                      order[0], int(opened.model().config.patch));
                          const std::string words = fmt::format("{} {:.3f}", labels[order[0]], p[order[0]]);
+                         make_folder(std::filesystem::path(file).parent_path().string());
                          write_file_atomic(file, encode_png(overlay(images[i], heat, words)));
                          one["overlay"] = file;
                          if (!o.json) std::fprintf(stderr, "%s: overlay %s\n", paths[i].c_str(), file.c_str());

@@ -267,19 +267,35 @@ std::string CaptionEval::table() const {
       100 * named_any_interval.high, bleu1, bleu4, rouge_l, cider_d);
 }
 
-std::string coco_results(const CaptionEval& e) {
+static std::vector<int64_t> coco_ids(const CaptionEval& e, const EvalSet& set) {
+  std::vector<int64_t> ids;
+  for (const auto& s : e.said) ids.push_back(set.meta[size_t(s.picture)].coco_id);
+  const bool own = std::set<int64_t>(ids.begin(), ids.end()).size() == ids.size() && std::ranges::min(ids) >= 0;
+  for (size_t i = 0; !own && i < ids.size(); ++i) ids[i] = e.said[i].picture;
+  return ids;
+}
+
+std::string coco_results(const CaptionEval& e, const EvalSet& set) {
   auto out = nlohmann::ordered_json::array();
-  for (const auto& s : e.said)
-    out.push_back({{"image_id", s.picture}, {"caption", joined(caption_words(without_style(s.texts[0])))}});
+  const auto ids = coco_ids(e, set);
+  for (size_t i = 0; i < ids.size(); ++i) out.push_back({{"image_id", ids[i]}, {"caption", without_style(e.said[i].texts[0])}});
   return out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 std::string coco_references(const CaptionEval& e, const EvalSet& set) {
   auto images = nlohmann::ordered_json::array(), notes = images;
-  for (const auto& s : e.said) {
-    images.push_back({{"id", s.picture}, {"file_name", set.keys[size_t(s.picture)] + ".png"}});
-    for (const auto& r : s.references)
-      notes.push_back({{"id", notes.size()}, {"image_id", s.picture}, {"caption", joined(caption_words(r))}});
+  const auto ids = coco_ids(e, set);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const auto& said = e.said[i];
+    const Meta& m = set.meta[size_t(said.picture)];
+    images.push_back({{"id", ids[i]}, {"file_name", set.keys[size_t(said.picture)] + ".png"}});
+    const auto note = [&](const std::string& written) {
+      if (std::ranges::find(said.references, clean_caption(written)) != said.references.end())
+        notes.push_back({{"id", notes.size()}, {"image_id", ids[i]}, {"caption", written}});
+    };
+    for (const auto* first : {&m.caption, &m.caption_ko}) note(*first);
+    for (const auto* others : {&m.captions, &m.captions_ko})
+      for (const auto& c : *others) note(c);
   }
   const nlohmann::ordered_json out = {{"info", nlohmann::ordered_json::object()},
                                       {"type", "captions"},

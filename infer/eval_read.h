@@ -75,8 +75,10 @@ struct CaptionEval {
 // Pictures without a caption in that language are passed over.
 CaptionEval eval_caption(const EvalModel&, const EvalSet&, bool korean, uint64_t seed);
 
-// pycocoevalcap's files: results [{"image_id", "caption"}], references in COCO captions format. image_id = index in the set.
-std::string coco_results(const CaptionEval&);
+// pycocoevalcap's files: results [{"image_id", "caption"}], references in COCO captions format. Words are as they were said
+// and written (pycocoevalcap has a tokenizer of its own), but for a style at the end of what was said. image_id: the COCO
+// file's where all pictures came from one, so that its own annotations serve as references too; else the index in the set.
+std::string coco_results(const CaptionEval&, const EvalSet&);
 std::string coco_references(const CaptionEval&, const EvalSet&);
 
 // Caption and further wordings in that language, cleaned, each once.

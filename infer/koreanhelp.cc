@@ -112,8 +112,8 @@ const KoreanMessage kHelp[] = {
     // generate
     {"what to draw, English or Korean; \"\" draws whatever the model likes",
      "그릴 것(영어나 한국어). \"\"이면 모델이 마음대로 그립니다"},
-    {"FILE with a prompt a line instead: one picture of each, all from the same seeds",
-     "프롬프트를 한 줄에 하나씩 적은 FILE을 대신 줍니다. 줄마다 한 장씩, 모두 같은 시드로 그립니다"},
+    {"FILE with a prompt a line instead (- is standard input): one picture of each, all from the same seeds",
+     "프롬프트를 한 줄에 하나씩 적은 FILE(-는 표준 입력)을 대신 줍니다. 줄마다 한 장씩, 모두 같은 시드로 그립니다"},
     {"FILE.png; with -n above 1 or --prompts FILE-1.png ... (with both FILE-1-1.png ...; default: duet-SEED.png)",
      "FILE.png. -n이 1보다 크거나 --prompts를 쓰면 FILE-1.png ... (둘 다면 FILE-1-1.png ..., 기본값: duet-SEED.png)"},
     {"how many, with seeds SEED, SEED+1 ... (with --best-of N: of N seeds each)",

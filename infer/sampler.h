@@ -42,6 +42,9 @@ struct DrawRequest {
 
 // <|en|> or <|ko|> (where it holds Hangul) and the cleaned caption's tokens, at most `most`
 std::vector<int> prompt_ids(const Tokenizer&, const std::string& text, int most = 64);
+// The first letter or sign of a script that the tokenizer knows by its bytes alone, Hangul and punctuation aside: the captions
+// of its training hardly held it, so that it says nothing to the model ("赤", a pictograph). Empty where there is none.
+std::string unread_letter(const Tokenizer&, const std::string& text);
 
 // (B, height, width, 4) values of pixels, see vision/patch.h; each depends on its own request alone, bit for bit.
 // progress(step, pictures so far), if given, is called after each step with the model's present guess.

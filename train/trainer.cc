@@ -68,6 +68,7 @@ struct Trainer::State {
 Trainer::Trainer(const TrainConfig& config, const std::function<std::string(const std::string&)>& find)
     : s_(new State(config)) {
   TrainConfig& c = s_->config;
+  if (!(c.optimizer.lr > 0)) refuse("config key 'optimizer.lr': ", c.optimizer.lr, " is not above 0");
   if (c.steps < 1 || c.accumulate < 1) refuse("steps and accumulate must be 1 or more");
   choose_precision(c.precision);
   if (!(c.loss_scale >= 1) || std::exp2(std::round(std::log2(c.loss_scale))) != c.loss_scale)
@@ -260,6 +261,9 @@ int64_t export_checkpoint(const std::string& out, const std::string& dir, DType 
   return steps;
 }
 
+// In a row. One alone is a batch out of the ordinary, or in fp16 an overflow; weights that are gone never apply a step again.
+constexpr int64_t kMostRefused = 8;
+
 void Trainer::run(const std::function<void(const Model&, const Tokenizer&, int64_t, const std::string&)>& sample,
                   const std::function<bool()>& stop) {
   const TrainConfig& c = s_->config;
@@ -273,7 +277,7 @@ void Trainer::run(const std::function<void(const Model&, const Tokenizer&, int64
                     where == Device::cuda ? kernels(where).name() : join(threads(), " threads"), ", ",
                     precision_name(precision(), where == Device::cuda), ", peak ", int64_t(peak / 1e9), " GFLOP/s"));
   Step mean{};
-  int64_t n = 0, flops = gemm_flops();
+  int64_t refused = 0, n = 0, flops = gemm_flops();
   auto since = Clock::now();
   double wait = s_->loader->stats().wait_s;
   int64_t told = 0;
@@ -290,7 +294,14 @@ void Trainer::run(const std::function<void(const Model&, const Tokenizer&, int64
     for (const auto& [at, r] : s_->settled) {
       mean.loss += r.loss, mean.flow += r.flow, mean.caption += r.caption, mean.contrast += r.contrast, mean.norm += r.norm;
       mean.lr = r.lr, ++n;
+      refused = r.applied ? 0 : refused + 1;
       if (!r.applied) line.message(join("step ", at, ": loss or gradient is not finite; the step was not applied"));
+      if (refused == kMostRefused) {
+        log.flush();
+        line.finish();
+        refuse(c.out, ": ", kMostRefused, " steps in a row were not finite, up to step ", at, "; training has diverged: lower ",
+               "optimizer.lr (", c.optimizer.lr, "); nothing was saved since the last checkpoint");
+      }
     }
     s_->settled.clear();
     if (s_->done % c.log_every == 0 || s_->done == c.steps) {

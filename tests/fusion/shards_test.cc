@@ -335,6 +335,8 @@ TEST(Coco, JoinsPicturesAndCaptions) {
   EXPECT_EQ(c.good.at("1").caption_ko, "하나");
   EXPECT_EQ(c.good.at("1").captions_ko, std::vector<std::string>{"일"});
   EXPECT_EQ(c.good.at("sub/2").caption, "two");
+  EXPECT_EQ(parse_meta(bytes(dump_meta(c.good.at("1"))), "1").coco_id, 7);
+  EXPECT_EQ(parse_meta(bytes(dump_meta(c.good.at("sub/2"))), "2").coco_id, 8);
   EXPECT_EQ(c.bad.size(), 3u);
   EXPECT_NE(c.bad.at("../out.png").find("outside"), std::string::npos);
   EXPECT_EQ(c.bad.at("4.png"), "no caption");

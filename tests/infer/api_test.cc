@@ -67,13 +67,15 @@ TEST_F(ApiTest, AStyleIsTakenAsPeopleWriteItAndAStrangeOneIsSaid) {
     const Reply r = call("POST", "/v1/images/generations", Json{{"prompt", prompt}, {"style", style}, {"steps", 1}}.dump());
     EXPECT_EQ(r.status, 200) << r.body;
     return std::pair(read_drawn(bytes_of(Json::parse(r.body)["data"][0]["b64_json"]), "reply")->style,
-                     r.headers.contains("x-duet-unknown-style"));
+                     r.headers.contains("x-duet-unknown-style") ? r.headers.at("x-duet-unknown-style") : "");
   };
-  EXPECT_EQ(drawn("Line-Icon"), std::pair(std::string("line icon"), false));
-  EXPECT_EQ(drawn("라인 아이콘"), std::pair(std::string("line icon"), false)) << "the prompt's language";
-  EXPECT_EQ(drawn("Line-Icon", "별"), std::pair(std::string("선 아이콘"), false));
-  EXPECT_EQ(drawn("outlin"), std::pair(std::string("outlin"), true));
-  EXPECT_EQ(drawn(""), std::pair(std::string(), false));
+  EXPECT_EQ(drawn("Line-Icon"), std::pair(std::string("line icon"), std::string()));
+  EXPECT_EQ(drawn("라인 아이콘"), std::pair(std::string("line icon"), std::string())) << "the prompt's language";
+  EXPECT_EQ(drawn("Line-Icon", "별"), std::pair(std::string("선 아이콘"), std::string()));
+  const std::string where = "GET /v1/models lists the styles of this model";
+  EXPECT_EQ(drawn("outlin"), std::pair(std::string("outlin"), "did you mean outline; " + where));
+  EXPECT_EQ(drawn("선 아이곤"), std::pair(std::string("선 아이곤"), where)) << "headers are ASCII";
+  EXPECT_EQ(drawn(""), std::pair(std::string(), std::string()));
 }
 
 // A model that was taught to draw in few steps is drawn with as it says, where a request does not say otherwise.
@@ -482,6 +484,17 @@ TEST_F(ApiTest, StableDiffusionClients) {
                                             {"restore_faces", false},
                                             {"override_settings", Json::object()}});
   ASSERT_EQ(j["images"].size(), 2u);
+  const auto let_be = [&](const Json& more) {
+    Json body{{"prompt", "a (red heart:1.3) <lora:foo:1>"}, {"steps", 1}};
+    body.update(more);
+    const Reply r = call("POST", "/sdapi/v1/txt2img", body.dump());
+    return std::pair(Json::parse(r.body)["parameters"]["prompt"].get<std::string>(), r.headers.at("x-duet-ignored"));
+  };
+  EXPECT_EQ(let_be(Json::object()), std::pair(std::string("a red heart"), std::string("weights in prompts")));
+  EXPECT_EQ(let_be({{"prompt", "(a: b) <3 (c"}, {"sampler_name", "DPM++ 2M"}, {"scheduler", "Karras"}}),
+            std::pair(std::string("(a: b) <3 (c"), std::string("scheduler, sampler_name")));
+  EXPECT_EQ(let_be({{"prompt", "a"}, {"sampler_name", "Heun"}, {"styles", {"sticker", "flat"}}}).second,
+            "styles after the first");
   EXPECT_EQ(Json::parse(j["info"].get<std::string>())["all_seeds"], Json({4, 5}));
   const Json info = post("/sdapi/v1/png-info", {{"image", j["images"][1]}});
   EXPECT_EQ(info["parameters"]["seed"], 5);

@@ -96,6 +96,23 @@ TEST_F(CliDataTest, ASetWithoutCategoriesSaysHowToGiveSome) {
   EXPECT_EQ(nlohmann::json::parse(read_file(dir / "few.json", 1 << 20))["labels"], warm["labels"]);
   refused({"eval", "classify", dir / "strange", "--split", "heldout", "--calibration", file}, "knows no class 'birds', which ");
   save_picture(dir / "one.png", tiny_picture(3));
+  // Scans of two patients with one file name: neither overlay takes the other's place, in one call or in two.
+  fs::create_directories(dir / "p1"), fs::create_directories(dir / "p2");
+  save_picture(dir / "p1/im0.png", tiny_picture(4)), save_picture(dir / "p2/im0.png", tiny_picture(5));
+  std::set<std::string> overlays;
+  for (const auto& which : std::vector<std::vector<std::string>>{{"p1", "p2"}, {"p1"}, {"p2"}}) {
+    std::vector<std::string> args{"classify", "--calibration", file, "--json", "--overlay", dir / "heat"};
+    for (const auto& p : which) args.push_back(dir / p);
+    r = run(args);
+    ASSERT_EQ(r.code, 0) << r.err;
+    const auto j = nlohmann::json::parse(r.out);
+    for (size_t i = 0; i < which.size(); ++i) {
+      const std::string at = j["results"][i]["overlay"];
+      EXPECT_TRUE(at.starts_with(dir / "heat") && at.ends_with("/" + which[i] + "/im0.png")) << at;
+      overlays.insert(at);
+    }
+  }
+  EXPECT_EQ(overlays.size(), 2u);
   r = run({"classify", dir / "one.png", "--calibration", file, "--json", "--overlay", dir / "heat"});
   ASSERT_EQ(r.code, 0) << r.err;
   const auto j = nlohmann::json::parse(r.out);

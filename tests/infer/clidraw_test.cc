@@ -165,6 +165,18 @@ TEST_F(CliDrawTest, WithoutASeedItIsTheBestOfFour) {
   EXPECT_EQ(run({"generate", "", "--steps", "2", "-o", dir / "b.png"}).err.find("kept"), std::string::npos);
 }
 
+TEST_F(CliTest, LettersThatTheModelCannotReadAreSaid) {
+  const auto said = [&](const char* prompt) {
+    const Result r = run({"generate", prompt, "--seed", "5", "--steps", "1", "-o", dir / "x.png"});
+    EXPECT_EQ(r.code, 0) << r.err;
+    return r.err;
+  };
+  EXPECT_NE(said("赤い a").find("tiny has not learned to read '赤'; say it in words of English or Korean"), std::string::npos);
+  EXPECT_NE(said("\xf0\x9f\x8d\x8b").find("has not learned to read"), std::string::npos);
+  for (const char* fine : {"a “red” star… – 5", "샥 별", "café"})
+    EXPECT_EQ(said(fine).find("has not learned"), std::string::npos);
+}
+
 // Each picture of a file's prompts is the one that the prompt alone draws, under the same name of the style.
 TEST_F(CliDrawTest, PromptsOfAFileDrawWhatEachDrawsAlone) {
   std::ofstream(dir / "prompts.txt") << "\xef\xbb\xbf"
@@ -190,6 +202,13 @@ TEST_F(CliDrawTest, PromptsOfAFileDrawWhatEachDrawsAlone) {
   EXPECT_TRUE(seed == 7 || seed == 8) << "the second picture is the better of the second two seeds, not " << seed;
   ASSERT_EQ(run({"generate", "a star", "--seed", std::to_string(seed), "--steps", "2", "-o", dir / "one.png"}).code, 0);
   EXPECT_EQ(bytes("two-3-2.png"), bytes("one.png"));
+
+  std::ofstream(dir / "in.txt") << "a red circle\n파란 원\n";
+  ASSERT_TRUE(std::freopen((dir / "in.txt").c_str(), "r", stdin));
+  ASSERT_EQ(run({"generate", "--prompts", "-", "--seed", "5", "--steps", "2", "--style", "photo", "-o", dir / "in.png"}).code,
+            0);
+  EXPECT_EQ(bytes("in-2.png"), bytes("set-2.png"));
+  ASSERT_TRUE(std::freopen("/dev/null", "r", stdin));
 
   refused({"generate", "--prompts", dir / "none.txt", "-o", dir / "x.png"}, "none.txt");
   std::ofstream(dir / "blank.txt") << " \n\n";

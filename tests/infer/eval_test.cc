@@ -462,14 +462,24 @@ TEST(EvalCaption, SharesAndFiles) {
   EXPECT_DOUBLE_EQ(e.exact, 0.5);
   EXPECT_DOUBLE_EQ(e.named, 0.75);
   EXPECT_DOUBLE_EQ(e.named_any, 1);
-  EXPECT_EQ(coco_results(e).find("big sun"), std::string::npos) << "the best caption alone is scored";
-  const auto results = nlohmann::json::parse(coco_results(e)), refs = nlohmann::json::parse(coco_references(e, set));
+  EXPECT_EQ(coco_results(e, set).find("big sun"), std::string::npos) << "the best caption alone is scored";
+  const auto results = nlohmann::json::parse(coco_results(e, set)), refs = nlohmann::json::parse(coco_references(e, set));
   EXPECT_EQ(results.size(), 4u);
   EXPECT_EQ(results[0]["image_id"], 0);
   EXPECT_EQ(results[0]["caption"], "a red fox");
   EXPECT_EQ(refs["annotations"].size(), 5u);
-  EXPECT_EQ(refs["annotations"][0]["caption"], "a fox");
+  EXPECT_EQ(refs["annotations"][0]["caption"], "A fox.") << "as it was written";
   EXPECT_EQ(refs["images"][3]["id"], 3);
+  const auto ids = [&] {
+    std::vector<int64_t> out;
+    for (const auto& r : nlohmann::json::parse(coco_results(e, set))) out.push_back(r["image_id"]);
+    EXPECT_EQ(nlohmann::json::parse(coco_references(e, set))["annotations"][4]["image_id"], out[3]);
+    return out;
+  };
+  for (int i = 0; i < 4; ++i) set.meta[size_t(i)].coco_id = 391895 + i;
+  EXPECT_EQ(ids(), (std::vector<int64_t>{391895, 391896, 391897, 391898}));
+  set.meta[1].coco_id = 391895;
+  EXPECT_EQ(ids(), (std::vector<int64_t>{0, 1, 2, 3})) << "of two COCO files";
   // Korean: the first picture (0 % 5) has none and is passed over
   EvalModel korean;
   korean.captions = [](std::span<const Image> images, bool is) {

@@ -243,6 +243,17 @@ TEST(Trainer, ANonFiniteLossIsNotApplied) {
   EXPECT_FALSE(std::isfinite(s.loss));
   EXPECT_EQ(differing(before, bits()), "");
   EXPECT_EQ(Safetensors::open(checkpoint(c.out, 1) + "/state.safetensors").metadata().at("skipped"), "1");
+  c.steps = 30, c.out = dir / "diverged";
+  try {
+    Trainer(c).run({}, [] { return false; });
+    ADD_FAILURE() << "30 steps, none of them applied";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("training has diverged: lower optimizer.lr"), std::string::npos) << e.what();
+  }
+  EXPECT_FALSE(fs::exists(c.out + "/model"));
+  c.optimizer.lr = 0;
+  EXPECT_THROW(Trainer{c}, Error);
+  c.optimizer.lr = 1e-3;
   c.loss.flow = 1, c.out = dir / "sound";
   Trainer sound(c);
   sound.save();
