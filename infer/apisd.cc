@@ -20,15 +20,14 @@ std::string without_marks(const std::string& prompt) {
   for (size_t i = 0; i < prompt.size();) {
     const size_t end = prompt[i] == '(' ? prompt.find(')', i) : prompt[i] == '<' ? prompt.find('>', i) : prompt.npos;
     const size_t colon = end == prompt.npos ? end : prompt.rfind(':', end);
-    if (colon != prompt.npos && colon > i) {
-      const bool number = prompt.find_first_not_of("0123456789. ", colon + 1) == end && end > colon + 1;
-      if (number) {
-        if (prompt[i] == '(') out += prompt.substr(i + 1, colon - i - 1);
-        i = end + 1;
-        continue;
-      }
+    const bool mark = colon != prompt.npos && colon > i && colon + 1 < end &&
+                      prompt.find_first_not_of("0123456789. ", colon + 1) == end;  // a number before the end
+    if (!mark) {
+      out += prompt[i++];
+      continue;
     }
-    out += prompt[i++];
+    if (prompt[i] == '(') out += prompt.substr(i + 1, colon - i - 1);
+    i = end + 1;
   }
   return out;
 }

@@ -79,14 +79,6 @@ Words verbs() {
   return out;
 }
 
-bool has_hangul(std::string_view s) {
-  for (size_t i = 0; i + 2 < s.size(); ++i) {  // U+AC00 to U+D7A3
-    const int c = (uint8_t(s[i]) & 15) << 12 | (uint8_t(s[i + 1]) & 63) << 6 | (uint8_t(s[i + 2]) & 63);
-    if (uint8_t(s[i]) >> 4 == 14 && c >= 0xac00 && c <= 0xd7a3) return true;
-  }
-  return false;
-}
-
 std::vector<std::string> found(const std::string& s, const char* pattern) {
   const std::regex r(pattern);
   std::vector<std::string> out;

@@ -251,9 +251,11 @@ TEST(Trainer, ANonFiniteLossIsNotApplied) {
     EXPECT_NE(std::string(e.what()).find("training has diverged: lower optimizer.lr"), std::string::npos) << e.what();
   }
   EXPECT_FALSE(fs::exists(c.out + "/model"));
-  c.optimizer.lr = 0;
-  EXPECT_THROW(Trainer{c}, Error);
-  c.optimizer.lr = 1e-3;
+  for (const double lr : {0.0, -1.0}) {
+    TrainConfig none = c;
+    none.optimizer.lr = lr;
+    EXPECT_THROW(Trainer{none}, Error) << lr;
+  }
   c.loss.flow = 1, c.out = dir / "sound";
   Trainer sound(c);
   sound.save();
