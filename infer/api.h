@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "infer/apiparams.h"
+#include "infer/calibration.h"
 #include "infer/decoder.h"
 #include "infer/engine.h"
 #include "infer/httpserver.h"
@@ -33,6 +34,8 @@ struct ApiOptions {
   double timeout = 300;               // seconds of a request, its wait in the queue included
   int64_t body_limit = 16 << 20;      // bytes
   std::optional<Window> window = {};  // of grey DICOM, see Limits
+  // Of these weights: its classes are those of /v1/classify where a request names none, with what they are worth.
+  std::optional<Calibration> calibration = {};
 };
 
 // A picture within the bounds that strangers' pictures have.

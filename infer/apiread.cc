@@ -1,10 +1,15 @@
 // Embeddings in OpenAI's shape, of texts and of pictures, and classes in words.
+#include <fmt/format.h>
+
 #include <bit>
 #include <nlohmann/json.hpp>
 
 #include "infer/apihandlers.h"
 #include "infer/base64.h"
+#include "infer/occlusion.h"
+#include "infer/reader.h"
 #include "text/unicode.h"
+#include "vision/codec.h"
 
 namespace duet {
 namespace {
@@ -65,7 +70,9 @@ std::string little_endian(const std::vector<float>& row) {
 std::vector<std::string> read_labels(const Call& c) {
   std::vector<std::string> out;
   const Value* v = c.params.json("labels");
-  if (!v) throw HttpError(400, "labels: missing; two or more words", "labels", "missing_required_parameter");
+  if (!v)
+    throw HttpError(400, "labels: missing; two or more words; or start the server with --calibration FILE", "labels",
+                    "missing_required_parameter");
   if (const std::string* one = as_string(v)) {
     for (size_t at = 0; at <= one->size();) {
       const size_t end = std::min(one->find(',', at), one->size());
@@ -83,6 +90,33 @@ std::vector<std::string> read_labels(const Call& c) {
   }
   if (out.size() < 2 || out.size() > kMostLabels) bad("labels", join("expected 2 to ", kMostLabels, ", not ", out.size()));
   return out;
+}
+
+void take_pictures(const Call& c, ClassifyTask& task) {
+  const auto files = c.params.files("image");
+  if (files.size() > kMostImages) bad("image", join("more than ", kMostImages, " pictures"));
+  for (const FormPart* f : files)
+    task.pictures.push_back(c.api.picture({reinterpret_cast<const uint8_t*>(f->body.data()), f->body.size()}, "image"));
+  if (const Value* v = c.params.json("image")) {
+    const auto* list = std::get_if<Value::List>(&v->is);
+    if (list && list->size() > kMostImages) bad("image", join("more than ", kMostImages, " pictures"));
+    for (const Value& one : list ? *list : Value::List{*v}) {
+      if (!as_string(&one)) bad("image", "expected a data URL, or a list of them");
+      task.pictures.push_back(c.api.picture(c.api.inline_bytes(*as_string(&one), "image"), "image"));
+    }
+  }
+  if (task.pictures.empty()) bad("image", "no picture; send a data URL or a file");
+}
+
+// Where the model finds label l, of the i-th picture; its views wait their turn in the engine as any pictures do.
+std::string overlay_url(const Call& c, const ClassifyTask& asked, size_t i, size_t l, double p) {
+  const ModelConfig& m = c.api.model.model.config;
+  const Image view = model_view(asked.pictures[i], int(m.size));
+  const auto read = [&](std::span<const Image> views) {
+    return c.api.run(c, ClassifyTask{{views.begin(), views.end()}, asked.labels, asked.sentence, asked.by}).probabilities;
+  };
+  const Heat heat = occlusion(read, view, l, int(m.patch));
+  return "data:image/png;base64," + to_base64(encode_png(overlay(view, heat, fmt::format("{} {:.3f}", asked.labels[l], p))));
 }
 
 }  // namespace
@@ -115,37 +149,49 @@ void embeddings(Call& c) {
 }
 
 void classify_route(Call& c) {
+  const Calibration* known = c.params.has("labels") || !c.api.options.calibration ? nullptr : &*c.api.options.calibration;
   ClassifyTask task;
-  task.labels = read_labels(c);
-  task.sentence = c.params.text("template");
-  task.by = c.params.text("by", "embedding") == "caption" ? ClassifyBy::caption : ClassifyBy::embedding;
-  const auto files = c.params.files("image");
-  if (files.size() > kMostImages) bad("image", join("more than ", kMostImages, " pictures"));
-  for (const FormPart* f : files)
-    task.pictures.push_back(c.api.picture({reinterpret_cast<const uint8_t*>(f->body.data()), f->body.size()}, "image"));
-  if (const Value* v = c.params.json("image")) {
-    const auto* list = std::get_if<Value::List>(&v->is);
-    if (list && list->size() > kMostImages) bad("image", join("more than ", kMostImages, " pictures"));
-    for (const Value& one : list ? *list : Value::List{*v}) {
-      if (!as_string(&one)) bad("image", "expected a data URL, or a list of them");
-      task.pictures.push_back(c.api.picture(c.api.inline_bytes(*as_string(&one), "image"), "image"));
-    }
+  if (known) {
+    for (const char* said : {"template", "by"})
+      if (c.params.has(said)) bad(said, "the calibration says it; leave it out, or name labels");
+    task.labels = known->labels, task.sentence = known->sentence;
+    task.by = known->by == "caption" ? ClassifyBy::caption : ClassifyBy::embedding;
+  } else {
+    task.labels = read_labels(c);
+    task.sentence = c.params.text("template");
+    task.by = c.params.text("by", "embedding") == "caption" ? ClassifyBy::caption : ClassifyBy::embedding;
   }
-  if (task.pictures.empty()) bad("image", "no picture; send a data URL or a file");
-  const auto labels = task.labels;
+  take_pictures(c, task);
+  const bool overlaid = c.params.flag("overlay", false);
+  const ClassifyTask asked{overlaid ? task.pictures : std::vector<Image>{}, task.labels, task.sentence, task.by};
+  const auto& labels = asked.labels;
   const Event e = c.api.run(c, std::move(task));
   Json data = Json::array();
   for (size_t i = 0; i < e.probabilities.size(); ++i) {
-    const auto& p = e.probabilities[i];
+    Calibrated worth;
+    if (known) worth = calibrated(*known, e.probabilities[i]);
+    const auto& p = known ? worth.p : e.probabilities[i];
     std::vector<size_t> order(labels.size());
     for (size_t l = 0; l < order.size(); ++l) order[l] = l;
     std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return p[a] > p[b]; });
     Json probabilities = Json::array();
-    for (const size_t l : order) probabilities.push_back({{"label", labels[l]}, {"probability", p[l]}});
-    data.push_back(
-        {{"object", "classification"}, {"index", i}, {"label", labels[order[0]]}, {"probabilities", std::move(probabilities)}});
+    for (const size_t l : order) {
+      probabilities.push_back({{"label", labels[l]}, {"probability", p[l]}});
+      if (known && worth.interval_95[l].known())
+        probabilities.back()["interval_95"] = {worth.interval_95[l].low, worth.interval_95[l].high};
+    }
+    Json one = {
+        {"object", "classification"}, {"index", i}, {"label", labels[order[0]]}, {"probabilities", std::move(probabilities)}};
+    if (known) {
+      one["set_90"] = Json::array();
+      for (const size_t l : worth.set) one["set_90"].push_back(labels[l]);
+    }
+    if (overlaid) one["overlay"] = overlay_url(c, asked, i, order[0], p[order[0]]);
+    data.push_back(std::move(one));
   }
-  c.send({{"object", "list"}, {"data", std::move(data)}, {"model", c.api.model.name}});
+  Json j = {{"object", "list"}, {"data", std::move(data)}, {"model", c.api.model.name}};
+  if (known) j["calibration"] = {{"temperature", known->temperature}, {"pictures", known->pictures}, {"units", known->units}};
+  c.send(j);
 }
 
 }  // namespace duet

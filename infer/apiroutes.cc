@@ -22,29 +22,32 @@ void ready(Call& c) {
 
 void metrics(Call& c) { c.out.send(200, "text/plain; version=0.0.4; charset=utf-8", c.api.metrics.text(c.api.engine.stats())); }
 
-Json model_json(const ModelInfo& m) {
+Json model_json(const Api& api) {
+  const ModelInfo& m = api.model;
   const ModelConfig& c = m.model.config;
   Json styles = Json::array();
   for (const auto& s : m.styles) styles.push_back({{"name", s}, {"name_ko", korean_style(s)}});
-  return {{"id", m.name},
-          {"object", "model"},
-          {"created", m.created},
-          {"owned_by", "duet"},
-          {"architecture", {{"input_modalities", {"text", "image"}}, {"output_modalities", {"text", "image", "embedding"}}}},
-          {"hash", m.hash},
-          {"size", c.size},
-          {"sampling", {{"steps", m.sampling.steps}, {"guidance", m.sampling.guidance}}},
-          {"styles", std::move(styles)},
-          {"patch", c.patch},
-          {"embedding_dimensions", c.embed}};
+  Json j = {{"id", m.name},
+            {"object", "model"},
+            {"created", m.created},
+            {"owned_by", "duet"},
+            {"architecture", {{"input_modalities", {"text", "image"}}, {"output_modalities", {"text", "image", "embedding"}}}},
+            {"hash", m.hash},
+            {"size", c.size},
+            {"sampling", {{"steps", m.sampling.steps}, {"guidance", m.sampling.guidance}}},
+            {"styles", std::move(styles)},
+            {"patch", c.patch},
+            {"embedding_dimensions", c.embed}};
+  if (api.options.calibration) j["classes"] = api.options.calibration->labels;
+  return j;
 }
 
-void models(Call& c) { c.send({{"object", "list"}, {"data", Json::array({model_json(c.api.model)})}}); }
+void models(Call& c) { c.send({{"object", "list"}, {"data", Json::array({model_json(c.api)})}}); }
 
 void model(Call& c) {
   if (c.tail != c.api.model.name)
     throw HttpError(404, "there is no such model here; GET /v1/models names the one there is", "model", "model_not_found");
-  c.send(model_json(c.api.model));
+  c.send(model_json(c.api));
 }
 
 void describe(Call& c) { c.send(openapi(c.api.model)); }
@@ -182,11 +185,15 @@ const std::vector<Route>& routes() {
        .path = "/v1/classify",
        .summary = "Which of some labels fits a picture",
        .handler = classify_route,
-       .fields = {{"image", F::file, "data URL, a list of them, or files of a form", 0, 0, "", true},
-                  {"labels", F::any, "list of words, or words with commas between", 0, 0, "", true},
-                  {"template", F::text, "sentence with {} for the label", 0, 512},
-                  {"by", F::choice, "what is compared", 0, 0, "embedding|caption"},
-                  {"model", F::text, "the model's name", 0, 256}},
+       .fields =
+           {{"image", F::file, "data URL, a list of them, or files of a form", 0, 0, "", true},
+            {"labels", F::any,
+             "list of words, or words with commas between; left out where the server has a calibration: its classes, with "
+             "calibrated probabilities, their intervals, and the set that holds the truth in 90 %"},
+            {"template", F::text, "sentence with {} for the label", 0, 512},
+            {"by", F::choice, "what is compared", 0, 0, "embedding|caption"},
+            {"overlay", F::flag, "also a PNG of where the model finds the first label: a data URL"},
+            {"model", F::text, "the model's name", 0, 256}},
        .forms = true,
        .body = true},
       {.method = "POST",

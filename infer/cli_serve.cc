@@ -18,7 +18,7 @@ struct ServeOptions {
   std::vector<std::string> hosts;
   int port = 8080, queue = 64;
   double timeout = 300;
-  std::string window;
+  std::string window, calibration;
   OpenOptions open;
 };
 
@@ -63,6 +63,10 @@ void serve(const ServeOptions& o) {
   mallopt(M_ARENA_MAX, 4);            // many threads that take and give large blocks in turn
   allow_many_descriptors();
   const Opened opened = open_model(o.open);
+  if (!o.calibration.empty()) {
+    api_options.calibration = calibration_for(o.calibration, opened);
+    api_options.window = api_options.calibration->window;
+  }
   struct stat file {};
   const int64_t created = stat(opened.loaded.path.c_str(), &file) == 0 ? int64_t(file.st_mtime) : 0;
   Engine engine(opened.model(), opened.tokenizer(), {.waiting = o.queue});
@@ -92,7 +96,10 @@ void add_serve_verb(CLI::App& app) {
   verb->add_option("--api-key-file", o->key_file, "keys that are let in, one a line; all routes but /health then need one");
   verb->add_option("--allow-host", o->hosts, "names that people call this server by, beside localhost and addresses");
   verb->add_option("--queue", o->queue, "pictures that may wait")->check(CLI::Range(1, 10000))->capture_default_str();
-  add_window_option(verb, o->window);
+  verb->add_option("--calibration", o->calibration,
+                   "file of 'duet eval classify --calibrate': /v1/classify asks its labels where a request names none, and "
+                   "says what their probabilities are worth")
+      ->excludes(add_window_option(verb, o->window));
   verb->add_option("--timeout", o->timeout, "seconds a request may take, its wait included")
       ->check(within(1, 86400))
       ->capture_default_str();

@@ -185,6 +185,10 @@ const KoreanMessage kHelp[] = {
     {"names that people call this server by, beside localhost and addresses",
      "localhost와 숫자 주소 말고 이 서버를 부르는 이름"},
     {"pictures that may wait", "대기열에서 기다릴 수 있는 그림 수"},
+    {"file of 'duet eval classify --calibrate': /v1/classify asks its labels where a request names none, and says what their "
+     "probabilities are worth",
+     "'duet eval classify --calibrate'가 쓴 보정 파일. 요청에 분류가 없으면 /v1/classify는 거기 적힌 분류를 묻고, 보정된 "
+     "확률과 그 구간을 냅니다"},
     {"seconds a request may take, its wait included", "요청 하나에 주는 시간(초). 기다리는 시간도 셉니다"},
     {"The address goes to standard output. Prompts and pictures are never logged.\n"
      "  duet serve --port 8080\n"

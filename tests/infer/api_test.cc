@@ -473,6 +473,56 @@ TEST_F(ApiTest, Classify) {
   refused("/v1/classify", {{"labels", {"cat", "dog"}}}, "image");
 }
 
+// As `duet classify --calibration --overlay` does, by the same functions.
+TEST_F(ApiTest, ClassifiesAsCalibrated) {
+  const Image one = tiny_picture(2), two = tiny_picture(5);
+  const auto model = tiny_model();
+  const Classifier classify(*model, tiny_tokenizer(), {"cat", "dog", "owl"}, "scan of {}");
+  const auto raw = classify(std::vector{one, two});
+  Calibration known{.labels = {"cat", "dog", "owl"}, .sentence = "scan of {}", .weights_xxh3 = "0123456789abcdef"};
+  known.temperature = 3, known.q = 0.6, known.pictures = 40, known.units = 20;
+  for (int i = 0; i < 60; ++i) known.resampled.push_back(2 + i / 30.);
+  refused("/v1/classify", {{"image", url_of(one)}}, "labels");
+  EXPECT_FALSE(ok(get("/v1/models"))["data"][0].contains("classes"));
+  ApiOptions with;
+  with.calibration = known;
+  served = std::make_unique<Served>(with);
+  EXPECT_EQ(ok(get("/v1/models"))["data"][0]["classes"], Json({"cat", "dog", "owl"}));
+  const Json j = post("/v1/classify", {{"image", {url_of(one), url_of(two)}}, {"overlay", true}});
+  EXPECT_EQ(j["calibration"], (Json{{"temperature", 3}, {"pictures", 40}, {"units", 20}}));
+  ASSERT_EQ(j["data"].size(), 2u);
+  for (size_t i = 0; i < 2; ++i) {
+    const Json& got = j["data"][i];
+    const Calibrated worth = calibrated(known, raw[i]);
+    ASSERT_EQ(got["probabilities"].size(), 3u);
+    double last = 1;
+    for (const Json& p : got["probabilities"]) {
+      const size_t l = size_t(std::find(known.labels.begin(), known.labels.end(), p["label"]) - known.labels.begin());
+      ASSERT_LT(l, 3u);
+      EXPECT_NEAR(p["probability"].get<double>(), worth.p[l], 1e-9);
+      EXPECT_NEAR(p["interval_95"][0].get<double>(), worth.interval_95[l].low, 1e-9);
+      EXPECT_NEAR(p["interval_95"][1].get<double>(), worth.interval_95[l].high, 1e-9);
+      EXPECT_LE(p["probability"].get<double>(), last);
+      last = p["probability"];
+    }
+    Json set = Json::array();
+    for (const size_t l : worth.set) set.push_back(known.labels[l]);
+    EXPECT_EQ(got["set_90"], set);
+    EXPECT_EQ(got["label"], got["probabilities"][0]["label"]);
+    EXPECT_EQ(decode_image(bytes_of(got["overlay"].get<std::string>().substr(22)), "overlay").width, 512);
+  }
+  EXPECT_NE(j["data"][0]["overlay"], j["data"][1]["overlay"]);
+  // Labels of one's own are asked as without a calibration; what it fixes cannot be said beside it.
+  const Json own =
+      post("/v1/classify", {{"image", url_of(one)}, {"labels", {"cat", "dog", "owl"}}, {"template", "scan of {}"}});
+  EXPECT_NEAR(own["data"][0]["probabilities"][0]["probability"].get<double>(), *std::max_element(raw[0].begin(), raw[0].end()),
+              1e-9);
+  for (const char* key : {"set_90", "overlay"}) EXPECT_FALSE(own["data"][0].contains(key)) << key;
+  EXPECT_FALSE(own.contains("calibration"));
+  refused("/v1/classify", {{"image", url_of(one)}, {"template", "a {}"}}, "template");
+  refused("/v1/classify", {{"image", url_of(one)}, {"by", "caption"}}, "by");
+}
+
 TEST_F(ApiTest, StableDiffusionClients) {
   const Json j = post("/sdapi/v1/txt2img", {{"prompt", "a red star"},
                                             {"steps", 3},

@@ -131,6 +131,7 @@ TEST_F(CliDataTest, ASetWithoutCategoriesSaysHowToGiveSome) {
   other[at] = other[at] == '0' ? '1' : '0';
   write_file(dir / "other.json", other);
   refused({"classify", dir / "one.png", "--calibration", dir / "other.json"}, "was learnt of other weights");
+  refused({"serve", "--port", "0", "--calibration", dir / "other.json"}, "was learnt of other weights");
   refused({"classify", dir / "one.png"}, "--labels is needed");
   refused({"eval", "classify", dir / "with", "--split", "train", "--calibrate", file}, "trained on it is too sure");
   write_file(dir / "with/dataset.json", R"({"window": [-600, 1500]})");  // as --window of data build leaves it
