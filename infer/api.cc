@@ -217,6 +217,7 @@ void Call::remarks(Headers& headers) const {
   const std::string both = params.unknown() + (params.unknown().empty() || ignored.empty() ? "" : ", ") + ignored;
   if (!both.empty()) headers.emplace_back("x-duet-ignored", both);
   if (!strange_style.empty()) headers.emplace_back("x-duet-unknown-style", strange_style);
+  if (!unread.empty()) headers.emplace_back("x-duet-unread", unread);
 }
 
 void Call::send(const nlohmann::ordered_json& j) const {

@@ -48,8 +48,9 @@ struct Call {
   const Params& params;
   Exchange& out;
   std::string tail;  // of a path that ends in {id}
-  // Headers will say these: of a style that the weights do not know; and values, with ", " between, that were let be.
-  std::string strange_style{}, ignored{};
+  // Headers will say these: of a style that the weights do not know, of a letter that they cannot read; and values, with ", "
+  // between, that were let be.
+  std::string strange_style{}, unread{}, ignored{};
   void send(const nlohmann::ordered_json&) const;  // status 200
   // Server-sent events: "event: NAME" (where there is one) and "data: JSON". False: the client is gone.
   void begin_events() const;

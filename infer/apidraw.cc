@@ -46,10 +46,14 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
   DrawPlan plan;
   if (!s.style.empty() && !style && !info.styles.empty()) {
     plan.strange_style = "GET /v1/models lists the styles of this model";
-    if (const std::string meant = likely_style(info.styles, s.style);
-        !meant.empty() && std::ranges::all_of(meant, [](char c) { return c >= 0x20 && c < 0x7f; }))
+    std::string meant = likely_style(info.styles, s.style);
+    for (const auto& known : info.styles)
+      if (meant == korean_style(known)) meant = known;  // headers are ASCII
+    if (!meant.empty() && std::ranges::all_of(meant, [](char c) { return c >= 0x20 && c < 0x7f; }))
       plan.strange_style = "did you mean " + meant + "; " + plan.strange_style;
   }
+  if (const std::string letter = unread_letter(info.tokenizer, s.prompt); !letter.empty())
+    plan.unread = code_point(letter) + "; this model has not learned to read it: say it in words of English or Korean";
   DrawTask& t = plan.task;
   t.options.steps = s.steps, t.options.guidance = s.guidance, t.options.heun = s.heun;
   t.options.shift = info.sampling.shift, t.options.finish = s.finish;

@@ -35,9 +35,10 @@ struct Sketch {  // what is to be drawn
 
 struct DrawPlan {  // a sketch made ready
   DrawTask task;
-  DrawnMeta meta;             // without the seed
-  int drawn_size = 0;         // pixels a side of the square that the model draws; the file is as asked (infer/frame.h)
-  std::string strange_style;  // what to say of a style that is none of those the weights know; printable ASCII
+  DrawnMeta meta;      // without the seed
+  int drawn_size = 0;  // pixels a side of the square that the model draws; the file is as asked (infer/frame.h)
+  // What to say of a style that is none of those the weights know, and of a letter that says nothing to them; printable ASCII
+  std::string strange_style, unread;
 };
 // Checks and completes the sketch (seed, size, the style's name).
 DrawPlan plan_of(const ModelInfo&, Sketch&);

@@ -86,7 +86,7 @@ std::string url_of(const Sketch& s, const std::string& base64) { return join("da
 
 void whole(Call& c, Sketch& s) {
   const DrawPlan plan = plan_of(c.api.model, s);
-  c.strange_style = plan.strange_style;
+  c.strange_style = plan.strange_style, c.unread = plan.unread;
   std::vector<std::string> files(size_t(s.count));
   std::vector<int64_t> seeds(files.size());
   c.api.run(c, plan.task, [&](Event& e) {
@@ -107,7 +107,7 @@ void whole(Call& c, Sketch& s) {
 
 void streamed(Call& c, Sketch& s, const std::string& name) {
   const DrawPlan plan = plan_of(c.api.model, s);
-  c.strange_style = plan.strange_style;
+  c.strange_style = plan.strange_style, c.unread = plan.unread;
   std::vector<int> previews(size_t(s.count), 0);
   bool begun = false;
   c.api.run(c, plan.task, [&](Event& e) {

@@ -109,14 +109,16 @@ void take_pictures(const Call& c, ClassifyTask& task) {
 }
 
 // Where the model finds label l, of the i-th picture; its views wait their turn in the engine as any pictures do.
-std::string overlay_url(const Call& c, const ClassifyTask& asked, size_t i, size_t l, double p) {
+std::string overlay_url(const Call& c, const ClassifyTask& asked, const Calibration* known, size_t i, size_t l, double p) {
   const ModelConfig& m = c.api.model.model.config;
   const Image view = model_view(asked.pictures[i], int(m.size));
   const auto read = [&](std::span<const Image> views) {
     return c.api.run(c, ClassifyTask{{views.begin(), views.end()}, asked.labels, asked.sentence, asked.by}).probabilities;
   };
-  const Heat heat = occlusion(read, view, l, int(m.patch));
-  return "data:image/png;base64," + to_base64(encode_png(overlay(view, heat, fmt::format("{} {:.3f}", asked.labels[l], p))));
+  const Heat heat = occlusion(calibrated(known, read), view, l, int(m.patch));
+  const bool korean = language_of(c.request.header("accept-language")) == Language::korean;
+  const std::string words = fmt::format("{} {:.3f}", asked.labels[l], p);
+  return "data:image/png;base64," + to_base64(encode_png(overlay(view, heat, words, korean)));
 }
 
 }  // namespace
@@ -186,7 +188,7 @@ void classify_route(Call& c) {
       one["set_90"] = Json::array();
       for (const size_t l : worth.set) one["set_90"].push_back(labels[l]);
     }
-    if (overlaid) one["overlay"] = overlay_url(c, asked, i, order[0], p[order[0]]);
+    if (overlaid) one["overlay"] = overlay_url(c, asked, known, i, order[0], p[order[0]]);
     data.push_back(std::move(one));
   }
   Json j = {{"object", "list"}, {"data", std::move(data)}, {"model", c.api.model.name}};

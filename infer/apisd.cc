@@ -58,7 +58,7 @@ Sketch read_sketch(Call& c) {
 // Draws, telling /progress on the way. Interrupted: with what is done until then.
 void draw_it(Call& c, Sketch& s) {
   const DrawPlan plan = plan_of(c.api.model, s);
-  c.strange_style = plan.strange_style;
+  c.strange_style = plan.strange_style, c.unread = plan.unread;
   std::vector<std::string> images(size_t(s.count));
   std::vector<double> done(size_t(s.count), 0);
   try {

@@ -94,16 +94,31 @@ Window window_in(const std::string& path, simdjson::dom::element e) {
   return w;
 }
 
+struct Description {  // of a data set: its dataset.json
+  const std::string path;
+  simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  bool there = false;
+  explicit Description(const std::string& dir) : path(dir + "/dataset.json") {
+    std::error_code none;
+    there = std::filesystem::exists(path, none) && !parser.parse(read_file(path, 1 << 26)).get(root);
+  }
+};
+
 }  // namespace
 
 std::optional<Window> window_of_set(const std::string& dir) {
-  const std::string path = dir + "/dataset.json";
-  std::error_code none;
-  simdjson::dom::parser parser;
-  simdjson::dom::element root, window;
-  if (!std::filesystem::exists(path, none) || parser.parse(read_file(path, 1 << 26)).get(root) || root["window"].get(window))
-    return {};
-  return window_in(path, window);
+  const Description d(dir);
+  simdjson::dom::element window;
+  if (!d.there || d.root["window"].get(window)) return {};
+  return window_in(d.path, window);
+}
+
+std::string hash_of_set(const std::string& dir) {
+  const Description d(dir);
+  std::string_view hash;
+  if (!d.there || d.root["hash"].get(hash)) return {};
+  return std::string(hash);
 }
 
 std::vector<double> at_temperature(std::span<const double> p, double temperature) {
@@ -112,6 +127,15 @@ std::vector<double> at_temperature(std::span<const double> p, double temperature
   for (double& x : out) sum += x = std::exp(x / temperature);
   for (double& x : out) x /= sum;
   return out;
+}
+
+Probabilities calibrated(const Calibration* c, Probabilities raw) {
+  if (!c) return raw;
+  return [raw = std::move(raw), temperature = c->temperature](std::span<const Image> pictures) {
+    auto all = raw(pictures);
+    for (auto& p : all) p = at_temperature(p, temperature);
+    return all;
+  };
 }
 
 Calibration calibrate(const std::vector<std::vector<double>>& probabilities, std::span<const int> truth,
@@ -195,6 +219,7 @@ void save_calibration(const std::string& path, const Calibration& c) {
                               {"temperatures_resampled", c.resampled},
                               {"set_coverage", Calibration::kCoverage},
                               {"set_q", c.q}};
+  if (!c.set_hash.empty()) j["set_hash"] = c.set_hash, j["split"] = c.split;
   if (c.window) j["window"] = {c.window->center, c.window->width};
   write_file(path, j.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
@@ -233,6 +258,7 @@ Calibration load_calibration(const std::string& path) {
   c.temperature = number("temperature", kLowest / 2, kHighest * 2), c.q = number("set_q", 0, 1);
   if (number("set_coverage", 0, 1) != Calibration::kCoverage)
     refuse(path, ": key 'set_coverage': ", Calibration::kCoverage, " is made here");
+  if (!root["set_hash"].get(s)) c.set_hash = s, key("split", s, "text"), c.split = s;
   if (dom::element window; !root["window"].get(window)) c.window = window_in(path, window);
   key("temperatures_resampled", list, "a list of numbers");
   for (const dom::element e : list) {

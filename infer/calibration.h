@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "infer/classify.h"
 #include "infer/eval_stats.h"
 #include "vision/codec.h"
 
@@ -25,7 +26,8 @@ struct Calibration {
   std::vector<std::string> labels;
   std::string by = "embedding", sentence;  // as of Classifier; empty: the built-in templates
   std::string weights_xxh3;                // of the model it belongs to
-  std::optional<Window> window = {};       // that its data set was built with: of grey DICOM, which is to be read so too
+  std::string set_hash, split;        // of the data set it was learnt from (dataset.json), and which part; empty: not known
+  std::optional<Window> window = {};  // that its data set was built with: of grey DICOM, which is to be read so too
   double temperature = 1;
   std::vector<double> resampled;  // temperatures; none where all pictures are told right, or are of one unit
   double q = 1;                   // of the sets; 1: all classes, where there are too few units to leave any out
@@ -34,6 +36,9 @@ struct Calibration {
 
 // p^(1/temperature), normalized.
 std::vector<double> at_temperature(std::span<const double> p, double temperature);
+
+// The same of all pictures' probabilities, as occlusion() wants them; without a calibration as they are.
+Probabilities calibrated(const Calibration*, Probabilities);
 
 // temperature, resampled, q, pictures, units. probabilities (items, classes), truth and unit as of class_measures(). Refuses
 // none.
@@ -59,6 +64,7 @@ SetMeasures measure_sets(const Calibration&, const std::vector<std::vector<doubl
                          std::span<const int64_t> unit, uint64_t seed);
 
 std::optional<Window> window_of_set(const std::string& dir);  // that a data set was built with (dataset.json)
+std::string hash_of_set(const std::string& dir);              // of all its pictures and words; empty: not known
 
 // JSON; reading refuses what was not written so, and names the key.
 void save_calibration(const std::string& path, const Calibration&);

@@ -177,7 +177,9 @@ static std::string unknown_argument(const CLI::App& app) {
 
 // Wrong usage in one line: the help is longer than a screen, and what was wrong would be out of sight.
 std::string usage_failure(const CLI::App* app, const CLI::Error& e) {
-  const std::string said = join(e.what(), "; '", verb_of(*app).first, " --help' tells more");
+  const bool two = e.get_name() == "ExcludesError";
+  const std::string said =
+      join(e.what(), two ? "; leave one of the two out" : "", "; '", verb_of(*app).first, " --help' tells more");
   return join("duet: ", korean_terminal() ? in_korean(said) : said, "\n");
 }
 
@@ -333,7 +335,14 @@ bool names_picture(const std::string& s) {
 
 std::vector<BadPicture> for_pictures(
     const std::vector<std::string>& given, int size,
-    const std::function<void(const std::vector<std::string>&, const std::vector<Image>&)>& piece, const Limits& limits) {
+    const std::function<void(const std::vector<std::string>&, const std::vector<Image>&)>& piece, const Limits& limits,
+    const std::string& not_below) {
+  namespace fs = std::filesystem;
+  std::error_code none;
+  const std::string shut = not_below.empty() ? "" : fs::weakly_canonical(not_below, none).string() + "/";
+  const auto apart = [&](const std::string& path) {
+    return !shut.empty() && fs::weakly_canonical(path, none).string().starts_with(shut);
+  };
   constexpr size_t kPiece = 16;
   std::vector<BadPicture> bad;
   const auto blame = [&](const std::string& path, const std::string& why) {
@@ -345,7 +354,8 @@ std::vector<BadPicture> for_pictures(
   for (const auto& g : given) {
     try {
       const bool folder = std::filesystem::is_directory(g);
-      for (auto& p : list_pictures(g)) paths.push_back(std::move(p)), of_folder.push_back(folder);
+      for (auto& p : list_pictures(g))
+        if (!folder || !apart(p)) paths.push_back(std::move(p)), of_folder.push_back(folder);
     } catch (const Error& e) {
       blame(g, e.what());
     }

@@ -59,14 +59,15 @@ Calibration calibration_for(const std::string& path, const Opened&);
 bool names_picture(const std::string& argument);
 
 // Pictures named on a command line, folders opened, decoded in pieces of at most 16 and given to `piece` with their paths.
-// A bad one is named on stderr and left out; the others go on. Returns how many were bad.
+// A bad one is named on stderr and left out; the others go on. Returns how many were bad. not_below: a folder whose pictures
+// are passed over where they come with one that is opened.
 struct BadPicture {
   std::string path, why;
 };
 std::vector<BadPicture> for_pictures(
     const std::vector<std::string>& files_and_folders, int size,
     const std::function<void(const std::vector<std::string>& paths, const std::vector<Image>& images)>& piece,
-    const Limits& limits = {});
+    const Limits& limits = {}, const std::string& not_below = "");
 // --window CENTER/WIDTH, and what it says; empty: none. Refuses what is no window.
 CLI::Option* add_window_option(CLI::App*, std::string& window);
 std::optional<Window> window_of(const std::string& text);

@@ -22,6 +22,7 @@
 #include "infer/sampler.h"
 #include "kernels/files.h"
 #include "kernels/random.h"
+#include "text/korean.h"
 #include "vision/codec.h"
 #include "vision/draw.h"
 
@@ -281,13 +282,17 @@ void run_classify(EvalOptions o) {
   if (known_calibration && words(known_calibration->window) != words(window))
     refuse(o.calibration, ": is of pictures read with --window ", words(known_calibration->window), ", and ", o.dirs[0],
            " was built with ", words(window));
+  if (known_calibration && !known_calibration->set_hash.empty() && known_calibration->split == o.split &&
+      known_calibration->set_hash == hash_of_set(o.dirs[0]))
+    say(join(o.calibration, ": was learnt from these pictures, of which it tells too good a tale; report on another split"));
   const Classifier classifier(opened.model(), opened.tokenizer(), labels, o.sentence,
                               o.by == "caption" ? ClassifyBy::caption : ClassifyBy::embedding);
   const ClassifyEval raw = eval_classify(classifier, set, labels, o.deep, o.seed);
   ClassifyEval e = raw;
-  std::string sets;
+  std::string sets, warmth;
   Json sets_json;
   if (known_calibration) {
+    warmth = fmt::format(", calibrated by {} (temperature {:.2f})", o.calibration, known_calibration->temperature);
     for (auto& p : e.probabilities) p = at_temperature(p, known_calibration->temperature);
     e.measures = class_measures(e.probabilities, e.truth, units_of(e.unit), mix(o.seed, 3));
     const SetMeasures m = measure_sets(*known_calibration, raw.probabilities, raw.truth, units_of(raw.unit), mix(o.seed, 4));
@@ -305,6 +310,7 @@ void run_classify(EvalOptions o) {
   if (!o.calibrate.empty()) {
     Calibration c = calibrate(raw.probabilities, raw.truth, units_of(raw.unit), mix(o.seed, 5));
     c.labels = labels, c.by = o.by, c.sentence = o.sentence, c.weights_xxh3 = hex64(opened.loaded.hash), c.window = window;
+    c.set_hash = hash_of_set(o.dirs[0]), c.split = o.split;
     save_calibration(o.calibrate, c);
     sets = fmt::format("{}: temperature {:.2f}{}, of {} pictures{}; report on others\n", o.calibrate, c.temperature,
                        c.resampled.size() < 40
@@ -351,7 +357,7 @@ void run_classify(EvalOptions o) {
                                 {"guess", e.labels[size_t(e.guess[i])]},
                                 {"unit", e.unit[i]},
                                 {"probabilities", e.probabilities[i]}});
-  report(o, j, heading("Classes of " + set.name + ", " + o.split + ", by " + o.by, o, opened) + e.table() + sets);
+  report(o, j, heading("Classes of " + set.name + ", " + o.split + ", by " + o.by + warmth, o, opened) + e.table() + sets);
 }
 
 void run_caption(const EvalOptions& o) {

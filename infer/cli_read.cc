@@ -14,6 +14,7 @@
 #include "infer/reader.h"
 #include "kernels/error.h"
 #include "kernels/files.h"
+#include "text/korean.h"
 #include "text/unicode.h"
 #include "vision/codec.h"
 #include "vision/dicom.h"
@@ -128,49 +129,50 @@ void classify_verb(ClassifyArgs o) {
   if (!o.overlays.empty()) make_folder(o.overlays);
   std::set<std::string> taken;
   Json list = Json::array();
-  const auto bad =
-      for_pictures(o.pictures, opened.size(),
-                   [&](const auto& paths, const auto& images) {
-                     const auto all = classify(images);
-                     if (!o.json && list.empty()) head();
-                     for (size_t i = 0; i < paths.size(); ++i) {
-                       Calibrated c;
-                       if (calibration) c = calibrated(*calibration, all[i]);
-                       const std::vector<double>& p = calibration ? c.p : all[i];
-                       const auto interval = [&](size_t l) { return calibration ? c.interval_95[l] : kNoInterval; };
-                       std::vector<size_t> order(labels.size());
-                       for (size_t l = 0; l < order.size(); ++l) order[l] = l;
-                       std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return p[a] > p[b]; });
-                       Json one = {{"file", paths[i]}, {"label", labels[order[0]]}};
-                       for (size_t l : order) one["probabilities"][labels[l]] = p[l];
-                       if (calibration) {
-                         for (size_t l : order)
-                           if (const auto in = interval(l); in.known()) one["intervals_95"][labels[l]] = {in.low, in.high};
-                         one["set_90"] = Json::array();
-                         for (size_t l : c.set) one["set_90"].push_back(labels[l]);
-                       }
-                       if (!o.overlays.empty()) {
-                         const std::string file = overlay_file(o.overlays, paths[i], taken);
-                         const Heat heat = occlusion([&](std::span<const Image> views) { return classify(views); }, images[i],
-                                                     order[0], int(opened.model().config.patch));
-                         const std::string words = fmt::format("{} {:.3f}", labels[order[0]], p[order[0]]);
-                         make_folder(std::filesystem::path(file).parent_path().string());
-                         write_file_atomic(file, encode_png(overlay(images[i], heat, words)));
-                         one["overlay"] = file;
-                         if (!o.json) std::fprintf(stderr, "%s: overlay %s\n", paths[i].c_str(), file.c_str());
-                       }
-                       list.push_back(std::move(one));
-                       if (o.json) continue;
-                       std::printf("%s:", paths[i].c_str());
-                       for (size_t k = 0; k < std::min(order.size(), size_t(o.top)); ++k) {
-                         std::printf("%s %s %.3f", k ? "," : "", labels[order[k]].c_str(), p[order[k]]);
-                         if (const auto in = interval(order[k]); in.known()) std::printf(" (%.3f .. %.3f)", in.low, in.high);
-                       }
-                       if (calibration) std::printf("; 90 %%: %s", set_words(c, labels).c_str());
-                       std::printf("\n");
-                     }
-                   },
-                   {.window = window_of(o.window)});
+  const auto bad = for_pictures(
+      o.pictures, opened.size(),
+      [&](const auto& paths, const auto& images) {
+        const auto all = classify(images);
+        if (!o.json && list.empty()) head();
+        for (size_t i = 0; i < paths.size(); ++i) {
+          Calibrated c;
+          if (calibration) c = calibrated(*calibration, all[i]);
+          const std::vector<double>& p = calibration ? c.p : all[i];
+          const auto interval = [&](size_t l) { return calibration ? c.interval_95[l] : kNoInterval; };
+          std::vector<size_t> order(labels.size());
+          for (size_t l = 0; l < order.size(); ++l) order[l] = l;
+          std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return p[a] > p[b]; });
+          Json one = {{"file", paths[i]}, {"label", labels[order[0]]}};
+          for (size_t l : order) one["probabilities"][labels[l]] = p[l];
+          if (calibration) {
+            for (size_t l : order)
+              if (const auto in = interval(l); in.known()) one["intervals_95"][labels[l]] = {in.low, in.high};
+            one["set_90"] = Json::array();
+            for (size_t l : c.set) one["set_90"].push_back(labels[l]);
+          }
+          if (!o.overlays.empty()) {
+            const std::string file = overlay_file(o.overlays, paths[i], taken);
+            const auto read = calibrated(calibration ? &*calibration : nullptr,
+                                         [&](std::span<const Image> views) { return classify(views); });
+            const Heat heat = occlusion(read, images[i], order[0], int(opened.model().config.patch));
+            const std::string words = fmt::format("{} {:.3f}", labels[order[0]], p[order[0]]);
+            make_folder(std::filesystem::path(file).parent_path().string());
+            write_file_atomic(file, encode_png(overlay(images[i], heat, words, korean_terminal())));
+            one["overlay"] = file;
+            if (!o.json) std::fprintf(stderr, "%s: overlay %s\n", paths[i].c_str(), file.c_str());
+          }
+          list.push_back(std::move(one));
+          if (o.json) continue;
+          std::printf("%s:", paths[i].c_str());
+          for (size_t k = 0; k < std::min(order.size(), size_t(o.top)); ++k) {
+            std::printf("%s %s %.3f", k ? "," : "", labels[order[k]].c_str(), p[order[k]]);
+            if (const auto in = interval(order[k]); in.known()) std::printf(" (95 %% %.3f .. %.3f)", in.low, in.high);
+          }
+          if (calibration) std::printf("; the set that holds the truth in 90 %%: %s", set_words(c, labels).c_str());
+          std::printf("\n");
+        }
+      },
+      {.window = window_of(o.window)}, o.overlays);
   add_bad(list, bad);
   if (o.json) {
     Json j = {{"by", o.by}, {"templates", classify.templates()}};

@@ -66,11 +66,11 @@ Heat occlusion(const Probabilities& classify, const Image& view, size_t label, i
   return h;
 }
 
-Image overlay(const Image& view, const Heat& heat, const std::string& words) {
+Image overlay(const Image& view, const Heat& heat, const std::string& words, bool korean) {
+  korean = korean || has_hangul(words);
   const Image below = over(resize(view, kSide, kSide), 255, 255, 255);
   double most = kFaint;
   for (const double c : heat.cells) most = std::max(most, std::abs(c));
-  const bool korean = has_hangul(words);
   const std::string times = fmt::format("{:.2g}", std::exp(most));
   const std::string meaning =
       korean ? "주황: 이 이름에 가깝게 하는 곳, 파랑: 멀게 하는 곳. 가장 진한 곳을 가리면 승산이 " + times + "배 달라짐"

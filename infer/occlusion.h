@@ -22,7 +22,7 @@ Heat occlusion(const Probabilities&, const Image& view, size_t label, int patch)
 // The picture in grey, 512 pixels a side, on white where it is transparent; orange where it speaks for the label, blue where
 // against (colours that all kinds of colour vision tell apart), fuller where more (the fullest is the strongest of this
 // picture; the words say how strong); below it `words` and, smaller, what the colours mean and that it is no diagnosis, in
-// Korean where the words hold Hangul.
-Image overlay(const Image& view, const Heat&, const std::string& words);
+// Korean where that is asked for or the words hold Hangul.
+Image overlay(const Image& view, const Heat&, const std::string& words, bool korean = false);
 
 }  // namespace duet

@@ -80,6 +80,15 @@ std::string shown_byte(std::string_view text, size_t at) {
   return words;
 }
 
+std::string code_point(std::string_view text) {
+  UChar32 c = 0;
+  int32_t at = 0;
+  U8_NEXT(text.data(), at, int32_t(text.size()), c);
+  char out[16];
+  std::snprintf(out, sizeof out, "U+%04X", unsigned(c < 0 ? 0xfffd : c));
+  return out;
+}
+
 bool valid_utf8(std::string_view text) { return broken_utf8(text) == text.npos; }
 
 std::string nfc(std::string_view text) {

@@ -18,6 +18,9 @@ std::string shown_byte(std::string_view text, size_t at);
 
 bool valid_utf8(std::string_view text);
 
+// The first letter of a well-formed text in ASCII: "U+8D64", for where nothing else can be said.
+std::string code_point(std::string_view text);
+
 // Normalization form C; every broken byte becomes U+FFFD. Any input.
 std::string nfc(std::string_view text);
 

@@ -135,6 +135,13 @@ class Builder {
       if (t.report.burned_in)
         log << fmt::format("{}: {} pictures say that words of the patient are in their pixels; look before you pass them on\n",
                            t.report.name, t.report.burned_in);
+    for (const auto& t : tallies_)
+      if (t.report.nested)
+        log << fmt::format(
+            "{}: {} pictures lie in folders of folders ({}): each goes to train or val by itself{}; if such a folder is a "
+            "patient, say how it is named, --together 'patient[0-9]+' for example\n",
+            t.report.name, t.report.nested, shown(t.report.nested_in),
+            o_.folder_captions ? ", and the innermost is the caption" : "");
     for (const char* split : {"val", "heldout"})
       if (!categories_.empty() && !categories_.contains(split) && !units_.contains(split) &&
           (split == std::string("val") || o_.heldout > 0))

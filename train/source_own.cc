@@ -52,6 +52,8 @@ class Taker {
   void give(Candidate&& c, const std::string& split, const std::string& patient) {
     report_.found++;
     if (c.meta.unit.empty()) report_.asked++, c.meta.unit = together_(c.key), report_.matched += !c.meta.unit.empty();
+    if (c.meta.unit.empty() && patient.empty() && c.meta.group.find('/') != std::string::npos)
+      if (report_.nested++ == 0) report_.nested_in = c.meta.group;
     std::string one = c.meta.unit.empty() ? c.key : c.meta.unit;  // decides, whatever else is in the folder
     if (c.meta.unit.empty() && !patient.empty()) {
       one = patient;

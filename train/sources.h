@@ -32,6 +32,8 @@ struct SourceReport {
   std::vector<std::string> examples;       // "REASON: WHICH" of the first few of each reason
   int64_t asked = 0, matched = 0;          // one's own pictures whose names --together was tried on; that it fitted
   int64_t nameless = 0;                    // DICOM files without a patient's id
+  int64_t nested = 0;                      // one's own pictures in a folder of a folder, with nothing that keeps them together
+  std::string nested_in;                   // such a folder
   int64_t burned_in = 0;                   // pictures whose DICOM says that words of the patient are in the pixels
 };
 // Counts one that is left out, and names it while there are few of its reason.

@@ -6,7 +6,9 @@
 
 #include "infer/apidraw.h"
 #include "infer/bestof.h"
+#include "infer/occlusion.h"
 #include "infer/pngmeta.h"
+#include "infer/reader.h"
 #include "tests/infer/served.h"
 #include "tests/vision/rawdicom.h"
 #include "vision/dicom.h"
@@ -74,7 +76,8 @@ TEST_F(ApiTest, AStyleIsTakenAsPeopleWriteItAndAStrangeOneIsSaid) {
   EXPECT_EQ(drawn("Line-Icon", "별"), std::pair(std::string("선 아이콘"), std::string()));
   const std::string where = "GET /v1/models lists the styles of this model";
   EXPECT_EQ(drawn("outlin"), std::pair(std::string("outlin"), "did you mean outline; " + where));
-  EXPECT_EQ(drawn("선 아이곤"), std::pair(std::string("선 아이곤"), where)) << "headers are ASCII";
+  EXPECT_EQ(drawn("선 아이곤"), std::pair(std::string("선 아이곤"), "did you mean line icon; " + where)) << "headers are ASCII";
+  EXPECT_EQ(drawn("완전히 다른 것"), std::pair(std::string("완전히 다른 것"), where));
   EXPECT_EQ(drawn(""), std::pair(std::string(), std::string()));
 }
 
@@ -390,6 +393,19 @@ TEST_F(ApiTest, ChatEndsBeforeAStop) {
     refused("/v1/chat/completions", {{"messages", ask("a", image)}, {"stop", bad}}, "stop");
 }
 
+TEST_F(ApiTest, ALetterThatTheModelCannotReadIsSaid) {
+  const auto unread = [&](const char* route, const char* prompt) {
+    const Reply r = call("POST", route, Json{{"prompt", prompt}, {"steps", 1}}.dump());
+    EXPECT_EQ(r.status, 200) << r.body;
+    return r.headers.contains("x-duet-unread") ? r.headers.at("x-duet-unread") : "";
+  };
+  for (const char* route : {"/v1/images/generations", "/sdapi/v1/txt2img"}) {
+    EXPECT_EQ(unread(route, "a 赤 circle"),
+              "U+8D64; this model has not learned to read it: say it in words of English or Korean");
+    EXPECT_EQ(unread(route, "a circle, 별"), "");
+  }
+}
+
 TEST_F(ApiTest, ChatChooses) {
   const Image image = tiny_picture(6);
   const auto model = tiny_model();
@@ -512,6 +528,24 @@ TEST_F(ApiTest, ClassifiesAsCalibrated) {
     EXPECT_EQ(decode_image(bytes_of(got["overlay"].get<std::string>().substr(22)), "overlay").width, 512);
   }
   EXPECT_NE(j["data"][0]["overlay"], j["data"][1]["overlay"]);
+  {  // the odds that the overlay speaks of are those of the calibrated probabilities, in the client's language
+    const auto read = [&](std::span<const Image> views) {
+      auto all = classify(views);
+      for (auto& p : all) p = at_temperature(p, known.temperature);
+      return all;
+    };
+    const auto& p = j["data"][0]["probabilities"][0];
+    const size_t l = size_t(std::find(known.labels.begin(), known.labels.end(), p["label"]) - known.labels.begin());
+    const Image view = model_view(one, int(model->config.size));
+    const Heat heat = occlusion(read, view, l, int(model->config.patch));
+    char words[64];
+    std::snprintf(words, sizeof words, "%s %.3f", known.labels[l].c_str(), p["probability"].get<double>());
+    EXPECT_EQ(j["data"][0]["overlay"], url_of(overlay(view, heat, words)));
+    const Json korean = ok(call("POST", "/v1/classify", Json{{"image", url_of(one)}, {"overlay", true}}.dump(),
+                                {{"Accept-Language", "ko"}, {"Content-Type", "application/json"}}));
+    EXPECT_EQ(korean["data"][0]["overlay"], url_of(overlay(view, heat, words, true)));
+    EXPECT_NE(korean["data"][0]["overlay"], j["data"][0]["overlay"]);
+  }
   // Labels of one's own are asked as without a calibration; what it fixes cannot be said beside it.
   const Json own =
       post("/v1/classify", {{"image", url_of(one)}, {"labels", {"cat", "dog", "owl"}}, {"template", "scan of {}"}});

@@ -80,12 +80,18 @@ TEST_F(CliDataTest, ASetWithoutCategoriesSaysHowToGiveSome) {
 
   // What val says of its probabilities, told of others and of a picture.
   const std::string file = dir / "calibration.json";
+  write_file(dir / "with/dataset.json", R"({"hash": "xxh64:0123456789abcdef"})");
   Result r = run({"eval", "classify", dir / "with", "--split", "val", "--template", "scan of {}", "--calibrate", file});
   EXPECT_EQ(r.code, 0) << r.err;
   EXPECT_NE(r.out.find("calibration.json: temperature "), r.out.npos) << r.out;
   r = run({"eval", "classify", dir / "with", "--split", "heldout", "--calibration", file, "--json", dir / "warm.json"});
   EXPECT_EQ(r.code, 0) << r.err;
   EXPECT_NE(r.out.find("sets made to hold the truth in 90 %"), r.out.npos) << r.out;
+  EXPECT_NE(r.out.find(", calibrated by " + file + " (temperature "), r.out.npos) << r.out;
+  EXPECT_EQ(r.err.find("too good a tale"), r.err.npos) << r.err;
+  r = run({"eval", "classify", dir / "with", "--split", "val", "--calibration", file});
+  EXPECT_EQ(r.code, 0) << r.err;
+  EXPECT_NE(r.err.find("was learnt from these pictures, of which it tells too good a tale"), r.err.npos) << r.err;
   const auto warm = nlohmann::json::parse(read_file(dir / "warm.json", 1 << 20));
   EXPECT_EQ(warm["templates"], nlohmann::json({"scan of {}"})) << "as it was calibrated";
   EXPECT_GT(warm["temperature"].get<double>(), 0);
@@ -113,6 +119,14 @@ TEST_F(CliDataTest, ASetWithoutCategoriesSaysHowToGiveSome) {
     }
   }
   EXPECT_EQ(overlays.size(), 2u);
+  for (int again = 0; again < 2; ++again) {  // what was painted is no scan
+    r = run({"classify", dir / "p1", "--calibration", file, "--json", "--overlay", dir / "p1/heat"});
+    ASSERT_EQ(r.code, 0) << r.err;
+    EXPECT_EQ(nlohmann::json::parse(r.out)["results"].size(), 1u) << again;
+  }
+  r = run({"classify", dir / "one.png", "--calibration", file});
+  EXPECT_NE(r.out.find(" (95 % "), r.out.npos) << r.out;
+  EXPECT_NE(r.out.find("; the set that holds the truth in 90 %: "), r.out.npos) << r.out;
   r = run({"classify", dir / "one.png", "--calibration", file, "--json", "--overlay", dir / "heat"});
   ASSERT_EQ(r.code, 0) << r.err;
   const auto j = nlohmann::json::parse(r.out);

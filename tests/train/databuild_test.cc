@@ -348,7 +348,18 @@ TEST(DataBuild, AFolderOfWhatIsKeptTogetherIsNoWord) {
   EXPECT_EQ(units["train"].size() + units["val"].size(), 10u);
   EXPECT_NE(log.str().find(join("kept together: 10 units, ", units["train"].size(), " in train")), std::string::npos)
       << log.str();
-  o.together = "", o.folder_captions = false;
+  EXPECT_EQ(log.str().find("folders of folders"), std::string::npos) << log.str();
+  o.together = "";
+  for (const bool captions : {true, false}) {
+    o.folder_captions = captions;
+    if (!captions)
+      for (int i = 0; i < 60; i++)
+        put(t / (join("scans/", i < 48 ? "normal" : "cyst", "/patient", i / 6, "/", i, ".txt")), "scan");
+    std::ostringstream alone;
+    build_data(o, alone);
+    EXPECT_NE(alone.str().find("scans: 60 pictures lie in folders of folders ("), std::string::npos) << alone.str();
+    EXPECT_EQ(alone.str().find("and the innermost is the caption") != std::string::npos, captions) << alone.str();
+  }
   for (int i = 0; i < 60; i++) put(t / (join("flat/", i < 58 ? "normal" : "cyst", "/", i, ".txt")), "scan");
   for (int i = 0; i < 60; i++) put_png(t / (join("flat/", i < 58 ? "normal" : "cyst", "/", i, ".png")), picture(i));
   o.sources = {t / "flat"}, o.val = 0.2;

@@ -153,11 +153,11 @@ void check_frames(DcmDataset& d, int64_t frames) {
 const char* why(EI_Status s) {
   switch (s) {
     case EIS_MissingAttribute:
-      return "an attribute that pictures need is missing";
+      return "an attribute that pictures need is missing; 'dcmdump' (package dcmtk) lists what there is";
     case EIS_InvalidValue:
-      return "an attribute has a value that cannot be";
+      return "an attribute of the picture has a value that cannot be; 'dcmdump' (package dcmtk) lists them";
     case EIS_NotSupportedValue:
-      return "an attribute has a value that is not read here";
+      return "an attribute of the picture has a value that is not read here; 'dcmdump' (package dcmtk) lists them";
     case EIS_MemoryFailure:
       return "it needs more memory than is given to it";
     case EIS_InvalidImage:
