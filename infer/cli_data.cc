@@ -43,6 +43,9 @@ void add_data_verbs(CLI::App& app) {
           "--heldout", o.heldout,
           "of your own pictures: the share that is kept apart besides, for the last report: neither trained on nor chosen by")
       ->capture_default_str();
+  build->add_flag("--stratify", o.stratify,
+                  "of your own pictures: each category (folder) has the shares --val and --heldout of its own, by whole "
+                  "patients, and not by chance; files are read twice");
   build->add_flag("--folder-captions", o.folder_captions,
                   "of your own pictures: one without words is captioned with the name of its folder");
   static std::string window;

@@ -271,6 +271,11 @@ const KoreanMessage kHelp[] = {
      "직접 모은 그림 중 val로 떼어 둘 비율. 그림(환자)마다 무작위로 정합니다. 1: 모두"},
     {"of your own pictures: the share that is kept apart besides, for the last report: neither trained on nor chosen by",
      "직접 모은 그림 중 마지막 보고에 쓰려고 따로 떼어 둘 비율. 학습에도, 설정을 고르는 데에도 쓰지 않습니다"},
+    {"of your own pictures: each category (folder) has the shares --val and --heldout of its own, by whole patients, and not "
+     "by "
+     "chance; files are read twice",
+     "내 그림에서: --val과 --heldout의 비율을 우연이 아니라 범주(폴더)마다, 환자를 나누지 않고 지킵니다. 파일을 두 번 "
+     "읽습니다"},
     {"of your own pictures: one without words is captioned with the name of its folder",
      "직접 모은 그림에 설명이 없으면 폴더 이름을 설명으로 삼습니다"},
     {"data set", "데이터 세트"},

@@ -91,7 +91,8 @@ class Builder {
 
   void take(const std::string& source) {
     Tally& tally = tallies_.emplace_back();
-    SourceOptions s{o_.cache, o_.scenes, o_.seed, o_.styles, {o_.together, o_.val, o_.heldout, o_.folder_captions, o_.window}};
+    SourceOptions s{
+        o_.cache, o_.scenes, o_.seed, o_.styles, {o_.together, o_.val, o_.heldout, o_.folder_captions, o_.window, o_.stratify}};
     own_ = !is_builtin_source(source) && !is_table_source(source);
     prefix_ = is_builtin_source(source) ? source : fs::path(source).stem().string();
     find_source(

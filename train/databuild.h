@@ -23,6 +23,7 @@ struct BuildOptions {
   double val = 0.05, heldout = 0;
   bool folder_captions = false;
   std::optional<Window> window = {};  // of one's own DICOM, see Limits
+  bool stratify = false;              // of one's own pictures, see OwnOptions
 };
 
 // Writes OUT/{train,val,heldout,pairs}/000000.tar ... (fusion/shards.h) and, last, OUT/dataset.json: format, size,

@@ -1,7 +1,4 @@
 // A person's own pictures: a folder, COCO captions, WebDataset tars.
-#include <xxhash.h>
-
-#include <cmath>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -12,6 +9,7 @@
 #include "kernels/files.h"
 #include "kernels/quote.h"
 #include "text/unicode.h"
+#include "train/division.h"
 #include "train/sources.h"
 #include "train/together.h"
 #include "train/words.h"
@@ -24,13 +22,8 @@ namespace {
 
 class Taker {
  public:
-  Taker(const OwnOptions& options, const Together& together, const Sink& sink, SourceReport& report)
-      : val_(options.val),
-        heldout_(options.heldout),
-        limits_{.window = options.window},
-        together_(together),
-        sink_(sink),
-        report_(report) {}
+  Taker(const OwnOptions& options, const Together& together, Division& division, const Sink& sink, SourceReport& report)
+      : limits_{.window = options.window}, together_(together), division_(division), sink_(sink), report_(report) {}
 
   void take(Record&& r, std::string split) {
     if (is_dicom(r.image_bytes)) return take_dicom(std::move(r), split);
@@ -59,7 +52,11 @@ class Taker {
       one = patient;
       c.meta.unit = "patient-" + std::to_string(patients_.emplace(patient, patients_.size() + 1).first->second);
     }
-    c.split = !split.empty() ? split : split_of(one);
+    if (!sink_) {
+      if (split.empty()) division_.add(c.meta.group.substr(0, c.meta.group.find('/')), one);
+      return;
+    }
+    c.split = !split.empty() ? split : division_.split_of(one);
     sink_(std::move(c));
   }
 
@@ -85,18 +82,11 @@ class Taker {
     }
   }
 
-  std::string split_of(const std::string& one) const {
-    const uint64_t h = XXH64(one.data(), one.size(), 0);
-    const int64_t at = int64_t(h % 20 * 500 + h / 20 % 500);  // from two ends: of a larger share the smaller is a part
-    return double(at) < val_ * kPlaces ? "val" : at >= kPlaces - std::llround(heldout_ * kPlaces) ? "heldout" : "train";
-  }
-
-  static constexpr int64_t kPlaces = 10000;
-  double val_, heldout_;
   Limits limits_;
   std::map<std::string, size_t> patients_;  // their numbers
   const Together& together_;
-  const Sink& sink_;
+  Division& division_;
+  const Sink& sink_;  // none: the division is told what there is
   SourceReport& report_;
 };
 
@@ -141,12 +131,7 @@ bool has_tars(const fs::path& folder) {
   return false;
 }
 
-}  // namespace
-
-void find_own(const std::string& path, const OwnOptions& options, const Sink& sink, SourceReport& report) {
-  report.license = "as given";
-  const Together together(options.together);
-  Taker taker(options, together, sink, report);
+void walk(const std::string& path, const OwnOptions& options, const Together& together, Taker& taker) {
   auto each = [&](Record&& r) { taker.take(std::move(r), ""); };
   auto bad = [&](const std::string& file, const std::string& why, const std::string& more) { taker.fault(file, why, more); };
 
@@ -168,6 +153,23 @@ void find_own(const std::string& path, const OwnOptions& options, const Sink& si
   if (split_already) return;
   if (has_tars(path)) return take_tars(path, "", taker);
   read_folder(path, each, bad, options.folder_captions, [&](const std::string& name) { return !together(name).empty(); });
+}
+
+}  // namespace
+
+void find_own(const std::string& path, const OwnOptions& options, const Sink& sink, SourceReport& report) {
+  report.license = "as given";
+  const Together together(options.together);
+  Division division(options.val, options.heldout);
+  if (options.stratify) {
+    SourceReport unsaid;
+    const Sink none;
+    Taker counting(options, together, division, none, unsaid);
+    walk(path, options, together, counting);
+    division.settle();
+  }
+  Taker taker(options, together, division, sink, report);
+  walk(path, options, together, taker);
 }
 
 }  // namespace duet

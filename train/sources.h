@@ -52,6 +52,7 @@ struct OwnOptions {
   double heldout = 0;                 // and that is heldout, for a last report; with val at most 1
   bool folder_captions = false;       // a picture without words is captioned with the name of its folder
   std::optional<Window> window = {};  // of DICOM, see Limits
+  bool stratify = false;              // each category has these shares of its own (train/division.h); files are read twice
 };
 
 struct SourceOptions {

@@ -326,6 +326,34 @@ TEST(DataBuild, DicomKeepsPatientsTogetherAndSaysNothingOfThem) {
   EXPECT_NE(build_scans().find("all of them belong to one: val and train cannot be told apart"), std::string::npos);
 }
 
+// Of six patients one in three has a cyst: with --stratify both classes are on both sides, by whole patients.
+TEST(DataBuild, StratifiedEachClassIsOnEachSide) {
+  TestFolder t;
+  for (int i = 0; i < 48; i++)
+    put_png(t / (join("scans/", i < 36 ? "normal" : "cyst", "/patient", i / 6, "/", i, ".png")), picture(i));
+  const auto divided = [&](double val, double heldout) {
+    std::ostringstream log;
+    BuildOptions o{{t / "scans"}, t / "out", 32, t.path.string()};
+    o.folder_captions = true, o.together = "patient[0-9]+", o.val = val, o.heldout = heldout, o.stratify = true;
+    build_data(o, log);
+    std::map<std::string, std::map<std::string, std::set<std::string>>> units;  // split, category
+    for (const char* split : {"train", "val", "heldout"}) {
+      if (!has_split(t / "out", split)) continue;
+      const Dataset d = Dataset::open(t / "out", split);
+      for (int64_t i = 0; i < d.size(); ++i) units[split][d.meta(i).group].insert(d.meta(i).unit);
+    }
+    EXPECT_EQ(log.str().find("has no picture of"), log.str().npos) << log.str();
+    return units;
+  };
+  auto units = divided(0.2, 0);
+  EXPECT_EQ(units["train"]["normal"].size(), 5u);
+  EXPECT_EQ(units["val"]["normal"].size(), 1u);
+  EXPECT_EQ(units["train"]["cyst"].size(), 1u);
+  EXPECT_EQ(units["val"]["cyst"].size(), 1u);
+  for (const auto& [category, names] : units["val"])
+    for (const auto& name : names) EXPECT_FALSE(units["train"][category].contains(name)) << name;
+}
+
 // Class, then patient, then slices: the patient is neither the category nor the caption, and what val lacks is said.
 TEST(DataBuild, AFolderOfWhatIsKeptTogetherIsNoWord) {
   TestFolder t;
