@@ -133,8 +133,11 @@ export function dataUrl(blob) {
 export const base64Of = async (blob) => (await dataUrl(blob)).split(',', 2)[1] || '';
 
 // Pictures as they come: onPicture(index, PNG blob, seed or null, final). Takes a stream of events or one JSON answer.
+// options.onUnread(letter): the prompt holds one that the model never learned to read.
 export async function pictures(path, options, onPicture) {
   const response = await ask(path, options);
+  const unread = /^U\+([0-9A-F]{4,6})/.exec(response.headers.get('x-duet-unread') || '');
+  if (unread) options.onUnread?.(String.fromCodePoint(parseInt(unread[1], 16)));
   const png = (b64) => new Blob([bytesOf(b64)], { type: 'image/png' });
   if (!(response.headers.get('content-type') || '').startsWith('text/event-stream')) {
     const answer = await response.json();

@@ -126,8 +126,9 @@ async function run(job) {
     slots[i].finish(picture);
   };
   const onWait = (s) => mine === running && say($('drawn-state'), 'waiting', { s });
+  const onUnread = (letter) => mine === running && toast(t('unread', { letter }));
   try {
-    const finals = await pictures(job.path, { json: job.json, form: job.form, signal: mine.signal, onWait }, came);
+    const finals = await pictures(job.path, { json: job.json, form: job.form, signal: mine.signal, onWait, onUnread }, came);
     if (finals < job.n) throw new Refusal(t('err_cut'));
   } catch (error) {
     if (mine === running) failed(error, job, slots, before, beforeTitle);

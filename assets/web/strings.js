@@ -147,6 +147,10 @@ const kWords = {
   query_remove: ['Remove the picture searched for', '찾을 그림 빼기'],
   score: ['Likeness {s}', '유사도 {s}'],
   more: ['Show more', '더 보기'],
+  unread: [
+    'The model has not learned to read “{letter}”. Say it in words of English or Korean.',
+    '모델이 읽을 줄 모르는 글자입니다: “{letter}”. 영어나 한국어로 써 보세요.',
+  ],
   no_pictures: ['No pictures there. PNG, JPEG, WebP, GIF, BMP and SVG are read.', '그림이 없습니다. PNG, JPEG, WebP, GIF, BMP, SVG를 읽습니다.'],
 
   history_title: ['History', '기록'],

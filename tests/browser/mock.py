@@ -92,10 +92,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return False
         return True
 
-    def start_events(self):
+    def start_events(self, headers=()):
         self.send_response(200)
         self.send_header('Content-Type', 'text/event-stream')
         self.send_header('Connection', 'close')
+        for name, value in headers:
+            self.send_header(name, value)
         self.end_headers()
         self.close_connection = True
 
@@ -139,7 +141,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.state.seen.append(('gone', self.path))
 
     def stream(self, kind, prompt, seed, n, previews, fields, final, size=(SIDE, SIDE)):
-        self.start_events()
+        strange = next((c for c in prompt if '\u4e00' <= c <= '\u9fff'), '')  # as the server says of what the model cannot read
+        self.start_events([('x-duet-unread', f'U+{ord(strange):04X}; this model has not learned to read it')] if strange else [])
         for k in range(previews):
             for i in range(n):
                 png = drawn_png(prompt, seed + i, fields, (k + 1) / (previews + 1), *size)

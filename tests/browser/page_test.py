@@ -244,6 +244,13 @@ document.querySelector("[name=style][value=emoji]").click(); for (const id of ['
         self.drop([('notes.txt', b'not a picture')])
         self.until("return document.getElementById('toasts').textContent.includes('notes.txt is not a picture')")
 
+    def test_a_letter_that_the_model_cannot_read_is_said(self):
+        self.draw('a 赤 star', 1)
+        self.assertIn('has not learned to read “赤”', self.text('#toasts'))
+        self.js("document.getElementById('toasts').replaceChildren()")
+        self.draw('a red star', 1)
+        self.assertNotIn('has not learned', self.text('#toasts'))
+
     def test_errors_are_shown_and_tried_again(self):
         self.expected = ['400']
         self.state.refuse = [(400, 'size: 7x7 is no multiple of 8', [])]
