@@ -46,11 +46,9 @@ DrawPlan plan_of(const ModelInfo& info, Sketch& s) {
   DrawPlan plan;
   if (!s.style.empty() && !style && !info.styles.empty()) {
     plan.strange_style = "GET /v1/models lists the styles of this model";
-    std::string meant = likely_style(info.styles, s.style);
-    for (const auto& known : info.styles)
-      if (meant == korean_style(known)) meant = known;  // headers are ASCII
-    if (!meant.empty() && std::ranges::all_of(meant, [](char c) { return c >= 0x20 && c < 0x7f; }))
-      plan.strange_style = "did you mean " + meant + "; " + plan.strange_style;
+    const auto meant = learned_style(info.styles, likely_style(info.styles, s.style), false);  // in English: headers are ASCII
+    if (meant && !meant->empty() && std::ranges::all_of(*meant, [](char c) { return c >= 0x20 && c < 0x7f; }))
+      plan.strange_style = "did you mean " + *meant + "; " + plan.strange_style;
   }
   if (const std::string letter = unread_letter(info.tokenizer, s.prompt); !letter.empty())
     plan.unread = code_point(letter) + "; this model has not learned to read it: say it in words of English or Korean";

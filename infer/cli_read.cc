@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -101,6 +102,18 @@ std::string overlay_file(const std::string& folder, const std::string& picture, 
   return folder + "/" + file + ".png";
 }
 
+// Overlays are named as the pictures are: in a folder that holds these they would take their place.
+void check_overlay_folder(const std::string& folder, const std::vector<std::string>& pictures) {
+  check_folder_target("--overlay", folder);
+  std::error_code none;
+  const std::filesystem::path at = std::filesystem::weakly_canonical(folder, none);
+  for (const auto& p : pictures) {
+    const std::filesystem::path picture = std::filesystem::weakly_canonical(p, none);
+    if (std::mismatch(at.begin(), at.end(), picture.begin(), picture.end()).first == at.end())
+      refuse("--overlay ", folder, ": holds ", p, ", which could be painted over; name a folder of its own");
+  }
+}
+
 std::string set_words(const Calibrated& c, const std::vector<std::string>& labels) {
   std::string out;
   for (const size_t l : c.set) out += (out.empty() ? "" : ", ") + labels[l];
@@ -111,7 +124,7 @@ void classify_verb(ClassifyArgs o) {
   if (o.labels.empty() && o.calibration.empty()) refuse("--labels is needed: two or more, with commas between");
   auto labels = split_labels(utf8_or_refuse("--labels", o.labels));
   utf8_or_refuse("--template", o.sentence);
-  if (!o.overlays.empty()) check_folder_target("--overlay", o.overlays);
+  if (!o.overlays.empty()) check_overlay_folder(o.overlays, o.pictures);
   const Opened opened = open_model(o.open);
   std::optional<Calibration> calibration;
   if (!o.calibration.empty()) {

@@ -124,6 +124,8 @@ const KoreanMessage kMessages[] = {
     {"{}: At Most {} required but received {}", "{}: 최대 {}개인데 {}개입니다"},
     {"{}: Exactly {} required but received {}", "{}: {}개여야 하는데 {}개입니다"},
     {"Could not convert: {} = {}", "값을 읽을 수 없습니다: {} = {}"},
+    {"holds {}, which could be painted over", "{}이(가) 그 안에 있어 덮어쓸 수 있습니다"},
+    {"name a folder of its own", "따로 쓸 폴더를 정하세요"},
     {"leave one of the two out", "둘 가운데 하나는 빼세요"},
     {"was learnt from these pictures, of which it tells too good a tale",
      "바로 이 그림들로 만든 보정 파일이라 여기서 잰 값은 너무 좋게 나옵니다"},

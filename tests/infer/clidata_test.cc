@@ -124,6 +124,12 @@ TEST_F(CliDataTest, ASetWithoutCategoriesSaysHowToGiveSome) {
     ASSERT_EQ(r.code, 0) << r.err;
     EXPECT_EQ(nlohmann::json::parse(r.out)["results"].size(), 1u) << again;
   }
+  const std::string scan = read_file(dir / "p1/im0.png", 1 << 20);
+  for (const std::string& holds : {dir / "p1", dir / "p1/", dir / "p1/../p1", std::string(dir.path)})
+    refused({"classify", dir / "p1", "--calibration", file, "--overlay", holds}, "which could be painted over");
+  refused({"classify", dir / "p1/im0.png", "--calibration", file, "--overlay", dir / "p1"}, "which could be painted over");
+  EXPECT_EQ(read_file(dir / "p1/im0.png", 1 << 20), scan);
+  EXPECT_EQ(run({"classify", dir / "p1", "--calibration", file, "--overlay", dir / "p"}).code, 0) << "not below it";
   r = run({"classify", dir / "one.png", "--calibration", file});
   EXPECT_NE(r.out.find(" (95 % "), r.out.npos) << r.out;
   EXPECT_NE(r.out.find("; the set that holds the truth in 90 %: "), r.out.npos) << r.out;

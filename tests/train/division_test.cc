@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <map>
 #include <set>
 
@@ -67,11 +68,14 @@ TEST(Division, WithoutItTheNameAloneDecides) {
   }
   EXPECT_NEAR(n["val"], 400, 75) << "four deviations of chance";
   EXPECT_NEAR(n["heldout"], 200, 55);
-  // Stratified it is those of lowest place: the same units as far as the shares agree.
-  const Division d = divided(0.2, 0.1, {{"a", 200}});
-  int same = 0;
-  for (int i = 0; i < 200; ++i) same += d.split_of(join("a-", i)) == some.split_of(join("a-", i));
-  EXPECT_GE(same, 170);
+  // Stratified too it is those whose names fall lowest: where chance takes k units, the two differ in |k - share| and no more.
+  const Division d = divided(0.2, 0, {{"a", 200}}), by_chance(0.2, 0);
+  int k = 0, differ = 0;
+  for (int i = 0; i < 200; ++i) {
+    const std::string one = by_chance.split_of(join("a-", i));
+    k += one == "val", differ += one != d.split_of(join("a-", i));
+  }
+  EXPECT_EQ(differ, std::abs(k - 40));
 }
 
 }  // namespace
